@@ -1,0 +1,37 @@
+# make demo   run the whole workflow on the demo collection
+# make test   run every test
+# Both install into .venv first, once, with the versions of requirements.lock.
+
+PYTHON ?= python3
+BIN := .venv/bin
+CORES ?= all
+
+.PHONY: install demo test benchmark check clean
+
+install: .venv/.installed
+
+.venv/.installed: pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "firstsight needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
+	@$(PYTHON) -m venv .venv || { echo "python3 cannot make a virtual environment: install the package python3-venv"; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[test]'
+	@touch $@
+
+demo: install
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES)
+
+test: install
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest
+
+benchmark: install
+	$(BIN)/pytest benchmarks --benchmark-only
+
+check: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/mypy
+	$(BIN)/snakemake --lint
+
+clean:
+	rm -rf .venv .snakemake
+	find results -mindepth 1 ! -name .gitkeep -delete

@@ -1,0 +1,29 @@
+# firstsight: which pixels of which texture images are wrong, and how. See config.yaml.
+import sys
+from pathlib import Path
+
+from snakemake.utils import min_version
+
+min_version("9.10")
+
+sys.path.insert(0, str(Path(workflow.basedir) / "src"))
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/collections.smk"
+include: "workflow/rules/features.smk"
+include: "workflow/rules/detect.smk"
+include: "workflow/rules/cluster.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/report.smk"
+
+
+localrules:
+    all,
+
+
+rule all:
+    default_target: True
+    input:
+        page=f"{RESULTS}/index.html",
+        tables=expand(f"{RESULTS}/tables/{{table}}.parquet", table=TABLES),

@@ -1,0 +1,94 @@
+"""Connected regions of an anomaly map above a threshold."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from firstsight.errors import FirstsightError
+
+EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=bool)
+
+
+@dataclass(frozen=True)
+class Region:
+    """One connected region; lengths in pixels of the map it was found in, scores in the map's own units.
+
+    `x`, `y` is the top left pixel of the bounding box and `width`, `height` its extent: the region lies within columns
+    x .. x + width - 1 and rows y .. y + height - 1. The centroid is the plain mean of the pixels' columns and rows.
+    """
+
+    region: int
+    x: int
+    y: int
+    width: int
+    height: int
+    area: int
+    score_max: float
+    score_mean: float
+    centroid_x: float
+    centroid_y: float
+
+
+def find_regions(
+    anomaly_map: NDArray[np.floating], threshold: float, *, minimum_area: float = 1.0
+) -> tuple[NDArray[np.int32], list[Region]]:
+    """Find the 8-connected regions where an anomaly map is above a threshold.
+
+    Args:
+        anomaly_map: (H, W), finite scores; higher is more anomalous.
+        threshold: a pixel belongs to a region when its score is greater than this (equal is not enough, so that a map
+            without variation has no region at the threshold `anomaly_threshold` gives it).
+        minimum_area: smallest area that counts, in pixels of this map. One feature cell is the least that a detector
+            resolves, so a map resized to its image should come with the area of a cell (stride * stride): whatever is
+            smaller comes from interpolation between cells. The default keeps everything, which is right for a map at
+            feature resolution, where a pixel is a cell.
+
+    Returns:
+        labels: (H, W) int32, 0 outside regions, else the number of the region.
+        regions: numbered 1 .. n in raster order of each region's first pixel (topmost row, then leftmost in that row).
+
+    Raises:
+        FirstsightError: the map is not two-dimensional or holds a value that is not finite, or the threshold is NaN, or
+            the minimum area is negative or NaN.
+    """
+    anomaly_map = np.asarray(anomaly_map)
+    if anomaly_map.ndim != 2:
+        raise FirstsightError(f"an anomaly map has two dimensions (height, width), not shape {anomaly_map.shape}")
+    if not np.isfinite(anomaly_map).all():
+        raise FirstsightError("the anomaly map holds values that are not finite")
+    if np.isnan(threshold):
+        raise FirstsightError("the threshold of the regions is NaN")
+    if not minimum_area >= 0:
+        raise FirstsightError(f"the minimum area of a region must be 0 or more pixels, not {minimum_area}")
+
+    # Labelled in raster order of first pixels, which dropping small regions does not disturb.
+    labels, count = ndimage.label(anomaly_map > threshold, structure=EIGHT_NEIGHBOURS)
+    area = np.bincount(labels.ravel(), minlength=count + 1)
+    kept = area >= minimum_area
+    kept[0] = False
+    number = np.where(kept, np.cumsum(kept), 0).astype(np.int32)
+    labels = number[labels]
+
+    regions = []
+    for index, box in enumerate(ndimage.find_objects(labels), start=1):
+        inside = labels[box] == index
+        rows, columns = np.nonzero(inside)
+        scores = anomaly_map[box][inside].astype(np.float64)
+        top, left = box[0].start, box[1].start
+        regions.append(
+            Region(
+                region=index,
+                x=int(left),
+                y=int(top),
+                width=int(box[1].stop - left),
+                height=int(box[0].stop - top),
+                area=int(inside.sum()),
+                score_max=float(scores.max()),
+                score_mean=float(scores.mean()),
+                centroid_x=float(left + columns.mean()),
+                centroid_y=float(top + rows.mean()),
+            )
+        )
+    return labels, regions

@@ -1,0 +1,1 @@
+"""Which images there are: readers, validation, manifest, shards, the demo collection."""

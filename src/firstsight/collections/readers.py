@@ -1,0 +1,252 @@
+"""Which images a collection has: one listing function a layout, all returning `ImageFile`s sorted by their id.
+
+Listing looks at names only. It opens no image, so that 100,000 files take about a second; what is wrong inside a file
+is found by `firstsight.collections.images.inspect_image`. What is wrong with one *name* (a dead link, a row listed
+twice) is put into that file's `problem` and costs the collection nothing; only a collection that cannot be listed at
+all is an error.
+"""
+
+import csv
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+import pyarrow
+import pyarrow.parquet
+
+from firstsight.errors import FirstsightError
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"})
+SHEET_SUFFIXES = frozenset({".csv", ".parquet"})
+SHEET_COLUMNS = ("image", "mask", "label")
+GOOD = "good"
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """One image of a collection, as it is known before the file is opened.
+
+    `image` is unique inside the collection, stays the same when other images come and go, never begins with `/` and
+    never climbs (`..`), so it can name a file below a results folder.
+    """
+
+    image: str
+    """Path relative to the collection's folder (a sheet's folder), with `/` between its parts and with its suffix."""
+    path: Path
+    """Where to read it."""
+    label: str | None
+    """Its kind; "good" for a normal image; None where unknown."""
+    mask: Path | None
+    """Its ground-truth mask; None where there is none."""
+    problem: str | None
+    """What is known to be wrong before the file is read; None where nothing is."""
+
+
+def list_images(path: Path, layout: str = "auto") -> tuple[ImageFile, ...]:
+    """List the images of the collection at `path`, sorted by `ImageFile.image`.
+
+    Args:
+        path: a folder, or a sample sheet.
+        layout: a key of `LAYOUTS`, or "auto": a file that ends in .csv or .parquet is a sheet; a folder with `test/`
+            and either `ground_truth/` or `test/good/` has the MVTec layout; any other folder is a folder of images.
+
+    Raises:
+        FirstsightError: `layout` is unknown; `path` does not exist, is of the wrong kind, cannot be opened or holds
+            no image.
+    """
+    if layout != "auto" and layout not in LAYOUTS:
+        raise FirstsightError(f"unknown layout '{layout}': choose auto, {', '.join(LAYOUTS)}")
+    if not os.path.exists(path):
+        raise FirstsightError(f"no such file or folder: {printable(path)}")
+    files = LAYOUTS[_guess_layout(path) if layout == "auto" else layout](path)
+    if not files:
+        raise FirstsightError(f"no images in {printable(path)} (looked for {', '.join(sorted(SUFFIXES))})")
+    return files
+
+
+def list_folder(path: Path) -> tuple[ImageFile, ...]:
+    """List every image at any depth below the folder `path`, without labels; hidden names (`.x`) are skipped."""
+    _require_folder(path)
+    return _sorted([_image_file(found, found.inside) for found in _walk(path)])
+
+
+def list_mvtec(path: Path) -> tuple[ImageFile, ...]:
+    """List `<path>/test/<kind>/*` with the masks in `<path>/ground_truth/<kind>/`.
+
+    The mask of `<stem>.<suffix>` is `<stem>_mask.<any suffix>`, or else `<stem>.<any suffix>`. The kind is the label.
+    Images of the kind `good` have no mask, whatever lies in `ground_truth/`. `train/` is not listed: a blind method has
+    no use for it. Folders below a kind are followed, in `test/` and `ground_truth/` alike; an image directly in `test/`
+    has no label.
+    """
+    _require_folder(path)
+    if not os.path.isdir(path / "test"):
+        raise FirstsightError(f"no folder 'test' in {printable(path)}: the mvtec layout is test/<kind>/<image>")
+    masks: dict[tuple[str, str], Path] = {}
+    if os.path.isdir(path / "ground_truth"):
+        for found in sorted(_walk(path / "ground_truth"), key=lambda found: found.inside):
+            folder, name = os.path.split(found.inside)
+            masks.setdefault((folder, os.path.splitext(name)[0]), found.path)
+    files = []
+    for found in _walk(path / "test"):
+        folder, name = os.path.split(found.inside)
+        stem = os.path.splitext(name)[0]
+        label = folder.split("/")[0] or None
+        mask = None if label == GOOD else masks.get((folder, stem + "_mask"), masks.get((folder, stem)))
+        files.append(_image_file(found, f"test/{found.inside}", label, mask))
+    return _sorted(files)
+
+
+def list_sheet(path: Path) -> tuple[ImageFile, ...]:
+    """List the images named by the sample sheet `path`, CSV (UTF-8, commas) or Parquet.
+
+    Columns: `image` (required), `mask`, `label` (optional; an empty cell is "unknown"). Paths are absolute or
+    relative to the sheet's folder. Rows are counted as a spreadsheet shows them: the header is row 1. An image
+    outside the sheet's folder has its absolute path, without the leading `/`, as its id. A row that repeats an image
+    has ` (row N)` added to its id, since ids are unique.
+
+    Raises:
+        FirstsightError: the sheet cannot be read, lacks the column `image` or has a column that is not one of the
+            three.
+    """
+    if not os.path.isfile(path):
+        raise FirstsightError(f"not a sheet (a .csv or .parquet file): {printable(path)}")
+    columns, rows = _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_csv(path)
+    unknown = sorted(set(columns) - set(SHEET_COLUMNS))
+    if "image" not in columns:
+        raise FirstsightError(f"{printable(path)} has no column 'image'; its columns: {', '.join(columns) or 'none'}")
+    if unknown:
+        raise FirstsightError(
+            f"{printable(path)} has unknown columns: {', '.join(unknown)} (known: {', '.join(SHEET_COLUMNS)})"
+        )
+
+    folder = os.path.abspath(path.parent)
+    files: list[ImageFile] = []
+    first_rows: dict[str, int] = {}
+    ids: set[str] = set()
+    for number, row in rows:
+        place = os.path.normpath(os.path.join(folder, row["image"]))
+        inside = os.path.relpath(place, folder)
+        image = (
+            Path(place).as_posix().lstrip("/") if inside.split(os.sep)[0] == os.pardir else PurePath(inside).as_posix()
+        )
+        mask = Path(os.path.normpath(os.path.join(folder, row["mask"]))) if row.get("mask") else None
+        problem = None
+        if not row["image"]:
+            image, problem = "", f"row {number} of the sheet names no image"
+        elif place in first_rows:
+            problem = f"duplicate row in the sheet: row {number} names the image of row {first_rows[place]}"
+        elif not os.path.isfile(place):
+            problem = "not a file" if os.path.exists(place) else "no such file"
+        elif mask is not None and not os.path.isfile(mask):
+            problem = f"no such mask: {row['mask']}"
+        first_rows.setdefault(place, number)
+        while not image or image in ids:
+            image = f"{image} (row {number})".strip()
+        ids.add(image)
+        files.append(ImageFile(printable(image), Path(place), row.get("label") or None, mask, problem))
+    return _sorted(files)
+
+
+LAYOUTS = {"folder": list_folder, "mvtec": list_mvtec, "sheet": list_sheet}
+
+
+def printable(text: str | Path) -> str:
+    r"""`text` with every byte that is not valid UTF-8 (a surrogate in Python's file names) written as `\udcXX`."""
+    return str(text).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+@dataclass(frozen=True)
+class _Found:
+    inside: str
+    """Path relative to the folder walked, with `/` between its parts."""
+    path: Path
+    problem: str | None
+
+
+def _walk(folder: Path) -> Iterator[_Found]:
+    """Images at any depth below `folder`, in no order; links are followed, save into a folder that holds the link."""
+    pending: list[tuple[str, str, frozenset[tuple[int, int]]]] = [(str(folder), "", frozenset())]
+    while pending:
+        place, inside, above = pending.pop()
+        try:
+            status = os.stat(place)
+            identity = (status.st_dev, status.st_ino)
+            if identity in above:
+                continue
+            with os.scandir(place) as scan:
+                entries = list(scan)
+        except OSError as error:
+            if not inside:
+                raise FirstsightError(f"cannot open the folder {printable(place)}: {error.strerror}") from None
+            yield _Found(inside[:-1], Path(place), f"folder cannot be opened: {error.strerror}")
+            continue
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            # A link that leads to itself makes entry.is_dir raise; os.path.isdir says no.
+            if os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir():
+                pending.append((entry.path, f"{inside}{entry.name}/", above | {identity}))
+            elif os.path.splitext(entry.name)[1].lower() in SUFFIXES:
+                problem = None
+                if entry.is_symlink() and not os.path.exists(entry.path):
+                    problem = "no such file"
+                elif not (os.path.isfile(entry.path) if entry.is_symlink() else entry.is_file()):
+                    problem = "not a file"
+                yield _Found(inside + entry.name, Path(entry.path), problem)
+
+
+def _image_file(found: _Found, image: str, label: str | None = None, mask: Path | None = None) -> ImageFile:
+    escaped = printable(image)
+    problem = "name is not UTF-8" if escaped != image else found.problem
+    return ImageFile(escaped, found.path, None if label is None else printable(label), mask, problem)
+
+
+def _sorted(files: list[ImageFile]) -> tuple[ImageFile, ...]:
+    return tuple(sorted(files, key=lambda file: file.image))
+
+
+def _guess_layout(path: Path) -> str:
+    if os.path.isfile(path):
+        if path.suffix.lower() in SHEET_SUFFIXES:
+            return "sheet"
+        raise FirstsightError(f"neither a folder nor a sheet (.csv or .parquet): {printable(path)}")
+    test = path / "test"
+    is_mvtec = os.path.isdir(test) and (os.path.isdir(path / "ground_truth") or os.path.isdir(test / GOOD))
+    return "mvtec" if is_mvtec else "folder"
+
+
+def _require_folder(path: Path) -> None:
+    if not os.path.isdir(path):
+        raise FirstsightError(f"not a folder: {printable(path)}")
+
+
+def _read_csv(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    """The column names, and for every row that is not empty its number and its cells by column."""
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            lines = [(number, [cell.strip() for cell in line]) for number, line in enumerate(csv.reader(file), start=1)]
+    except OSError as error:
+        raise FirstsightError(f"cannot open {printable(path)}: {error.strerror}") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise FirstsightError(f"cannot read {printable(path)} as CSV in UTF-8: {error}") from None
+    lines = [(number, cells) for number, cells in lines if any(cells)]
+    columns = lines[0][1] if lines else []
+    rows = []
+    for number, cells in lines[1:]:
+        if len(cells) > len(columns):
+            raise FirstsightError(f"{printable(path)}, row {number}: {len(cells)} cells under {len(columns)} columns")
+        rows.append((number, dict(zip(columns, cells, strict=False))))
+    return columns, [(number, {"image": ""} | row) for number, row in rows]
+
+
+def _read_parquet(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    try:
+        table = pyarrow.parquet.read_table(path)
+    except (OSError, pyarrow.ArrowException) as error:
+        raise FirstsightError(f"cannot read {printable(path)} as Parquet: {str(error).splitlines()[0]}") from None
+    rows = [
+        {column: "" if cell is None else str(cell) for column, cell in row.items()}
+        for row in table.select([name for name in SHEET_COLUMNS if name in table.column_names]).to_pylist()
+    ]
+    return list(table.column_names), list(enumerate(rows, start=2))

@@ -1,0 +1,66 @@
+"""Which images are done in one job: a collection is cut into shards, and finished shards stay what they are."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+from firstsight.errors import FirstsightError
+
+ID_DIGITS = 10
+
+
+def plan_shards(
+    images: Sequence[str], images_per_shard: int, finished: Mapping[str, Sequence[str]]
+) -> dict[str, tuple[str, ...]]:
+    """Cut the ids of a collection's images into shards.
+
+    A finished shard whose members are all still in the collection is kept as it is. All other images, sorted, are cut
+    into runs of `images_per_shard`; the last may be shorter. So images can be added without any finished shard being
+    done again, and an image that is taken away dissolves its own shard only. Where two finished shards share an
+    image, the one whose id sorts first is kept. Planning again in the middle of a run, whichever of its shards are
+    finished, gives the plan that the run started with.
+
+    Args:
+        images: the ids, in any order, each once.
+        images_per_shard: at least 1.
+        finished: shard id to the ids of its members, as an earlier plan had them.
+
+    Returns:
+        Shard id to its members, in the order of the shards' first members. Every image is in exactly one shard.
+
+    Raises:
+        FirstsightError: an image is listed twice, or `images_per_shard` is below 1.
+    """
+    if images_per_shard < 1:
+        raise FirstsightError(f"images per shard must be at least 1, not {images_per_shard}")
+    remaining = set(images)
+    if len(remaining) < len(images):
+        ordered = sorted(images)
+        twice = next(image for image, following in pairwise(ordered) if image == following)
+        raise FirstsightError(f"image listed twice: {twice}")
+
+    plan: dict[str, tuple[str, ...]] = {}
+    for shard in sorted(finished):
+        members = finished[shard]
+        if members and len(set(members)) == len(members) and remaining.issuperset(members):
+            plan[shard] = tuple(members)
+            remaining.difference_update(members)
+    left = sorted(remaining)
+    for start in range(0, len(left), images_per_shard):
+        members = tuple(left[start : start + images_per_shard])
+        digest = members_digest(members)
+        digits = ID_DIGITS
+        # Among 100,000 shards two may share ten digits (chance 0.5 %); the later one then takes as many as it needs.
+        while digest[:digits] in plan:
+            digits += 1
+        plan[digest[:digits]] = members
+    return dict(sorted(plan.items(), key=lambda item: item[1]))
+
+
+def members_digest(members: Sequence[str]) -> str:
+    """64 hex digits: sha256 over the ids in UTF-8, each after its length in bytes (so that no two lists read alike)."""
+    digest = hashlib.sha256()
+    for member in members:
+        encoded = member.encode("utf-8", "backslashreplace")
+        digest.update(f"{len(encoded)}:".encode() + encoded)
+    return digest.hexdigest()

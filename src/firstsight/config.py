@@ -1,0 +1,185 @@
+"""From what a user wrote to settings: defaults filled in, every key checked, one clear line where one is wrong."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
+
+from firstsight.errors import FirstsightError
+
+REPLACED_WHOLE = ("collections", "detectors")
+"""Keys whose value in the user's config stands in place of the default, instead of being merged into it."""
+
+
+@dataclass(frozen=True)
+class FeatureSettings:
+    """Which features are computed, and how they are stored."""
+
+    extractor: str
+    weights: str | None
+    image_size: int | tuple[int, int] | None
+    border: str
+    dtype: str
+    device: str
+
+
+@dataclass(frozen=True)
+class DetectorChoice:
+    """One entry of ``detectors``: the method, and the settings that differ from the method's own defaults."""
+
+    method: str
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class CollectionSettings:
+    """One collection with everything that applies to it, whether said at its entry or for all."""
+
+    name: str
+    path: Path | None
+    layout: str
+    texture: str | None
+    images_per_job: int
+    features: FeatureSettings
+    detectors: dict[str, DetectorChoice]
+    clusters: int | str
+    crop: float
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A whole run."""
+
+    results: Path
+    collections: dict[str, CollectionSettings]
+
+
+def load_settings(defaults: Path, overrides: Mapping[str, Any], schema: Path) -> Settings:
+    """Read the default config file, lay the user's config over it, check the outcome against the schema.
+
+    Args:
+        defaults: the ``config.yaml`` of the repository.
+        overrides: what Snakemake collected from ``--configfile`` and ``--config``; empty for the default run.
+        schema: JSON schema (as YAML) of the whole configuration.
+
+    Returns:
+        The settings of every collection, with nothing left to fall back on.
+
+    Raises:
+        FirstsightError: one line that begins with ``config:`` and names the key.
+    """
+    config = merge_config(_read_yaml(defaults), overrides)
+    check_config(config, _read_yaml(schema))
+    collections = {name: _collection_settings(name, entry, config) for name, entry in config["collections"].items()}
+    return Settings(results=Path(config["results"]), collections=collections)
+
+
+def merge_config(defaults: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay ``overrides`` over ``defaults``: ``collections`` and ``detectors`` whole, other mappings key by key.
+
+    Naming another extractor leaves the default's weights behind, since they belong to the default's extractor.
+    """
+    merged = dict(defaults)
+    for key, value in overrides.items():
+        below = merged.get(key)
+        if key in REPLACED_WHOLE or not isinstance(value, Mapping) or not isinstance(below, Mapping):
+            merged[key] = value
+            continue
+        below = dict(below)
+        if key == "features" and value.get("extractor", below.get("extractor")) != below.get("extractor"):
+            below.pop("weights", None)
+        merged[key] = {**below, **value}
+    return merged
+
+
+def check_config(config: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
+    """Raise a `FirstsightError` of one line, naming the key, for the most telling breach of the schema."""
+    error = best_match(Draft202012Validator(schema).iter_errors(config))
+    if error is not None:
+        raise FirstsightError(f"config: {_describe(error)}")
+
+
+def suggestion(name: str, choices: Iterable[str]) -> str:
+    """End of an error message about an unknown ``name``: the nearest of ``choices``, or all of them."""
+    choices = list(choices)
+    near = difflib.get_close_matches(name, choices, n=1)
+    return f"did you mean {near[0]}?" if near else f"there are {', '.join(choices)}"
+
+
+def _read_yaml(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise FirstsightError(f"config: {path} cannot be read: {error}") from None
+    except yaml.YAMLError as error:
+        raise FirstsightError(f"config: {path} is not YAML: {' '.join(str(error).split())}") from None
+
+
+def _collection_settings(name: str, entry: Mapping[str, Any], config: Mapping[str, Any]) -> CollectionSettings:
+    own = merge_config(
+        {key: config[key] for key in ("images_per_job", "features", "detectors", "clustering", "evaluation")}, entry
+    )
+    layout = entry.get("layout", "auto")
+    unused = "path" if layout == "demo" else "texture"
+    if unused in entry:
+        raise FirstsightError(f"config: collections.{name}.{unused}: has no meaning with layout {layout}")
+    size = own["features"].get("image_size")
+    features = FeatureSettings(
+        extractor=own["features"].get("extractor", "laws"),
+        weights=own["features"].get("weights"),
+        image_size=(size[0], size[1]) if isinstance(size, list) else size,
+        border=own["features"].get("border", "reflect"),
+        dtype=own["features"].get("dtype", "float16"),
+        device=own["features"].get("device", "auto"),
+    )
+    return CollectionSettings(
+        name=name,
+        path=Path(entry["path"]) if "path" in entry else None,
+        layout=layout,
+        texture=entry.get("texture"),
+        images_per_job=own["images_per_job"],
+        features=features,
+        detectors={detector: _detector_choice(detector, given) for detector, given in own["detectors"].items()},
+        clusters=own["clustering"].get("clusters", "auto"),
+        crop=float(own["evaluation"].get("crop", 0.0)),
+    )
+
+
+def _detector_choice(name: str, given: Mapping[str, Any] | None) -> DetectorChoice:
+    settings = dict(given or {})
+    return DetectorChoice(method=str(settings.pop("method", name)), settings=settings)
+
+
+def _describe(error: Any) -> str:
+    key = ".".join(str(step) for step in error.absolute_path)
+    place = f"{key}: " if key else ""
+    match error.validator:
+        case "additionalProperties":
+            known = list(error.schema.get("properties", {}))
+            unknown = next(name for name in error.instance if name not in known)
+            path = f"{key}.{unknown}" if key else str(unknown)
+            return f"{path}: unknown key; {suggestion(str(unknown), known)}"
+        case "required":
+            missing = next(name for name in error.validator_value if name not in error.instance)
+            return f"{place}the key {missing} is missing"
+        case "enum" | "const":
+            choices = error.validator_value if error.validator == "enum" else [error.validator_value]
+            return f"{place}{error.instance!r} is not one of {', '.join(map(str, choices))}"
+        case "type":
+            expected = error.validator_value
+            names = expected if isinstance(expected, list) else [expected]
+            return f"{place}{error.instance!r} should be of type {' or '.join(names)}{_meaning(error)}"
+        case "pattern" | "not" if "propertyNames" in error.absolute_schema_path:
+            return f"{place}{error.instance!r} cannot be used as a name here"
+        case _:
+            return f"{place}{error.instance!r} is not valid{_meaning(error)}"
+
+
+def _meaning(error: Any) -> str:
+    description = error.schema.get("description") if isinstance(error.schema, Mapping) else None
+    return f" ({description})" if description else ""

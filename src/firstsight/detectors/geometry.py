@@ -1,0 +1,52 @@
+"""Where the cells of a feature map lie on the image."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How a map (h, w) lies on its image.
+
+    Attributes:
+        height, width: the image's own size, pixels.
+        input_height, input_width: its size when it entered the extractor, pixels.
+        stride: distance between two cells, pixels of the input.
+        offset: centre of cell 0, pixels of the input (the centre of the first pixel is 0).
+    """
+
+    height: int
+    width: int
+    input_height: int
+    input_width: int
+    stride: float
+    offset: float
+
+
+def map_to_pixels(anomaly_map: NDArray[np.float32], geometry: Geometry) -> NDArray[np.float32]:
+    """Lay an anomaly map on its image, bilinearly between the centres of the cells and constant beyond the outer ones.
+
+    Args:
+        anomaly_map: (h, w).
+        geometry: how it lies on the image.
+
+    Returns:
+        (height, width) float32, within the range of the map.
+    """
+    rows = _cell_positions(geometry.height, geometry.input_height, geometry, anomaly_map.shape[0])
+    columns = _cell_positions(geometry.width, geometry.input_width, geometry, anomaly_map.shape[1])
+    return _interpolate(_interpolate(anomaly_map.astype(np.float32), rows).T, columns).T
+
+
+def _cell_positions(size: int, input_size: int, geometry: Geometry, cells: int) -> NDArray[np.float64]:
+    pixels = (np.arange(size) + 0.5) * (input_size / size) - 0.5
+    return np.clip((pixels - geometry.offset) / geometry.stride, 0, cells - 1)
+
+
+def _interpolate(values: NDArray[np.float32], positions: NDArray[np.float64]) -> NDArray[np.float32]:
+    below = np.minimum(positions.astype(np.int64), max(len(values) - 2, 0))
+    above = np.minimum(below + 1, len(values) - 1)
+    share = (positions - below).astype(np.float32)[:, None]
+    return values[below] * (1 - share) + values[above] * share

@@ -1,0 +1,211 @@
+"""Patch statistics: how the cells of every local window differ from what the windows of the image usually hold.
+
+Methods of "High-Fidelity Zero-Shot Texture Anomaly Localization Using Feature Correspondence Analysis" (Ardelean and
+Weyrich, 2024). Every function takes the features (C, H, W) of one image and returns its anomaly map, (H, W) float32, on
+the device of the features. Windows are T x T cells, reflected at the border of the map.
+
+`fca` and `sample_weighted_wasserstein` compare with reference windows (Section 3.3). Where there are several, the score
+is the mean over them, not the sum of Equation 1, so that it does not grow with their number:
+
+- "median": one reference, the median of every order statistic over the image's tiles (Equation 7);
+- "random": `reference_count` windows drawn with `seed` from those that lie inside the map;
+- "all": every window that lies inside the map;
+- "knn": of the maps that each of those windows gives as the only reference, every cell takes the mean of its
+  `reference_count` smallest scores. Its time is that of one map for every window: for small maps only.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from firstsight.detectors.references import (
+    check_count,
+    median_reference,
+    order_statistics,
+    random_positions,
+    sort_last,
+    window_positions,
+)
+from firstsight.detectors.windows import Features, blur, centre_weights, check_features, spread_weights
+from firstsight.errors import FirstsightError
+from firstsight.kernels.feature_correspondence import feature_correspondence
+
+__all__ = ["fca", "histogram", "median_reference", "moments", "sample_weighted_wasserstein"]
+
+Border = Literal["renormalise", "paper"]
+Reference = Literal["median", "random", "knn", "all"]
+
+# Values of reference windows held at a time: 32 MiB, and twice that for their sums.
+REFERENCE_VALUES = 2**23
+
+
+def fca(
+    features: Features,
+    *,
+    patch_size: int = 9,
+    sigma_p: float = 3.0,
+    sigma_s: float | None = 1.0,
+    reference: Reference = "median",
+    reference_count: int = 10,
+    seed: int = 0,
+    border: Border = "renormalise",
+) -> torch.Tensor:
+    """Feature correspondence analysis (Equation 6).
+
+    Every window is matched, channel by channel and rank by rank, with the reference; a cell's score is the
+    Gaussian-weighted sum of its matching errors, smoothed inside each window, over all the windows that hold it and
+    whose centre lies in the map. Cells of equal value share the mean error of the ranks that they take together, so the
+    map does not depend on the order of cells.
+
+    Args:
+        features: (C, H, W), finite; a tensor or an array.
+        patch_size: T, odd, at most H and W.
+        sigma_p: deviation, in cells, of the weight of a window by the distance of its centre.
+        sigma_s: deviation, in cells, of the 5 x 5 smoothing of errors inside a window; None or 0: no smoothing, as in
+            Equation 5.
+        reference, reference_count, seed: see the top of this module.
+        border: "renormalise" divides by the summed weights of the windows that hold the cell; "paper" does not, so that
+            scores fade within T // 2 cells of the border.
+    """
+    checked = check_features(features, patch_size)
+    if border not in ("renormalise", "paper"):
+        raise FirstsightError(f"border is {border!r}, but must be 'renormalise' or 'paper'")
+    renormalise = border == "renormalise"
+    height, width = checked.shape[1:]
+    weights = (
+        spread_weights(height, patch_size, sigma_p, sigma_s, renormalise=renormalise),
+        spread_weights(width, patch_size, sigma_p, sigma_s, renormalise=renormalise),
+    )
+    return _correspondence(checked, weights, reference, reference_count, seed)
+
+
+def sample_weighted_wasserstein(
+    features: Features,
+    *,
+    patch_size: int = 9,
+    sigma_w: float = 6.0,
+    reference: Reference = "median",
+    reference_count: int = 10,
+    seed: int = 0,
+) -> torch.Tensor:
+    """Sample-weighted Wasserstein distance (Equation 4): the Gaussian-weighted mean of a window's own matching errors.
+
+    Args:
+        features: (C, H, W), finite; a tensor or an array.
+        patch_size: T, odd, at most H and W.
+        sigma_w: deviation, in cells, of the weight of an error by its distance from the window's centre.
+        reference, reference_count, seed: see the top of this module.
+    """
+    checked = check_features(features, patch_size)
+    height, width = checked.shape[1:]
+    weights = (centre_weights(height, patch_size, sigma_w), centre_weights(width, patch_size, sigma_w))
+    return _correspondence(checked, weights, reference, reference_count, seed)
+
+
+def histogram(features: Features, *, patch_size: int = 9, sigma: float = 6.0, bins: int = 10) -> torch.Tensor:
+    """Distance of a window's histogram from the image's mean histogram (Equation 3), averaged over channels.
+
+    The distance is the mean absolute difference of the cumulative histograms.
+
+    Args:
+        features: (C, H, W), finite; a tensor or an array.
+        patch_size: T, odd, at most H and W.
+        sigma: deviation, in cells, of the weight of a cell in the histogram of its window.
+        bins: number of bins between the least and the greatest value of a channel. As in the authors' program they are
+            wider by 1/999, so that the greatest value lies in the last.
+    """
+    checked = check_features(features, patch_size)
+    if bins < 1:
+        raise FirstsightError(f"bins is {bins}, but must be positive")
+    least, greatest = checked.amin((1, 2), keepdim=True), checked.amax((1, 2), keepdim=True)
+    span = torch.where(greatest > least, greatest - least, 1)
+    bin_of = ((checked - least) / span * (0.999 * bins)).floor_()
+    total = torch.zeros_like(checked[0])
+    # The last cumulative value is 1 everywhere, so it adds nothing.
+    for last in range(bins - 1):
+        cumulative = blur((bin_of <= last).to(checked.dtype), patch_size, sigma)
+        total += (cumulative - cumulative.mean((1, 2), keepdim=True)).abs_().mean(0)
+    return total / bins
+
+
+def moments(features: Features, *, patch_size: int = 9, sigma: float = 6.0, powers: int = 4) -> torch.Tensor:
+    """Squared distance of a window's moments from the image's mean (Equation 2), averaged over channels and powers.
+
+    Args:
+        features: (C, H, W), finite; a tensor or an array.
+        patch_size: T, odd, at most H and W.
+        sigma: deviation, in cells, of the weight of a cell in the moments of its window.
+        powers: the moments are the weighted means of the first to this power of the features.
+    """
+    checked = check_features(features, patch_size)
+    if powers < 1:
+        raise FirstsightError(f"powers is {powers}, but must be positive")
+    total = torch.zeros_like(checked[0])
+    for power in range(1, powers + 1):
+        moment = blur(checked**power, patch_size, sigma)
+        total += (moment - moment.mean((1, 2), keepdim=True)).square_().mean(0)
+    return total / powers
+
+
+Match = Callable[[slice, torch.Tensor], npt.NDArray[np.float32]]
+
+
+def _correspondence(
+    features: torch.Tensor,
+    weights: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]],
+    reference: Reference,
+    reference_count: int,
+    seed: int,
+) -> torch.Tensor:
+    """The map of the matching errors, weighted as `kernels.feature_correspondence` says, for any kind of reference."""
+    values = features.cpu().numpy()
+    height, width = values.shape[1:]
+    patch_size = weights[0].shape[1]
+
+    def match(channels: slice, references: torch.Tensor) -> npt.NDArray[np.float32]:
+        ordered = np.ascontiguousarray(references.cpu().numpy())
+        return feature_correspondence(values[channels], ordered, *weights, threads=torch.get_num_threads())
+
+    if reference == "median":
+        result = match(slice(None), median_reference(features, patch_size)[:, :, None])
+    elif reference == "random":
+        positions = random_positions(height, width, patch_size, reference_count, seed)
+        result = _mean_over_references(features, patch_size, positions, match)
+    elif reference == "all":
+        result = _mean_over_references(features, patch_size, window_positions(height, width, patch_size), match)
+    elif reference == "knn":
+        result = _nearest_references(features, patch_size, reference_count, match)
+    else:
+        raise FirstsightError(f"reference is {reference!r}, but must be 'median', 'random', 'knn' or 'all'")
+    return torch.from_numpy(result).to(features.device)
+
+
+def _mean_over_references(
+    features: torch.Tensor, patch_size: int, positions: npt.NDArray[np.int64], match: Match
+) -> npt.NDArray[np.float32]:
+    """Mean of the maps of the references at the positions, by groups of channels that bound the memory."""
+    channels, height, width = features.shape
+    group = max(1, REFERENCE_VALUES // (patch_size**2 * len(positions)))
+    total = np.zeros((height, width), np.float32)
+    for start in range(0, channels, group):
+        part = slice(start, min(start + group, channels))
+        references = sort_last(order_statistics(features[part], patch_size, positions))
+        total += match(part, references) * np.float32((part.stop - part.start) / channels)
+    return total
+
+
+def _nearest_references(features: torch.Tensor, patch_size: int, count: int, match: Match) -> npt.NDArray[np.float32]:
+    """At every cell the mean of the `count` smallest of the maps of all references."""
+    height, width = features.shape[1:]
+    positions = window_positions(height, width, patch_size)
+    check_count(count, len(positions))
+    smallest = np.full((count, height, width), np.inf, np.float32)
+    for position in positions:
+        score = match(slice(None), order_statistics(features, patch_size, position[None]))
+        worst = smallest.argmax(axis=0)[None]
+        kept = np.minimum(np.take_along_axis(smallest, worst, axis=0), score)
+        np.put_along_axis(smallest, worst, kept, axis=0)
+    return np.asarray(smallest.mean(axis=0))

@@ -1,0 +1,1 @@
+"""Localization and clustering metrics: pure functions on arrays."""

@@ -1,0 +1,153 @@
+"""The one way from images to features: ``load_extractor(name, ...)(images)``."""
+
+import importlib
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from firstsight.errors import FirstsightError
+from firstsight.features.registry import BORDERS, find_extractor, find_layers
+from firstsight.features.state_dicts import load_state_dict
+from firstsight.features.weights import resolve_weights
+
+# Resampling and colour conversion in float32 may leave [0, 1] by a few rounding errors, but not by more.
+_ROUNDING = 1e-4
+
+Network = Callable[[Tensor], dict[str, Tensor]]
+
+
+class Builder(Protocol):
+    """The function ``build`` of an extractor's file.
+
+    It returns a function from images (B, 3, H, W) on ``device`` in [0, 1] to ``{layer: (B, C, h, w)}`` for exactly the
+    ``layers`` asked (each once, from shallow to deep), which computes nothing beyond the deepest of them.
+    """
+
+    def __call__(
+        self,
+        name: str,
+        layers: tuple[str, ...],
+        *,
+        border: str,
+        state_dict: Mapping[str, Tensor],
+        device: torch.device,
+    ) -> Network: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Extractor:
+    """A loaded extractor: call it with images to get the features of its layers.
+
+    Attributes:
+        name: its name in the registry.
+        layers: the layers it computes, from shallow to deep.
+        strides: of each layer, the distance of neighbouring cells in input pixels.
+        offsets: of each layer, the centre of cell 0 in input pixels; cell i is centred at ``offset + stride * i``.
+        border: ``reflect`` or ``paper`` (zero padding).
+        weights_sha256: of the file of weights (64 hexadecimal digits), or None without weights.
+        device: where it computes, and where its features lie.
+        smallest_side: the shortest image side it takes, in pixels.
+        network: from checked images on ``device`` to features; use the extractor itself instead.
+    """
+
+    name: str
+    layers: tuple[str, ...]
+    strides: dict[str, int]
+    offsets: dict[str, float]
+    border: str
+    weights_sha256: str | None
+    device: torch.device
+    smallest_side: int
+    network: Network = field(repr=False)
+
+    def __call__(self, images: Tensor) -> dict[str, Tensor]:
+        """Features of a batch of images.
+
+        Args:
+            images: (B, 3, H, W), float32, RGB in [0, 1], on any device, H and W any size from ``smallest_side`` on.
+
+        Returns:
+            For every layer a float32 tensor (B, C, h, w) on ``device``, h = ceil(H / stride) and w = ceil(W / stride),
+            made in inference mode (it takes no part in autograd).
+
+        Raises:
+            FirstsightError: images of another shape or type, values that are NaN or outside [0, 1], an image too small.
+        """
+        _check_images(images)
+        height, width = images.shape[2:]
+        if min(height, width) < self.smallest_side:
+            raise FirstsightError(
+                f"image {width} x {height} (W x H) is too small for {self.name} to {self.layers[-1]}: "
+                f"at least {self.smallest_side} x {self.smallest_side}"
+            )
+        with torch.inference_mode():
+            return self.network(images.to(self.device))
+
+
+def load_extractor(
+    name: str,
+    *,
+    weights: str | os.PathLike[str] | None = None,
+    layers: Iterable[str] | None = None,
+    border: str = "reflect",
+    device: str | torch.device = "cpu",
+) -> Extractor:
+    """An extractor of the registry, ready for images; only what its deepest asked layer needs is built.
+
+    Args:
+        name: ``laws``, ``resnet18``, ``wide_resnet50_2``: see ``EXTRACTORS``.
+        weights: torchvision's name of them or a file; None: torchvision's IMAGENET1K_V1, or nothing for ``laws``.
+        layers: which layers to compute, all in one pass; None: the extractor's default layers.
+        border: ``reflect``: every padded convolution reflects the map at its border, so that the frame of the map is as
+            normal as its middle. ``paper``: zero padding, as the networks were trained and the papers evaluated them.
+        device: where to compute, ``cpu`` or ``cuda``.
+
+    Raises:
+        FirstsightError: an unknown extractor, layer, border or device (the text lists the choices), or weights that
+            cannot be had, read or fitted in.
+    """
+    spec = find_extractor(name)
+    asked = find_layers(name, layers)
+    if border not in BORDERS:
+        raise FirstsightError(f"unknown border {border!r}: choose one of {', '.join(BORDERS)}")
+    place = _find_device(device)
+    resolved = resolve_weights(name, weights)
+    state_dict, sha256 = load_state_dict(resolved) if spec.needs_weights else ({}, None)
+    build: Builder = importlib.import_module(spec.module).build
+    return Extractor(
+        name=name,
+        layers=asked,
+        strides={layer: spec.layers[layer].stride for layer in asked},
+        offsets={layer: spec.layers[layer].offset for layer in asked},
+        border=border,
+        weights_sha256=sha256,
+        device=place,
+        smallest_side=spec.layers[asked[-1]].smallest_side if border == "reflect" else 1,
+        network=build(name, asked, border=border, state_dict=state_dict, device=place),
+    )
+
+
+def _find_device(device: str | torch.device) -> torch.device:
+    try:
+        place = torch.device(device)
+        torch.empty(0, device=place)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).partition("\n")[0]
+        raise FirstsightError(f"device {str(device)!r} cannot be used here ({reason}): choose cpu or cuda") from error
+    return place
+
+
+def _check_images(images: Tensor) -> None:
+    if not isinstance(images, Tensor) or images.dtype != torch.float32:
+        found = images.dtype if isinstance(images, Tensor) else type(images).__name__
+        raise FirstsightError(f"images must be a float32 tensor, not {found}")
+    if images.ndim != 4 or images.shape[1] != 3 or 0 in images.shape:
+        raise FirstsightError(f"images must have the shape (B, 3, H, W), not {tuple(images.shape)}")
+    low, high = (value.item() for value in torch.aminmax(images))
+    # Written so that a NaN, which aminmax passes on, is refused as well.
+    if not (low >= -_ROUNDING and high <= 1 + _ROUNDING):
+        raise FirstsightError(f"images must lie in [0, 1], but hold values from {low:g} to {high:g}")

@@ -1,0 +1,114 @@
+"""Which extractors there are, their layers, and where the cells of a layer lie on the image.
+
+This file imports no torch: the workflow reads it when it plans. A new extractor is a file with a function ``build``
+(the protocol is ``Builder`` in ``extractor.py``) and an entry in ``EXTRACTORS``.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from firstsight.errors import FirstsightError
+
+BORDERS = ("reflect", "paper")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """The geometry of a layer: cell i is centred at pixel ``offset + stride * i`` (pixel 0 has its centre at 0).
+
+    An image of N pixels a side has ceil(N / stride) cells a side.
+
+    Attributes:
+        stride: distance of neighbouring cells, in input pixels.
+        offset: centre of cell 0, in input pixels.
+        smallest_side: shortest image side, in pixels, for which every reflecting padding up to this layer is defined.
+    """
+
+    stride: int
+    offset: float
+    smallest_side: int
+
+
+@dataclass(frozen=True)
+class ExtractorSpec:
+    """What is known about an extractor before it is built.
+
+    Attributes:
+        layers: its layers by name, from shallow to deep.
+        default_layers: those computed when none are asked for.
+        version: version of the code path; part of every fingerprint, so raise it when the numbers change.
+        module: dotted name of the file whose function ``build`` makes the extractor.
+        weights: torchvision's names of its weights and of their files, whose names end in the first eight hexadecimal
+            digits of the sha256; the default first; empty: it has no weights.
+    """
+
+    layers: Mapping[str, Layer]
+    default_layers: tuple[str, ...]
+    version: int
+    module: str
+    weights: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def needs_weights(self) -> bool:
+        """Whether the extractor is a network whose weights must be had from somewhere."""
+        return bool(self.weights)
+
+
+# Every convolution and pooling of a ResNet is padded by half its kernel, so cell i of stride s is centred at pixel s *
+# i. The 3x3 convolutions that reflect at stride s need two cells there, that is, s + 1 pixels.
+_RESNET_LAYERS = {
+    "layer1": Layer(stride=4, offset=0.0, smallest_side=5),
+    "layer2": Layer(stride=8, offset=0.0, smallest_side=9),
+    "layer3": Layer(stride=16, offset=0.0, smallest_side=17),
+    "layer4": Layer(stride=32, offset=0.0, smallest_side=33),
+}
+
+EXTRACTORS: dict[str, ExtractorSpec] = {
+    "laws": ExtractorSpec(
+        layers={"energy": Layer(stride=4, offset=0.0, smallest_side=8)},
+        default_layers=("energy",),
+        version=1,
+        module="firstsight.features.laws",
+    ),
+    "resnet18": ExtractorSpec(
+        layers=_RESNET_LAYERS,
+        default_layers=("layer2",),
+        version=1,
+        module="firstsight.features.resnet",
+        weights={"IMAGENET1K_V1": "resnet18-f37072fd.pth"},
+    ),
+    "wide_resnet50_2": ExtractorSpec(
+        layers=_RESNET_LAYERS,
+        default_layers=("layer2",),
+        version=1,
+        module="firstsight.features.resnet",
+        weights={
+            "IMAGENET1K_V1": "wide_resnet50_2-95faca4d.pth",
+            "IMAGENET1K_V2": "wide_resnet50_2-9ba9bcbe.pth",
+        },
+    ),
+}
+
+
+def find_extractor(name: str) -> ExtractorSpec:
+    """The entry of ``EXTRACTORS`` under this name; raises FirstsightError with the choices where there is none."""
+    if name not in EXTRACTORS:
+        raise FirstsightError(f"unknown extractor {name!r}: choose one of {', '.join(EXTRACTORS)}")
+    return EXTRACTORS[name]
+
+
+def find_layers(name: str, layers: Iterable[str] | None = None) -> tuple[str, ...]:
+    """The layers asked of an extractor, each once, from shallow to deep; None asks for its default layers.
+
+    Raises:
+        FirstsightError: an unknown extractor or layer (the text lists the choices), or no layer at all.
+    """
+    spec = find_extractor(name)
+    asked = spec.default_layers if layers is None else (layers,) if isinstance(layers, str) else tuple(layers)
+    choices = ", ".join(spec.layers)
+    for layer in asked:
+        if layer not in spec.layers:
+            raise FirstsightError(f"unknown layer {layer!r} of extractor {name}: choose from {choices}")
+    if not asked:
+        raise FirstsightError(f"no layer of extractor {name} was asked for: choose from {choices}")
+    return tuple(layer for layer in spec.layers if layer in asked)

@@ -1,0 +1,139 @@
+"""State dicts: from a file or torchvision's address into a network, with every way to fail in one clear line."""
+
+import http.client
+import os
+import socket
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from firstsight.errors import FirstsightError
+from firstsight.features.weights import Weights, file_sha256, hash_prefix
+
+# torch.hub sets no time limit of its own: behind a firewall that drops packets a download would wait for ever.
+_TIMEOUT_SECONDS = 20.0
+
+
+def load_state_dict(weights: Weights) -> tuple[dict[str, Tensor], str]:
+    """The tensors of an extractor's weights, on the CPU, and the sha256 of the file they came from.
+
+    Weights by a torchvision name are taken from torch's own folder of downloads (``$TORCH_HOME/hub/checkpoints``) and
+    downloaded into it first where they are missing. Files are read with ``weights_only=True``: no code in them is run.
+
+    Args:
+        weights: of an extractor that has weights, from ``resolve_weights``.
+
+    Returns:
+        The tensors by name (not more than one copy of them is in memory), and 64 hexadecimal digits.
+
+    Raises:
+        FirstsightError: a file that is missing, unreadable, truncated or not a state dict; a download that fails; a
+            download whose sha256 is not the one in its name.
+    """
+    path = weights.file or _downloaded(weights)
+    sha256 = file_sha256(path)
+    if weights.download is not None and not sha256.startswith(hash_prefix(weights.download)):
+        raise FirstsightError(f"{str(path)!r} is damaged (its sha256 is {sha256[:8]}...): delete it and start again")
+    try:
+        content = torch.load(path, weights_only=True, map_location="cpu")
+    # Bytes that are not a state dict can fail in the unpickler in any way, from IndexError to UnicodeDecodeError.
+    except Exception as error:
+        raise FirstsightError(
+            f"{str(path)!r} cannot be read as a state dict: it is truncated, was not written by torch.save, "
+            f"or holds more than tensors ({type(error).__name__})"
+        ) from error
+    if not isinstance(content, Mapping) or not content:
+        raise FirstsightError(f"{str(path)!r} is not a state dict: it holds a {type(content).__name__}")
+    for key, value in content.items():
+        if not isinstance(key, str) or not isinstance(value, Tensor):
+            raise FirstsightError(
+                f"{str(path)!r} is not a state dict: its entry {key!r} is a {type(value).__name__}, not a tensor"
+            )
+    return dict(content), sha256
+
+
+def fill(network: nn.Module, state_dict: Mapping[str, Tensor], name: str) -> None:
+    """Put the tensors of a state dict into a network that may be shallower than the one they were saved from.
+
+    Entries of modules that the network does not have (deeper layers, the classifier) are ignored. Tensors become
+    float32; the network's own may be on the meta device.
+
+    Args:
+        network: takes the tensors in place.
+        state_dict: tensors by torchvision's names; ``num_batches_tracked`` may be absent.
+        name: the extractor's name, for error texts.
+
+    Raises:
+        FirstsightError: entries that the network needs are missing or have another shape, or a module that it does have
+            holds entries unknown to it (the weights of another architecture).
+    """
+    needed = {key: value for key, value in network.state_dict().items() if not key.endswith("num_batches_tracked")}
+    missing = [key for key in needed if key not in state_dict]
+    if missing:
+        raise FirstsightError(f"the weights lack what {name} needs: {_some(missing)}")
+    reshaped = [
+        f"{key} is {tuple(state_dict[key].shape)}, not {tuple(value.shape)}"
+        for key, value in needed.items()
+        if state_dict[key].shape != value.shape
+    ]
+    if reshaped:
+        raise FirstsightError(f"the weights are not those of {name}: {_some(reshaped)}")
+    children = {key.partition(".")[0] for key in needed}
+    strange = [
+        key
+        for key in state_dict
+        if key.partition(".")[0] in children and key not in needed and not key.endswith("num_batches_tracked")
+    ]
+    if strange:
+        raise FirstsightError(f"the weights are not those of {name}, which has no {_some(strange)}")
+    tensors = {key: state_dict[key].to(torch.float32) for key in needed}
+    counters = {key: torch.zeros((), dtype=torch.int64) for key in network.state_dict() if key not in needed}
+    network.load_state_dict(tensors | counters, assign=True)
+
+
+def _downloaded(weights: Weights) -> Path:
+    """The file of a torchvision name, downloaded first where torch's folder of downloads does not hold it."""
+    assert weights.download is not None
+    folder = Path(torch.hub.get_dir()) / "checkpoints"
+    path = folder / weights.download
+    if path.is_file():
+        return path
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _timeout(_TIMEOUT_SECONDS):
+            url = weights.url or _torchvision_address(weights.extractor, weights.download)
+            torch.hub.download_url_to_file(url, os.fspath(path), hash_prefix(weights.download), progress=False)
+    except (OSError, RuntimeError, http.client.HTTPException) as error:
+        reason = str(getattr(error, "reason", error)).partition("\n")[0]
+        raise FirstsightError(
+            f"the weights {path.name} of extractor {weights.extractor} could not be downloaded ({reason}): "
+            f"give a file in features.weights, or put {path.name} into $TORCH_HOME/hub/checkpoints (now {folder}), "
+            "or use an extractor without weights, such as laws"
+        ) from error
+    return path
+
+
+def _torchvision_address(extractor: str, download: str) -> str:
+    # Here, since torchvision takes a second to import and a file that is there needs none of it.
+    from torchvision.models import get_model_weights  # noqa: PLC0415
+
+    addresses: list[str] = [each.url for each in get_model_weights(extractor)]
+    return next(address for address in addresses if address.endswith(f"/{download}"))
+
+
+@contextmanager
+def _timeout(seconds: float) -> Iterator[None]:
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _some(items: Iterable[str]) -> str:
+    names = list(items)
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

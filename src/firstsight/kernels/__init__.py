@@ -1,0 +1,1 @@
+"""The compiled core behind the detectors; each file has one public function."""

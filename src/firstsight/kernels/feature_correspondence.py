@@ -1,0 +1,138 @@
+"""Feature correspondence on the CPU: the rank of every cell in every window that holds it, matched with a reference.
+
+No window is ever sorted. The rank of cell p in window q is the number of smaller cells in that window, and all T * T
+windows that hold p draw on the same (2T - 1)^2 comparisons of p with its neighbours, by running sums. The map is taken
+tile by tile; what a tile needs stays in the cache while all channels pass.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from itertools import product
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from firstsight.kernels.matching_costs import References, Tile, add_matching_costs, workspace
+
+FloatArray = npt.NDArray[np.float32]
+
+# Cells of a tile. The innermost loops run along the columns.
+TILE_ROWS = 16
+TILE_COLUMNS = 128
+
+
+def feature_correspondence(
+    features: FloatArray,
+    references: FloatArray,
+    row_weights: FloatArray,
+    column_weights: FloatArray,
+    *,
+    threads: int,
+) -> FloatArray:
+    """Weighted sum of the costs of matching every cell, in every window that holds it, with reference windows.
+
+    M(p; q), the matching cost of cell p in the T x T window centred on q, is the mean over channels and references of
+    abs(F(p) - reference[rank of p in q]); cells of equal value share the mean cost of the ranks that they take together
+    (Ardelean and Weyrich 2024, Section 3.2). Windows reach over the border by reflection. The result at cell t is
+
+        sum over p and q of M(p; q) * row_weights[p_y, q_y - p_y + T // 2, t_y - p_y + R]
+                                    * column_weights[p_x, q_x - p_x + T // 2, t_x - p_x + R]
+
+    Args:
+        features: (C, H, W), finite, H and W at least T.
+        references: (C, T * T, N): the N values of every order statistic, ascending along both last axes.
+        row_weights: (H, T, 2R + 1): how much the cost of a cell in row p_y, in the windows of one vertical offset, adds
+            to rows p_y - R .. p_y + R. Zero where the window's centre lies outside the map.
+        column_weights: (W, T, 2R + 1), the same along x.
+        threads: number of threads to use.
+
+    Returns:
+        (H, W) float32.
+    """
+    channels, height, width = features.shape
+    patch_size, spread = row_weights.shape[1:]
+    margin = spread // 2
+    sums = np.zeros((*references.shape[:2], references.shape[2] + 1))
+    np.cumsum(references, axis=2, out=sums[:, :, 1:])
+    prepared = References(np.ascontiguousarray(references), sums)
+    contiguous = np.ascontiguousarray(features)
+
+    def task(corner: tuple[int, int]) -> FloatArray:
+        rows = slice(corner[0], min(corner[0] + TILE_ROWS, height))
+        columns = slice(corner[1], min(corner[1] + TILE_COLUMNS, width))
+        tile = _tile(rows, columns, (height, width), patch_size)
+        costs = np.zeros((rows.stop - rows.start, patch_size, patch_size, columns.stop - columns.start), np.float32)
+        add_matching_costs(contiguous, prepared, tile, workspace(tile, patch_size), costs)
+        result = np.zeros((costs.shape[0] + 2 * margin, costs.shape[3] + 2 * margin), np.float32)
+        _spread(costs, row_weights[rows], np.ascontiguousarray(column_weights[columns].transpose(1, 2, 0)), result)
+        return result
+
+    corners = list(product(range(0, height, TILE_ROWS), range(0, width, TILE_COLUMNS)))
+    total = np.zeros((height + 2 * margin, width + 2 * margin), np.float32)
+    with ThreadPoolExecutor(threads) as pool:
+        # Added in the order of the tiles, so that the sum does not depend on which thread ends first.
+        for (y, x), result in zip(corners, pool.map(task, corners), strict=True):
+            total[y : y + result.shape[0], x : x + result.shape[1]] += result
+    total /= channels
+    return total[margin : margin + height, margin : margin + width].copy()
+
+
+def _tile(rows: slice, columns: slice, shape: tuple[int, int], patch_size: int) -> Tile:
+    """The tile of these rows and columns of a map."""
+    row_region, row_source = _neighbours(rows, shape[0], patch_size)
+    column_region, column_source = _neighbours(columns, shape[1], patch_size)
+    row_images, column_images = _images(shape[0], patch_size)[rows], _images(shape[1], patch_size)[columns]
+    return Tile(
+        region=(row_region.start, row_region.stop, column_region.start, column_region.stop),
+        row_source=row_source,
+        column_source=column_source,
+        row_images=row_images,
+        column_images=column_images,
+        reflected=np.logical_or.outer((row_images > 1).any(axis=1), (column_images > 1).any(axis=1)),
+    )
+
+
+def _neighbours(part: slice, size: int, patch_size: int) -> tuple[slice, npt.NDArray[np.int64]]:
+    """The region of an axis that the windows of a part reach, and where in it the part's neighbours lie, reflected."""
+    reach = patch_size - 1
+    start, stop = max(0, part.start - reach), min(size, part.stop + reach)
+    neighbours = np.abs(np.arange(part.start - reach, part.stop + reach))
+    return slice(start, stop), np.where(neighbours < size, neighbours, 2 * (size - 1) - neighbours) - start
+
+
+def _images(size: int, patch_size: int) -> npt.NDArray[np.int64]:
+    """(size, T): how many images of a cell, itself and reflections, a window at each offset holds; 0 beyond the map."""
+    half = patch_size // 2
+    cells = np.pad(np.arange(size), half, mode="reflect")
+    centres = np.arange(size).repeat(patch_size)
+    held = np.lib.stride_tricks.sliding_window_view(cells, patch_size).ravel()
+    images = np.zeros((size, patch_size), np.int64)
+    np.add.at(images, (held, centres - held + half), 1)
+    return images
+
+
+@njit(cache=True, nogil=True)
+def _spread(costs, row_weights, column_weights, result):  # type: ignore[no-untyped-def]
+    """Add to result (rows + 2R, columns + 2R) the costs (rows, T, T, columns), weighted.
+
+    The weights are (rows, T, 2R + 1) and (T, 2R + 1, columns).
+    """
+    rows, patch_size, _, columns = costs.shape
+    spread = row_weights.shape[2]
+    line = np.empty(columns + spread - 1, np.float32)
+    for y in range(rows):
+        for i in range(patch_size):
+            line[:] = 0
+            for j in range(patch_size):
+                cost = costs[y, i, j]
+                for k in range(spread):
+                    weights = column_weights[j, k]
+                    if weights.any():
+                        shifted = line[k : k + columns]
+                        for x in range(columns):
+                            shifted[x] += weights[x] * cost[x]
+            for k in range(spread):
+                weight = row_weights[y, i, k]
+                if weight != 0:
+                    for x in range(columns + spread - 1):
+                        result[y + k, x] += weight * line[x]

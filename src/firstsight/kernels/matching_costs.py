@@ -1,0 +1,332 @@
+"""Costs of matching the cells of one tile, in all windows that hold them, with reference windows.
+
+All compiled functions that call each other stand in this file: numba's cache on disk notices no change in another.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+# Digits of the radix sort: three make a 32-bit key.
+DIGIT_BITS = 11
+BUCKETS = 1 << DIGIT_BITS
+
+
+class Tile(NamedTuple):
+    """The cells whose costs are wanted, a rectangle of rows x columns, and what surrounds them.
+
+    Attributes:
+        region: top, bottom, left and right of the cells of the map that the windows of the tile reach.
+        row_source: (rows + 4 * half,): which row of the region each row of the tile and round it is, by reflection.
+        column_source: (columns + 4 * half,): the same along x.
+        row_images: (rows, T): how many images of a cell, itself and reflections, windows of each vertical offset hold.
+        column_images: (columns, T): the same along x.
+        reflected: (rows, columns): whether any window holds more than one image of the cell.
+    """
+
+    region: tuple[int, int, int, int]
+    row_source: npt.NDArray[np.int64]
+    column_source: npt.NDArray[np.int64]
+    row_images: npt.NDArray[np.int64]
+    column_images: npt.NDArray[np.int64]
+    reflected: npt.NDArray[np.bool_]
+
+
+class References(NamedTuple):
+    """Reference windows.
+
+    Attributes:
+        values: (C, T * T, N) float32: the N values of every order statistic, ascending along both last axes.
+        sums: (C, T * T, N + 1): sums of the first 0 .. N of them.
+    """
+
+    values: npt.NDArray[np.float32]
+    sums: npt.NDArray[np.float64]
+
+
+class Workspace(NamedTuple):
+    """Arrays that every channel uses anew; h x w is the size of the region.
+
+    Attributes:
+        values, ranks: (h, w): the features of a channel and their dense ranks.
+        tied: (h, w): whether another value is equal; False for the least value.
+        keys, places: (2, h * w), for sorting.
+        band: (rows + 4 * half, columns + 4 * half): ranks of the tile and round it.
+        first, last: (T, T, columns): for a row, how many cells of each window are smaller, and how many not greater.
+        smaller: (2T, 2T, columns), for counting; its first row and column are zero.
+    """
+
+    values: npt.NDArray[np.float32]
+    ranks: npt.NDArray[Any]
+    tied: npt.NDArray[np.bool_]
+    keys: npt.NDArray[np.uint32]
+    places: npt.NDArray[np.int32]
+    band: npt.NDArray[Any]
+    first: npt.NDArray[Any]
+    last: npt.NDArray[Any]
+    smaller: npt.NDArray[Any]
+
+
+def workspace(tile: Tile, patch_size: int) -> Workspace:
+    """The working arrays for a tile."""
+    top, bottom, left, right = tile.region
+    size = (bottom - top) * (right - left)
+    # The smallest types that hold all ranks, and all places in a table of costs: SIMD takes more of them at a time.
+    rank_type = np.uint16 if size < 2**16 else np.uint32
+    count_type = np.uint8 if 2 * patch_size**2 <= 2**8 else np.uint16 if 2 * patch_size**2 <= 2**16 else np.uint32
+    columns = len(tile.column_images)
+    return Workspace(
+        values=np.empty((bottom - top, right - left), np.float32),
+        ranks=np.empty((bottom - top, right - left), rank_type),
+        tied=np.empty((bottom - top, right - left), np.bool_),
+        keys=np.empty((2, size), np.uint32),
+        places=np.empty((2, size), np.int32),
+        band=np.empty((len(tile.row_source), len(tile.column_source)), rank_type),
+        first=np.empty((patch_size, patch_size, columns), count_type),
+        last=np.empty((patch_size, patch_size, columns), count_type),
+        smaller=np.zeros((2 * patch_size, 2 * patch_size, columns), count_type),
+    )
+
+
+@njit(cache=True, nogil=True)
+def add_matching_costs(features, references, tile, work, costs):  # type: ignore[no-untyped-def]
+    """Add to the costs of a tile those of all channels, each the mean over the references.
+
+    Cells of equal value share the mean cost of the ranks that they take together.
+
+    Args:
+        features: (C, H, W) float32, finite.
+        references: `References`.
+        tile: `Tile`.
+        work: its `workspace`.
+        costs: (rows, T, T, columns) float32, added to; [y, i, j, x] is the cost of cell (y, x) of the tile in the
+            window centred i - half rows below and j - half columns right of it.
+    """
+    top, bottom, left, right = tile.region
+    for channel in range(len(features)):
+        least = np.float32(np.inf)
+        for i in range(bottom - top):
+            for j in range(right - left):
+                value = features[channel, top + i, left + j]
+                work.values[i, j] = value
+                least = min(least, value)
+        _rank(work, least)
+        for i in range(len(tile.row_source)):
+            for j in range(len(tile.column_source)):
+                work.band[i, j] = work.ranks[tile.row_source[i], tile.column_source[j]]
+        if references.values.shape[2] == 1:
+            tables = _tables(least, references.values[channel, :, 0])
+            for y in range(len(costs)):
+                _add_row(y, tables, tile, work, costs[y])
+        else:
+            chosen = (references.values[channel], references.sums[channel])
+            for y in range(len(costs)):
+                _add_row_of_several(y, chosen, tile, work, costs[y])
+
+
+@njit(cache=True, nogil=True)
+def _rank(work, least):  # type: ignore[no-untyped-def]
+    """Fill ranks and tied from values: rank 0 for the least value, 1 for the next greater one, and so on.
+
+    A radix sort of the values above the least: after a ReLU, that is half of them.
+    """
+    values, ranks, tied = work.values.ravel(), work.ranks.ravel(), work.tied.ravel()
+    keys, places = work.keys, work.places
+    bits = values.view(np.uint32)
+    counts = np.zeros((3, BUCKETS), np.int32)
+    size = 0
+    for place in range(len(values)):
+        tied[place] = False
+        ranks[place] = 0
+        if values[place] > least:
+            # As integers, positive floats order as their bits do, negative ones the other way round; -0.0 is 0.0.
+            key = np.uint32(0) if values[place] == 0 else bits[place]
+            key = ~key if key >> np.uint32(31) else key | np.uint32(0x80000000)
+            keys[0, size] = key
+            places[0, size] = place
+            size += 1
+            for digit in range(3):
+                counts[digit, (key >> np.uint32(DIGIT_BITS * digit)) & np.uint32(BUCKETS - 1)] += 1
+    source = 0
+    for digit in range(3):
+        start = 0
+        for bucket in range(BUCKETS):
+            count = counts[digit, bucket]
+            counts[digit, bucket] = start
+            start += count
+        for i in range(size):
+            key = keys[source, i]
+            bucket = (key >> np.uint32(DIGIT_BITS * digit)) & np.uint32(BUCKETS - 1)
+            target = counts[digit, bucket]
+            counts[digit, bucket] = target + 1
+            keys[1 - source, target] = key
+            places[1 - source, target] = places[source, i]
+        source = 1 - source
+    rank = 0
+    for i in range(size):
+        if i > 0 and keys[source, i] == keys[source, i - 1]:
+            tied[places[source, i]] = True
+            tied[places[source, i - 1]] = True
+        else:
+            rank += 1
+        ranks[places[source, i]] = rank
+
+
+@njit(cache=True, nogil=True)
+def _tables(least, reference):  # type: ignore[no-untyped-def]
+    """What the costs with one reference window are looked up in.
+
+    Returns:
+        (2 * T * T,) float32: the reference, then the mean costs of 1 .. T * T cells that all have the least value;
+        (T * T + 1,): sums of the first 0 .. T * T of the reference.
+    """
+    ranks = len(reference)
+    table = np.empty(2 * ranks, np.float32)
+    sums = np.zeros(ranks + 1)
+    total = 0.0
+    for rank in range(ranks):
+        table[rank] = reference[rank]
+        sums[rank + 1] = sums[rank] + reference[rank]
+        total += abs(np.float64(least) - reference[rank])
+        table[ranks + rank] = total / (rank + 1)
+    return table, sums
+
+
+@njit(cache=True, nogil=True)
+def _add_row(y, tables, tile, work, costs):  # type: ignore[no-untyped-def]
+    """Add to costs (T, T, columns) those of row y of the tile, for one reference window.
+
+    All cells take the cost of their first rank, but for those of the least value, which are many after a ReLU: since
+    their ranks begin at 0, their number says the mean cost. Then come the few other cells that are tied, with another
+    cell or with reflections of their own.
+    """
+    table, sums = tables
+    patch_size, _, columns = costs.shape
+    reach = patch_size - 1
+    reference = table[: patch_size * patch_size]
+    neighbours = work.band[y : y + 2 * reach + 1]
+    ranks = neighbours[reach, reach : reach + columns]
+    line = tile.row_source[y + reach]
+    limits = np.empty(columns, ranks.dtype)
+    offsets = np.empty(columns, work.first.dtype)
+    targets = np.empty(columns, np.float32)
+    any_tied = False
+    for x in range(columns):
+        column = tile.column_source[x + reach]
+        is_least = ranks[x] == 0
+        limits[x] = 1 if is_least else ranks[x]
+        offsets[x] = patch_size * patch_size - 1 if is_least else 0
+        targets[x] = 0 if is_least else work.values[line, column]
+        any_tied |= work.tied[line, column]
+    _count_below(neighbours, limits, work.smaller, work.first)
+    _add_looked_up(work.first, offsets, targets, table, costs)
+    if any_tied:
+        for x in range(columns):
+            limits[x] = ranks[x] + 1
+        _count_below(neighbours, limits, work.smaller, work.last)
+    for x in range(columns):
+        is_tied = work.tied[line, tile.column_source[x + reach]]
+        if ranks[x] == 0 or not (is_tied or tile.reflected[y, x]):
+            continue
+        split = np.searchsorted(reference, targets[x])
+        for i in range(patch_size):
+            for j in range(patch_size):
+                start = np.int64(work.first[i, j, x])
+                stop = (
+                    np.int64(work.last[i, j, x])
+                    if is_tied
+                    else start + tile.row_images[y, i] * tile.column_images[x, j]
+                )
+                if stop - start > 1:
+                    # Ranks below the middle have references below the value, the others have not.
+                    middle = min(max(split, start), stop)
+                    under = (middle - start) * targets[x] - (sums[middle] - sums[start])
+                    over = sums[stop] - sums[middle] - (stop - middle) * targets[x]
+                    costs[i, j, x] += (under + over) / (stop - start) - abs(targets[x] - reference[start])
+
+
+@njit(cache=True, nogil=True)
+def _add_row_of_several(y, references, tile, work, costs):  # type: ignore[no-untyped-def]
+    """Add to costs (T, T, columns) those of row y of the tile: the mean over references, values and sums (T * T, N)."""
+    values, sums = references
+    ranks, count = values.shape
+    patch_size, _, columns = costs.shape
+    reach = patch_size - 1
+    neighbours = work.band[y : y + 2 * reach + 1]
+    limits = neighbours[reach, reach : reach + columns].copy()
+    _count_below(neighbours, limits, work.smaller, work.first)
+    for x in range(columns):
+        limits[x] += 1
+    _count_below(neighbours, limits, work.smaller, work.last)
+    cumulative = np.zeros(ranks + 1)
+    for x in range(columns):
+        value = work.values[tile.row_source[y + reach], tile.column_source[x + reach]]
+        for rank in range(ranks):
+            below = np.searchsorted(values[rank], value)
+            under = below * value - sums[rank, below]
+            over = sums[rank, count] - sums[rank, below] - (count - below) * value
+            cumulative[rank + 1] = cumulative[rank] + (under + over) / count
+        for i in range(patch_size):
+            for j in range(patch_size):
+                start, stop = np.int64(work.first[i, j, x]), np.int64(work.last[i, j, x])
+                costs[i, j, x] += (cumulative[stop] - cumulative[start]) / (stop - start)
+
+
+@njit(cache=True, nogil=True)
+def _count_below(neighbours, limits, smaller, counts):  # type: ignore[no-untyped-def]
+    """Count, for a row of cells and each of the T * T windows that hold them, the ranks below the limits of the cells.
+
+    Args:
+        neighbours: (4 * half + 1, columns + 4 * half), ranks.
+        limits: (columns,).
+        smaller: `Workspace.smaller`; [i, j] counts the ranks in the first i rows and j columns of the neighbours. These
+            numbers may wrap round; their differences, at most T * T, come out right.
+        counts: (T, T, columns), written.
+    """
+    patch_size, _, columns = counts.shape
+    span = 2 * patch_size - 1
+    below = np.empty((span, columns), np.uint8)
+    running = np.empty(columns, smaller.dtype)
+    for i in range(span):
+        for j in range(span):
+            shifted = neighbours[i, j : j + columns]
+            below_limit = below[j]
+            for x in range(columns):
+                below_limit[x] = shifted[x] < limits[x]
+        running[:] = 0
+        for j in range(span):
+            below_limit = below[j]
+            above = smaller[i, j + 1]
+            sums = smaller[i + 1, j + 1]
+            for x in range(columns):
+                total = running[x] + below_limit[x]
+                running[x] = total
+                sums[x] = above[x] + total
+    for i in range(patch_size):
+        for j in range(patch_size):
+            start, end = smaller[i, j], smaller[i + patch_size, j + patch_size]
+            right, under = smaller[i, j + patch_size], smaller[i + patch_size, j]
+            count = counts[i, j]
+            for x in range(columns):
+                count[x] = end[x] - right[x] - under[x] + start[x]
+
+
+@njit(cache=True, nogil=True)
+def _add_looked_up(counts, offsets, targets, table, costs):  # type: ignore[no-untyped-def]
+    """Add abs(target - table[count + offset]) to costs (T, T, columns)."""
+    patch_size, _, columns = counts.shape
+    index = np.empty(columns, counts.dtype)
+    found = np.empty(columns, np.float32)
+    for i in range(patch_size):
+        for j in range(patch_size):
+            count = counts[i, j]
+            cost = costs[i, j]
+            # Three loops, since the compiler gives the outer two SIMD lanes only when the look-up is not among them.
+            for x in range(columns):
+                index[x] = count[x] + offsets[x]
+            for x in range(columns):
+                found[x] = table[index[x]]
+            for x in range(columns):
+                cost[x] += abs(targets[x] - found[x])

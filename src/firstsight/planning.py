@@ -1,0 +1,196 @@
+"""What a run will do, known before any job starts: shards, layers, fingerprints."""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from firstsight.collections.demo import DemoSettings, list_demo
+from firstsight.collections.readers import ImageFile, list_images
+from firstsight.collections.shards import plan_shards
+from firstsight.config import CollectionSettings, FeatureSettings, Settings, suggestion
+from firstsight.detectors.registry import find_detector
+from firstsight.detectors.settings import parse_settings
+from firstsight.errors import FirstsightError
+from firstsight.features.registry import EXTRACTORS
+from firstsight.features.weights import weights_fingerprint
+from firstsight.fingerprints import settings_fingerprint
+
+
+@dataclass(frozen=True)
+class DetectorPlan:
+    """One detector on one collection. ``folder`` carries all that its maps depend on."""
+
+    name: str
+    method: str
+    settings: dict[str, Any]
+    layers: tuple[str, ...]
+    fingerprint: str
+
+    @property
+    def folder(self) -> str:
+        return f"{self.name}-{self.fingerprint}"
+
+
+@dataclass(frozen=True)
+class CollectionPlan:
+    """One collection: its images by id, its shards (id to image ids), and what is computed from them."""
+
+    settings: CollectionSettings
+    files: dict[str, ImageFile]
+    shards: dict[str, tuple[str, ...]]
+    layers: tuple[str, ...]
+    features_fingerprint: str
+    detectors: dict[str, DetectorPlan]
+
+    @property
+    def features_folder(self) -> str:
+        return f"{self.settings.features.extractor}-{self.features_fingerprint}"
+
+    def shard_files(self, shard: str) -> list[dict[str, str | None]]:
+        """The shard's images as plain rows: image, path, label, mask, problem, and stamps that change with it."""
+        return [self._row(self.files[image]) for image in self.shards[shard]]
+
+    def shard_stamps(self, shard: str) -> list[str]:
+        """What the features of the shard depend on: each image's path, with a stamp that changes with its file."""
+        return [f"{row['path']} {row['stamp']}" for row in self.shard_files(shard)]
+
+    def _row(self, file: ImageFile) -> dict[str, str | None]:
+        made_here = self.settings.layout == "demo"
+        return {
+            "image": file.image,
+            "path": str(file.path),
+            "label": file.label,
+            "mask": None if file.mask is None else str(file.mask),
+            "problem": file.problem,
+            "stamp": None if made_here else _stamp(file.path),
+            "mask_stamp": None if made_here or file.mask is None else _stamp(file.mask),
+        }
+
+    def detector_in(self, folder: str) -> DetectorPlan:
+        """The detector whose results lie in ``folder`` (its name and fingerprint)."""
+        return next(detector for detector in self.detectors.values() if detector.folder == folder)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A whole run: where its results go, and its collections by name."""
+
+    results: Path
+    collections: dict[str, CollectionPlan]
+
+
+def plan_run(settings: Settings) -> Plan:
+    """List every collection's images, cut them into shards and name what is computed from them.
+
+    Finished shards keep their members, as ``shards/<shard>/members.json`` records them, so that a collection may grow.
+
+    Raises:
+        FirstsightError: a missing path, an empty collection, an unknown extractor, layer, detector or setting, or
+            weights that are not there; one line that begins with ``config:`` and names the key.
+    """
+    collections = {}
+    for name, collection in settings.collections.items():
+        try:
+            collections[name] = _plan_collection(collection, settings.results)
+        except FirstsightError as error:
+            raise FirstsightError(f"config: collections.{name}: {error}") from None
+    return Plan(results=settings.results, collections=collections)
+
+
+def demo_settings(collection: CollectionSettings) -> DemoSettings:
+    """Settings of the demo collection that this entry of the config asks for."""
+    return DemoSettings(texture=str(collection.texture))
+
+
+def demo_folder(results: Path, collection: str) -> Path:
+    """Where the images of a demo collection are made."""
+    return results / collection / "images"
+
+
+def _plan_collection(collection: CollectionSettings, results: Path) -> CollectionPlan:
+    if collection.layout == "demo":
+        files = list_demo(demo_folder(results, collection.name), demo_settings(collection))
+    else:
+        assert collection.path is not None
+        files = list_images(collection.path, collection.layout)
+    by_image = {file.image: file for file in files}
+    finished = _finished_shards(results / collection.name / "shards")
+    layers, detector_settings = _choose_layers(collection)
+    features = _features_fingerprint(collection.features, layers)
+    return CollectionPlan(
+        settings=collection,
+        files=by_image,
+        shards=plan_shards(sorted(by_image), collection.images_per_job, finished),
+        layers=layers,
+        features_fingerprint=features,
+        detectors={name: _plan_detector(name, chosen, features) for name, chosen in detector_settings.items()},
+    )
+
+
+def _choose_layers(collection: CollectionSettings) -> tuple[tuple[str, ...], dict[str, Any]]:
+    extractor = collection.features.extractor
+    if extractor not in EXTRACTORS:
+        raise FirstsightError(
+            f"features.extractor: unknown extractor {extractor!r}; {suggestion(extractor, EXTRACTORS)}"
+        )
+    available = EXTRACTORS[extractor].layers
+    chosen = {}
+    read: set[str] = set()
+    for name, choice in collection.detectors.items():
+        detector = find_detector(choice.method, f"detectors.{name}")
+        settings: Any = parse_settings(detector.settings, choice.settings, f"detectors.{name}")
+        layers = settings.layers or EXTRACTORS[extractor].default_layers
+        for layer in layers:
+            if layer not in available:
+                raise FirstsightError(
+                    f"detectors.{name}.layers: {extractor} has no layer {layer!r}; {suggestion(layer, available)}"
+                )
+        read.update(layers)
+        chosen[name] = (choice.method, settings, tuple(layers))
+    return tuple(layer for layer in available if layer in read), chosen
+
+
+def _features_fingerprint(features: FeatureSettings, layers: tuple[str, ...]) -> str:
+    try:
+        weights = weights_fingerprint(features.extractor, features.weights)
+    except FirstsightError as error:
+        raise FirstsightError(f"features.weights: {error}") from None
+    return settings_fingerprint(
+        {
+            "extractor": features.extractor,
+            "version": EXTRACTORS[features.extractor].version,
+            "weights": weights,
+            "image_size": features.image_size,
+            "border": features.border,
+            "dtype": features.dtype,
+            "layers": layers,
+        }
+    )
+
+
+def _plan_detector(name: str, chosen: tuple[str, Any, Any], features: str) -> DetectorPlan:
+    method, settings, layers = chosen
+    values = asdict(settings)
+    version = find_detector(method, name).version
+    covered = {"features": features, "method": method, "version": version, "settings": values, "layers": layers}
+    return DetectorPlan(name, method, values, layers, settings_fingerprint(covered))
+
+
+def _finished_shards(folder: Path) -> dict[str, tuple[str, ...]]:
+    finished = {}
+    for path in sorted(folder.glob("*/members.json")):
+        try:
+            finished[path.parent.name] = tuple(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise FirstsightError(f"{path} is damaged ({error}): remove that folder and run again") from None
+    return finished
+
+
+def _stamp(path: Path) -> str | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return f"{found.st_size}-{found.st_mtime_ns}"

@@ -1,0 +1,307 @@
+"""The tables of a run: the one place where their columns and types are fixed.
+
+Five tables, each with one kind of row:
+
+| table      | one row                                      | sorted by                           |
+| ---------- | -------------------------------------------- | ----------------------------------- |
+| `images`   | image of a collection, set aside or not      | collection, image                   |
+| `regions`  | connected anomalous region                   | collection, image, detector, region |
+| `clusters` | image and detector                           | collection, image, detector         |
+| `metrics`  | collection, detector, metric and crop        | collection, detector, metric, crop  |
+| `runs`     | job                                          | collection, rule, shard, detector   |
+
+They are Parquet files, compressed with zstd. The same rows give the same bytes; a file under its final name is whole.
+"""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas
+import pyarrow
+import pyarrow.parquet
+
+from firstsight.errors import FirstsightError
+
+
+def _required(name: str, kind: pyarrow.DataType) -> pyarrow.Field:
+    return pyarrow.field(name, kind, nullable=False)
+
+
+def _optional(name: str, kind: pyarrow.DataType) -> pyarrow.Field:
+    return pyarrow.field(name, kind, nullable=True)
+
+
+SCHEMAS: dict[str, pyarrow.Schema] = {
+    "images": pyarrow.schema(
+        [
+            _required("collection", pyarrow.string()),
+            _required("image", pyarrow.string()),
+            _required("path", pyarrow.string()),
+            # What could not be read of an image that was set aside is null.
+            _optional("sha256", pyarrow.string()),
+            _optional("width", pyarrow.int32()),
+            _optional("height", pyarrow.int32()),
+            _optional("channels", pyarrow.int16()),
+            _optional("dtype", pyarrow.string()),
+            _optional("label", pyarrow.string()),
+            _optional("mask", pyarrow.string()),
+            _optional("shard", pyarrow.string()),
+            _required("status", pyarrow.string()),
+        ]
+    ),
+    "regions": pyarrow.schema(
+        [
+            _required("collection", pyarrow.string()),
+            _required("image", pyarrow.string()),
+            _required("detector", pyarrow.string()),
+            _required("region", pyarrow.int32()),
+            _required("x", pyarrow.int32()),
+            _required("y", pyarrow.int32()),
+            _required("width", pyarrow.int32()),
+            _required("height", pyarrow.int32()),
+            _required("area", pyarrow.int64()),
+            _required("score_max", pyarrow.float32()),
+            _required("score_mean", pyarrow.float32()),
+            _required("centroid_x", pyarrow.float32()),
+            _required("centroid_y", pyarrow.float32()),
+            _optional("cluster", pyarrow.int32()),
+        ]
+    ),
+    "clusters": pyarrow.schema(
+        [
+            _required("collection", pyarrow.string()),
+            _required("image", pyarrow.string()),
+            _required("detector", pyarrow.string()),
+            _required("cluster", pyarrow.int32()),
+            _required("cluster_name", pyarrow.string()),
+            _optional("distance", pyarrow.float32()),
+            # A silhouette needs two clusters.
+            _optional("silhouette", pyarrow.float32()),
+            _required("is_medoid", pyarrow.bool_()),
+        ]
+    ),
+    "metrics": pyarrow.schema(
+        [
+            _required("collection", pyarrow.string()),
+            _required("detector", pyarrow.string()),
+            _required("metric", pyarrow.string()),
+            # Null: the metric is not defined here (no anomalous pixel, a single label).
+            _optional("value", pyarrow.float64()),
+            _optional("n_images", pyarrow.int32()),
+            _optional("n_regions", pyarrow.int32()),
+            _required("crop", pyarrow.float64()),
+            _required("settings_fingerprint", pyarrow.string()),
+        ]
+    ),
+    "runs": pyarrow.schema(
+        [
+            _required("collection", pyarrow.string()),
+            _required("rule", pyarrow.string()),
+            # A job over a whole collection has no shard, a job before detection no detector and perhaps no weights.
+            _optional("shard", pyarrow.string()),
+            _optional("detector", pyarrow.string()),
+            _required("device", pyarrow.string()),
+            _required("n_images", pyarrow.int32()),
+            _required("seconds", pyarrow.float64()),
+            _required("seconds_by_step", pyarrow.string()),
+            _optional("peak_memory_mb", pyarrow.float64()),
+            _required("versions", pyarrow.string()),
+            _optional("weights_sha256", pyarrow.string()),
+        ]
+    ),
+}
+"""Columns and types by table. `images` holds three more columns for every detector: see `images_schema`."""
+
+SORT_KEYS: dict[str, tuple[str, ...]] = {
+    "images": ("collection", "image"),
+    "regions": ("collection", "image", "detector", "region"),
+    "clusters": ("collection", "image", "detector"),
+    "metrics": ("collection", "detector", "metric", "crop"),
+    "runs": ("collection", "rule", "shard", "detector"),
+}
+
+_SCORE, _AREA, _THRESHOLD = "_score", "_anomalous_area", "_threshold"
+
+
+def images_schema(detectors: Sequence[str]) -> pyarrow.Schema:
+    """The schema of the `images` table with the columns of these detectors, in their order.
+
+    For every detector: `<detector>_score` (float32, the image's score), `<detector>_anomalous_area` (int64, pixels
+    above the threshold) and `<detector>_threshold` (float32, in the units of the map). All three are null for an image
+    that was set aside.
+    """
+    columns = list(SCHEMAS["images"])
+    for detector in detectors:
+        columns.append(_optional(detector + _SCORE, pyarrow.float32()))
+        columns.append(_optional(detector + _AREA, pyarrow.int64()))
+        columns.append(_optional(detector + _THRESHOLD, pyarrow.float32()))
+    return pyarrow.schema(columns)
+
+
+def write_table(
+    path: Path, name: str, rows: Sequence[Mapping[str, Any]] | pandas.DataFrame, detectors: Sequence[str] = ()
+) -> None:
+    """Write rows as one Parquet table, in the order given; the same rows give the same bytes.
+
+    Args:
+        path: the file; it is written beside and renamed when it is whole. Missing folders are made.
+        name: a key of `SCHEMAS`.
+        rows: mappings from column to value, or a DataFrame (its index is dropped). None, NaN and pandas.NA are null.
+            Zero rows are fine. Whole floats are accepted for an integer column, integers for a float column.
+        detectors: for `images` alone, the detectors whose columns the rows hold.
+
+    Raises:
+        FirstsightError: an unknown table; a missing or unknown column; a value of another type, out of the type's
+            range, or null where the column allows none. The message names table and column.
+    """
+    if detectors and name != "images":
+        raise FirstsightError(f"table {name}: it has no columns by detector, but got {', '.join(detectors)}")
+    schema = images_schema(detectors) if name == "images" else _schema(name)
+    _write(path, _conform(name, _columns(name, rows, schema), schema))
+
+
+def read_table(path: Path) -> pandas.DataFrame:
+    """Read a table.
+
+    Integer columns that may be null get pandas' nullable types (Int16, Int32, Int64), so that they stay integers. A
+    null in a float or string column reads as NaN.
+
+    Raises:
+        FirstsightError: the file is missing or is no Parquet table.
+    """
+    table = _read(path)
+    return pandas.DataFrame({field.name: _series(table[field.name], field) for field in table.schema})
+
+
+def concatenate_tables(name: str, paths: Sequence[Path], output: Path) -> None:
+    """Join the parts of one table, sorted by its key columns (`SORT_KEYS`).
+
+    Parts of `images` may hold different detectors: the result has the columns of all, in the order in which they first
+    appear, null where a part has none. No parts at all give a table with zero rows.
+
+    Raises:
+        FirstsightError: an unknown table, or a part that is missing, unreadable or has other columns than `SCHEMAS`.
+    """
+    parts = [_read(path) for path in paths]
+    schema = _schema(name)
+    if name == "images":
+        schema = images_schema(list(dict.fromkeys(detector for part in parts for detector in _detectors(part.schema))))
+    tables = []
+    for path, part in zip(paths, parts, strict=True):
+        columns = {column: part[column] for column in part.column_names}
+        if name == "images":
+            for field in schema:
+                if field.name not in columns and field.name not in SCHEMAS["images"].names:
+                    columns[field.name] = pyarrow.nulls(part.num_rows, field.type)
+        tables.append(_conform(f"{name} ({path})", columns, schema))
+    joined = pyarrow.concat_tables(tables) if tables else schema.empty_table()
+    # Arrow's sort is stable and compares strings by their UTF-8 bytes: the same order on every machine.
+    _write(output, joined.sort_by([(column, "ascending") for column in SORT_KEYS[name]]))
+
+
+def _schema(name: str) -> pyarrow.Schema:
+    if name not in SCHEMAS:
+        raise FirstsightError(f"unknown table {name!r}: the tables are {', '.join(SCHEMAS)}")
+    return SCHEMAS[name]
+
+
+def _detectors(schema: pyarrow.Schema) -> list[str]:
+    """The detectors whose three columns an `images` table holds."""
+    known = set(SCHEMAS["images"].names)
+    return [name.removesuffix(_SCORE) for name in schema.names if name not in known and name.endswith(_SCORE)]
+
+
+def _columns(
+    name: str, rows: Sequence[Mapping[str, Any]] | pandas.DataFrame, schema: pyarrow.Schema
+) -> dict[str, Sequence[Any] | pandas.Series]:
+    """Rows turned into columns: every row must have exactly the columns of the schema."""
+    if len(rows) == 0 and not (isinstance(rows, pandas.DataFrame) and len(rows.columns)):
+        return {column: [] for column in schema.names}
+    if isinstance(rows, pandas.DataFrame):
+        if not rows.columns.is_unique:
+            raise FirstsightError(f"table {name}: a column appears twice: {list(rows.columns)}")
+        return {str(column): rows[column] for column in rows.columns}
+    for number, row in enumerate(rows):
+        _check_names(f"{name}, row {number}", row, schema)
+    return {column: [row[column] for row in rows] for column in schema.names}
+
+
+def _check_names(where: str, names: Iterable[str], schema: pyarrow.Schema) -> None:
+    present = set(names)
+    missing = [column for column in schema.names if column not in present]
+    unknown = sorted(str(column) for column in present - set(schema.names))
+    if missing:
+        raise FirstsightError(f"table {where}: column {missing[0]!r} is missing")
+    if unknown:
+        raise FirstsightError(f"table {where}: unknown column {unknown[0]!r}")
+
+
+def _conform(where: str, columns: Mapping[str, Any], schema: pyarrow.Schema) -> pyarrow.Table:
+    """Columns cast to the schema, in its order."""
+    _check_names(where, columns, schema)
+    arrays = [_cast(where, columns[field.name], field) for field in schema]
+    return pyarrow.Table.from_arrays(arrays, schema=schema)
+
+
+def _cast(where: str, values: Any, field: pyarrow.Field) -> pyarrow.ChunkedArray:
+    """One column as the field's type: integers and whole floats go into each other, otherwise only like into like."""
+    column = f"table {where}: column {field.name!r}"
+    try:
+        array = values if isinstance(values, pyarrow.Array | pyarrow.ChunkedArray) else _array(values)
+        if not _same_kind(array.type, field.type):
+            raise FirstsightError(f"{column} holds {array.type}, but must be {field.type}")
+        array = array.cast(field.type, safe=not pyarrow.types.is_floating(field.type))
+    except (pyarrow.ArrowException, OverflowError, UnicodeEncodeError) as error:
+        reason = str(error).splitlines()[0]
+        raise FirstsightError(f"{column} does not fit its type {field.type}: {reason}") from error
+    if not field.nullable and array.null_count:
+        first = array.is_null().to_pylist().index(True)
+        raise FirstsightError(f"{column} has no value in row {first}")
+    return array if isinstance(array, pyarrow.ChunkedArray) else pyarrow.chunked_array([array])
+
+
+def _array(values: Any) -> pyarrow.Array:
+    array = pyarrow.array(values, from_pandas=True)
+    return array.dictionary_decode() if pyarrow.types.is_dictionary(array.type) else array
+
+
+def _same_kind(given: pyarrow.DataType, wanted: pyarrow.DataType) -> bool:
+    types = pyarrow.types
+    if types.is_null(given):
+        return True
+    if types.is_string(wanted):
+        return bool(types.is_string(given) or types.is_large_string(given))
+    if types.is_boolean(wanted):
+        return bool(types.is_boolean(given))
+    return bool(types.is_integer(given) or types.is_floating(given))
+
+
+def _series(column: pyarrow.ChunkedArray, field: pyarrow.Field) -> pandas.Series:
+    nullable = {
+        pyarrow.int16(): pandas.Int16Dtype(),
+        pyarrow.int32(): pandas.Int32Dtype(),
+        pyarrow.int64(): pandas.Int64Dtype(),
+    }
+    series: pandas.Series = column.to_pandas(types_mapper=nullable.get if field.nullable else None)
+    return series
+
+
+def _read(path: Path) -> pyarrow.Table:
+    try:
+        # pyarrow's read_table would also take columns from folders named like `collection=tiles`.
+        with pyarrow.parquet.ParquetFile(path) as file:
+            return file.read()
+    except FileNotFoundError as error:
+        raise FirstsightError(f"{path}: there is no such table") from error
+    except pyarrow.ArrowException as error:
+        raise FirstsightError(f"{path}: not a Parquet table ({str(error).splitlines()[0]})") from error
+
+
+def _write(path: Path, table: pyarrow.Table) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.part")
+    # One chunk per column, so that how the rows were put together cannot show in the bytes.
+    pyarrow.parquet.write_table(table.combine_chunks(), partial, compression="zstd")
+    os.replace(partial, path)

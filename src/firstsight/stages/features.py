@@ -1,0 +1,107 @@
+"""Stage features: every image of a shard through the extractor, into one store."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from firstsight.collections.images import is_usable, read_image
+from firstsight.detectors.geometry import Geometry
+from firstsight.errors import FirstsightError
+from firstsight.features import load_extractor
+from firstsight.features.extractor import Extractor
+from firstsight.features.store import ShardWriter
+from firstsight.reports.tables import read_table
+from firstsight.stages.job import Job
+
+
+def extract_features(
+    *, manifest: Path, output: Path, settings: Mapping[str, Any], layers: Sequence[str], threads: int, job: Job
+) -> None:
+    """Compute the features of every usable image of a shard.
+
+    Args:
+        manifest: the shard's rows of the table `images`.
+        output: Zarr store to make: one entry an image, one array (C, h, w) a layer. An image that cannot be used has an
+            entry without arrays whose ``status`` says why.
+        settings: the fields of `firstsight.config.FeatureSettings`.
+        layers: names of the layers to compute.
+        threads: CPU threads to use.
+        job: where time and counts are noted.
+
+    Raises:
+        FirstsightError: the extractor cannot be loaded (unknown weights, no network, wrong file).
+    """
+    torch.set_num_threads(threads)
+    rows: list[dict[Any, Any]] = read_table(manifest).to_dict("records")
+    with job.step("load"):
+        extractor = load_extractor(
+            settings["extractor"],
+            weights=settings["weights"],
+            layers=tuple(layers),
+            border=settings["border"],
+            device=choose_device(settings["device"]),
+        )
+    job.device, job.weights_sha256 = str(extractor.device), extractor.weights_sha256 or ""
+    with ShardWriter(output, dtype=settings["dtype"]) as writer:
+        for index, row in enumerate(job.progress(rows, len(rows))):
+            key, token = f"{index:05d}", f"{row['image']} {row['sha256']} {row['status']}"
+            if writer.has(key, token):
+                continue
+            with job.step("extract"):
+                arrays, attributes = _entry(row, extractor, settings["image_size"])
+            names = {"image": row["image"], "token": token}
+            with job.step("write"):
+                try:
+                    writer.add(key, token, arrays, names | attributes)
+                except FirstsightError as error:
+                    writer.add(key, token, {}, names | {"status": str(error)})
+            job.n_images += 1
+
+
+def choose_device(device: str) -> str:
+    """``auto`` becomes ``cuda`` where there is a GPU, else ``cpu``; a GPU asked for by name must be there."""
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise FirstsightError(f"features.device: {device} was asked for, but there is no GPU here")
+    return device
+
+
+def resize_image(image: Tensor, image_size: int | Sequence[int] | None) -> Tensor:
+    """Resize (B, 3, H, W) to ``image_size`` (n: n x n; [h, w]; None: as it is), bilinearly with antialiasing."""
+    if image_size is None:
+        return image
+    size = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)
+    resized = interpolate(image, size=size, mode="bilinear", align_corners=False, antialias=True)
+    return resized.clamp(0, 1)
+
+
+def _entry(row: Mapping[Any, Any], extractor: Extractor, image_size: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    if not is_usable(row["status"]):
+        return {}, {"status": row["status"]}
+    try:
+        image = torch.from_numpy(read_image(Path(row["path"]))).permute(2, 0, 1)[None]
+        resized = resize_image(image, image_size)
+        features = extractor(resized.to(extractor.device))
+    except FirstsightError as error:
+        return {}, {"status": str(error)}
+    geometries = {
+        layer: asdict(
+            Geometry(
+                height=image.shape[2],
+                width=image.shape[3],
+                input_height=resized.shape[2],
+                input_width=resized.shape[3],
+                stride=extractor.strides[layer],
+                offset=extractor.offsets[layer],
+            )
+        )
+        for layer in features
+    }
+    arrays = {layer: tensor[0].cpu().numpy() for layer, tensor in features.items()}
+    return arrays, {"status": "ok", "geometry": geometries}

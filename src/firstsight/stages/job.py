@@ -1,0 +1,130 @@
+"""Around every job: its log, its record in the table of runs, and no traceback for what a user can mend."""
+
+import json
+import os
+import platform
+import re
+import sys
+import time
+import traceback
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, TextIO, TypeVar
+
+from tqdm import tqdm
+
+from firstsight import __version__
+from firstsight.errors import FirstsightError
+
+T = TypeVar("T")
+PACKAGES = ("numpy", "scikit-learn", "torch", "torchvision", "zarr")
+
+
+@dataclass
+class Job:
+    """What a running job notes about itself. ``seconds`` adds up by step."""
+
+    rule: str
+    collection: str
+    shard: str
+    detector: str
+    log: TextIO
+    n_images: int = 0
+    device: str = "cpu"
+    weights_sha256: str = ""
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Add the time spent inside to the step ``name``."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+    def note(self, line: str) -> None:
+        """Write one line to the job's log."""
+        self.log.write(line + "\n")
+        self.log.flush()
+
+    def progress(self, items: Iterable[T], total: int) -> Iterator[T]:
+        """Pass the items on, with a progress bar where standard error is a terminal."""
+        title = " ".join(part for part in (self.rule, self.collection, self.detector, self.shard) if part)
+        yield from tqdm(items, total=total, desc=title, disable=None, leave=False)
+
+
+@contextmanager
+def run_job(
+    log: str | Path, record: str | Path, *, rule: str, collection: str = "", shard: str = "", detector: str = ""
+) -> Iterator[Job]:
+    """Run one job: open its log, and when it is done write its record (one row of the table ``runs``, as JSON).
+
+    A `FirstsightError` ends the process with its one line. Any other exception is a fault of firstsight: its traceback
+    goes into the log, one line with the log's place to standard error.
+    """
+    start = time.perf_counter()
+    Path(log).parent.mkdir(parents=True, exist_ok=True)
+    with open(log, "w", encoding="utf-8") as file:
+        job = Job(rule, collection, shard, detector, file)
+        try:
+            yield job
+        except FirstsightError as error:
+            job.note(str(error))
+            sys.exit(f"firstsight: {' '.join(str(error).split())}")
+        except Exception:
+            traceback.print_exc(file=file)
+            sys.exit(f"firstsight: unexpected error in rule {rule}; the details are in {log}")
+        seconds = time.perf_counter() - start
+        names = " ".join(part for part in (rule, collection, detector, shard) if part)
+        rate = f", {job.n_images / seconds:.1f} images/s" if job.n_images else ""
+        steps = ", ".join(f"{step} {spent:.1f} s" for step, spent in job.seconds.items())
+        job.note(f"{names}: {job.n_images} images in {seconds:.1f} s{rate}" + (f" ({steps})" if steps else ""))
+        write_json(Path(record), _row(job, seconds))
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON beside ``path`` and rename it there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    beside.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+    os.replace(beside, path)
+
+
+def _row(job: Job, seconds: float) -> dict[str, Any]:
+    return {
+        "collection": job.collection,
+        "rule": job.rule,
+        "shard": job.shard,
+        "detector": job.detector,
+        "device": job.device,
+        "n_images": job.n_images,
+        "seconds": seconds,
+        "seconds_by_step": json.dumps(job.seconds),
+        "peak_memory_mb": _peak_memory_mb(),
+        "versions": json.dumps({"firstsight": __version__, "python": platform.python_version(), **_versions()}),
+        "weights_sha256": job.weights_sha256,
+    }
+
+
+def _peak_memory_mb() -> float | None:
+    # Not getrusage: its maximum begins with that of the process this one was started from.
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+    except OSError:
+        return None
+    found = re.search(r"VmHWM:\s*(\d+) kB", status)
+    return int(found[1]) / 1024 if found else None
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,44 @@
+"""Stage overlays: the pictures of a shard with their anomaly maps."""
+
+import json
+from pathlib import Path
+
+import pandas
+
+from firstsight.collections.images import read_image, read_mask
+from firstsight.reports.overlays import draw_overlay, overlay_name, write_image
+from firstsight.reports.tables import read_table
+from firstsight.stages.job import Job
+from firstsight.stages.shards import replace_folder, stored_maps
+
+
+def draw_overlays(maps: Path, manifest: Path, threshold: Path, output: Path, job: Job) -> None:
+    """Draw every image of a shard that has a map, on the colour scale of its collection, with mask where there is one.
+
+    Args:
+        maps: the shard's store of anomaly maps.
+        manifest: the shard's rows of the table `images`.
+        threshold: JSON of the collection's threshold and scale.
+        output: folder to make, one PNG an image, named by `overlay_name`.
+        job: where time and counts are noted.
+    """
+    found = json.loads(threshold.read_text(encoding="utf-8"))
+    images = read_table(manifest).set_index("image")
+    with replace_folder(output) as folder:
+        entries = stored_maps([maps])
+        for stored in job.progress(entries, len(entries)):
+            if stored.status != "ok":
+                continue
+            row = images.loc[stored.image]
+            mask = None if pandas.isna(row["mask"]) or row["status"] != "ok" else read_mask(Path(row["mask"]))
+            with job.step("draw"):
+                overlay = draw_overlay(
+                    read_image(Path(row["path"])),
+                    stored.pixels(),
+                    scale=tuple(found["scale"]),
+                    threshold=found["threshold"],
+                    mask=mask,
+                )
+            with job.step("write"):
+                write_image(folder / overlay_name(stored.image), overlay)
+            job.n_images += 1

@@ -1,0 +1,129 @@
+"""Stage page: the tables and the pictures of a run on one page."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas
+
+from firstsight import __version__
+from firstsight.reports.overlays import draw_colour_bar, overlay_name, write_image
+from firstsight.reports.page import (
+    ClusterReport,
+    CollectionReport,
+    DetectorReport,
+    ImageCard,
+    Page,
+    write_page,
+)
+from firstsight.reports.tables import read_table
+from firstsight.stages.job import Job
+
+COLOUR_BAR_HEIGHT = 160
+
+
+def make_page(*, tables: Mapping[str, Path], collections: Sequence[Mapping[str, Any]], output: Path, job: Job) -> None:
+    """Write the page of a run, and beside each detector's maps the legend of its colours.
+
+    Args:
+        tables: the tables images, regions, clusters and metrics.
+        collections: for each collection its name, path, extractor, weights and detectors; for each detector its name,
+            its settings as text, and the folder of its results.
+        output: the HTML file; all pictures are linked relative to it.
+        job: where time and counts are noted.
+    """
+    read = {name: read_table(path) for name, path in tables.items()}
+    with job.step("legend"):
+        for collection in collections:
+            for detector in collection["detectors"]:
+                _draw_legend(Path(detector["folder"]))
+    with job.step("page"):
+        reports = tuple(_collection(collection, read, output.parent) for collection in collections)
+        write_page(output, Page(title="firstsight", version=__version__, collections=reports))
+    job.n_images = len(read["images"])
+
+
+def _collection(collection: Mapping[str, Any], tables: Mapping[str, pandas.DataFrame], root: Path) -> CollectionReport:
+    own = {name: table[table["collection"].eq(collection["name"])] for name, table in tables.items()}
+    aside = own["images"][own["images"]["status"].ne("ok")]
+    detectors = [_detector(detector, own, root) for detector in collection["detectors"]]
+    return CollectionReport(
+        name=collection["name"],
+        path=collection["path"],
+        n_images=len(own["images"]),
+        n_set_aside=len(aside),
+        extractor=collection["extractor"],
+        weights=collection["weights"],
+        detectors=tuple(detector for detector in detectors if detector is not None),
+        set_aside=tuple(zip(aside["image"], aside["status"], strict=True)),
+    )
+
+
+def _detector(detector: Mapping[str, Any], tables: Mapping[str, pandas.DataFrame], root: Path) -> DetectorReport | None:
+    name, folder = detector["name"], Path(detector["folder"])
+    found = json.loads((folder / "threshold.json").read_text(encoding="utf-8"))
+    if found["threshold"] is None:
+        return None
+    own = {table: tables[table][tables[table]["detector"].eq(name)] for table in ("regions", "clusters", "metrics")}
+    cards = _cards(tables["images"], own["regions"], own["clusters"], name, Path(os.path.relpath(folder, root)))
+    chosen = json.loads((folder / "clusters.json").read_text(encoding="utf-8"))
+    return DetectorReport(
+        name=name,
+        settings=detector["settings"],
+        threshold=found["threshold"],
+        scale=tuple(found["scale"]),
+        colour_bar=(Path(os.path.relpath(folder, root)) / "colour_bar.png").as_posix(),
+        metrics=own["metrics"],
+        n_images=len(cards),
+        n_anomalous=sum(card.regions > 0 for card in cards.values()),
+        n_regions=len(own["regions"]),
+        n_clusters=chosen["n_clusters"],
+        clusters_chosen=chosen["criterion"],
+        images=tuple(cards.values()),
+        clusters=_clusters(own["clusters"], cards),
+    )
+
+
+def _cards(
+    images: pandas.DataFrame, regions: pandas.DataFrame, clusters: pandas.DataFrame, detector: str, folder: Path
+) -> dict[str, ImageCard]:
+    counts = regions["image"].value_counts()
+    numbers = clusters.set_index("image")["cluster"]
+    cards = {}
+    for row in images[images[f"{detector}_score"].notna()].to_dict("records"):
+        image = str(row["image"])
+        cards[image] = ImageCard(
+            image=image,
+            overlay=(folder / "overlays" / str(row["shard"]) / overlay_name(image)).as_posix(),
+            score=float(row[f"{detector}_score"]),
+            area_share=row[f"{detector}_anomalous_area"] / (row["width"] * row["height"]),
+            label=None if pandas.isna(row["label"]) else row["label"],
+            cluster=int(numbers[image]) if image in numbers.index else None,
+            regions=int(counts.get(image, 0)),
+        )
+    return cards
+
+
+def _clusters(clusters: pandas.DataFrame, cards: Mapping[str, ImageCard]) -> tuple[ClusterReport, ...]:
+    reports = []
+    for number, members in clusters.groupby("cluster"):
+        nearest_first = members.sort_values(["distance", "image"])
+        medoid = members.loc[members["is_medoid"], "image"]
+        reports.append(
+            ClusterReport(
+                cluster=int(str(number)),
+                name=str(members["cluster_name"].iloc[0]),
+                n_images=len(members),
+                medoid=str(medoid.iloc[0]) if len(medoid) else str(nearest_first["image"].iloc[0]),
+                images=tuple(cards[image] for image in nearest_first["image"]),
+            )
+        )
+    return tuple(reports)
+
+
+def _draw_legend(folder: Path) -> None:
+    found = json.loads((folder / "threshold.json").read_text(encoding="utf-8"))
+    scale, threshold = found["scale"] or (0.0, 1.0), found["threshold"] or 0.0
+    write_image(folder / "colour_bar.png", draw_colour_bar(tuple(scale), threshold, COLOUR_BAR_HEIGHT))

@@ -1,0 +1,64 @@
+"""Reading what the shards of a collection hold, one image at a time."""
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from firstsight.detectors.geometry import Geometry, map_to_pixels
+from firstsight.features.store import ShardReader
+
+
+@dataclass(frozen=True)
+class StoredMap:
+    """One image's anomaly map in a shard of maps; read when asked for."""
+
+    reader: ShardReader
+    key: str
+    image: str
+    status: str
+    geometry: Geometry | None
+
+    def cells(self) -> NDArray[np.float32]:
+        """The map at feature resolution, (h, w)."""
+        return self.reader.read(self.key, "map")
+
+    def pixels(self) -> NDArray[np.float32]:
+        """The map laid on the image, (height, width)."""
+        assert self.geometry is not None
+        return map_to_pixels(self.cells(), self.geometry)
+
+
+def stored_maps(shards: Sequence[Path]) -> list[StoredMap]:
+    """Every entry of the given map shards, in order; those without a map have a status other than ``ok``."""
+    found = []
+    for path in shards:
+        reader = ShardReader(path)
+        keys = reader.keys()
+        for key in keys:
+            attributes = reader.attributes(key)
+            geometry = Geometry(**attributes["geometry"]) if attributes["status"] == "ok" else None
+            found.append(StoredMap(reader, key, attributes["image"], attributes["status"], geometry))
+    return found
+
+
+def geometry_attributes(geometry: Geometry) -> dict[str, Any]:
+    """A geometry as the attributes of a stored map keep it."""
+    return {name: getattr(geometry, name) for name in Geometry.__dataclass_fields__}
+
+
+@contextmanager
+def replace_folder(folder: Path) -> Iterator[Path]:
+    """Give a folder beside ``folder`` to write into, and let it take that name when all is written."""
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    yield partial
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(partial, folder)

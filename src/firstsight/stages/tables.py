@@ -1,0 +1,70 @@
+"""Stage tables: what all jobs of a run found, joined into the five tables."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas
+
+from firstsight.reports.tables import SORT_KEYS, concatenate_tables, read_table, write_table
+from firstsight.stages.job import Job
+
+
+def join_tables(
+    *,
+    manifests: Sequence[Path],
+    scores: Mapping[str, Sequence[Path]],
+    regions: Sequence[Path],
+    clusters: Sequence[Path],
+    metrics: Sequence[Path],
+    records: Sequence[Path],
+    output: Mapping[str, Path],
+    job: Job,
+) -> None:
+    """Join the parts of a run into the tables images, regions, clusters, metrics and runs.
+
+    Args:
+        manifests: parts of `images` as the manifest jobs wrote them.
+        scores: for each detector, the JSON score rows of all shards of all collections.
+        regions, clusters, metrics: parts of these tables.
+        records: JSON records of all jobs.
+        output: table name to Parquet file.
+        job: where time and counts are noted.
+    """
+    with job.step("join"):
+        images = _with_scores(pandas.concat([read_table(path) for path in manifests], ignore_index=True), scores)
+        write_table(output["images"], "images", _sorted(images, "images"), detectors=tuple(scores))
+        concatenate_tables("clusters", clusters, output["clusters"])
+        found = _with_clusters(regions, read_table(output["clusters"]))
+        write_table(output["regions"], "regions", _sorted(found, "regions"))
+        concatenate_tables("metrics", metrics, output["metrics"])
+        runs = pandas.DataFrame([json.loads(path.read_text(encoding="utf-8")) for path in records])
+        write_table(output["runs"], "runs", _sorted(runs, "runs"))
+    job.n_images = len(images)
+
+
+def _sorted(rows: pandas.DataFrame, name: str) -> pandas.DataFrame:
+    return rows.sort_values(list(SORT_KEYS[name]), kind="stable", ignore_index=True)
+
+
+def _with_scores(images: pandas.DataFrame, scores: Mapping[str, Sequence[Path]]) -> pandas.DataFrame:
+    images = images.set_index(["collection", "image"])
+    for detector, paths in scores.items():
+        rows: list[dict[str, Any]] = []
+        for path in paths:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            rows += [{"collection": found["collection"], **row} for row in found["rows"]]
+        table = pandas.DataFrame(rows).set_index(["collection", "image"]).reindex(images.index)
+        images[f"{detector}_score"] = table["score"].astype("Float32")
+        images[f"{detector}_anomalous_area"] = table["anomalous_area"].astype("Int64")
+        images[f"{detector}_threshold"] = table["threshold"].astype("Float32")
+        refused = images["status"].eq("ok") & table["status"].notna() & table["status"].ne("ok")
+        images.loc[refused, "status"] = table.loc[refused, "status"]
+    return images.reset_index()
+
+
+def _with_clusters(regions: Sequence[Path], clusters: pandas.DataFrame) -> pandas.DataFrame:
+    keys = ["collection", "image", "detector"]
+    table = pandas.concat([read_table(path) for path in regions], ignore_index=True).drop(columns="cluster")
+    return table.merge(clusters[[*keys, "cluster"]], on=keys, how="left")

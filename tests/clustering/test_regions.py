@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+
+from firstsight.clustering.regions import find_regions
+from firstsight.errors import FirstsightError
+from oracles.regions import slow_regions
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 17), (23, 1), (8, 8), (31, 47)])
+@pytest.mark.parametrize("density", [0.1, 0.35, 0.6, 0.95])
+@pytest.mark.parametrize("minimum_area", [0, 1, 3, 4.5])
+def test_regions_equal_a_flood_fill(shape, density, minimum_area):
+    rng = np.random.default_rng([*shape, int(100 * density)])
+    anomaly_map = rng.random(shape).astype(np.float32)
+    threshold = 1 - density
+
+    labels, regions = find_regions(anomaly_map, threshold, minimum_area=minimum_area)
+
+    expected = slow_regions(anomaly_map, threshold, minimum_area)
+    assert len(regions) == len(expected)
+    painted = np.zeros(shape, dtype=np.int32)
+    for number, (region, slow) in enumerate(zip(regions, expected, strict=True), start=1):
+        rows = np.array([row for row, _ in slow.pixels])
+        columns = np.array([column for _, column in slow.pixels])
+        scores = anomaly_map[rows, columns]
+        painted[rows, columns] = number
+        assert region.region == number
+        assert (region.x, region.y) == (columns.min(), rows.min())
+        assert (region.width, region.height) == (np.ptp(columns) + 1, np.ptp(rows) + 1)
+        assert region.area == len(slow.pixels)
+        assert region.score_max == scores.max()
+        assert region.score_mean == pytest.approx(scores.mean(), rel=1e-6)
+        assert region.centroid_x == pytest.approx(columns.mean())
+        assert region.centroid_y == pytest.approx(rows.mean())
+    assert labels.dtype == np.int32
+    np.testing.assert_array_equal(labels, painted)
+
+
+def test_diagonal_neighbours_are_one_region():
+    _, regions = find_regions(np.eye(4), 0.5)
+    assert [region.area for region in regions] == [4]
+
+
+def test_a_region_whose_parts_meet_below_has_one_number():
+    anomaly_map = np.array([[1, 0, 1, 0, 1], [1, 0, 1, 0, 0], [1, 1, 1, 0, 1]])
+    labels, regions = find_regions(anomaly_map, 0.5)
+    assert [(region.x, region.y, region.area) for region in regions] == [(0, 0, 7), (4, 0, 1), (4, 2, 1)]
+    np.testing.assert_array_equal(labels[0], [1, 0, 1, 0, 2])
+
+
+def test_numbers_stay_consecutive_when_small_regions_are_dropped():
+    anomaly_map = np.zeros((5, 9))
+    anomaly_map[0, 0] = 1
+    anomaly_map[2, 1:4] = 1
+    anomaly_map[4, 8] = 1
+    anomaly_map[4, 4:7] = 1
+    labels, regions = find_regions(anomaly_map, 0.5, minimum_area=2)
+    assert [(region.region, region.x, region.y) for region in regions] == [(1, 1, 2), (2, 4, 4)]
+    assert set(np.unique(labels)) == {0, 1, 2}
+
+
+def test_a_score_equal_to_the_threshold_is_not_above_it():
+    labels, regions = find_regions(np.full((3, 4), 0.25), 0.25)
+    assert regions == []
+    assert not labels.any()
+
+
+def test_an_infinite_threshold_finds_nothing_and_minus_infinity_everything():
+    anomaly_map = np.arange(6.0).reshape(2, 3)
+    assert find_regions(anomaly_map, np.inf)[1] == []
+    assert find_regions(anomaly_map, -np.inf)[1][0].area == 6
+
+
+@pytest.mark.parametrize(
+    ("anomaly_map", "threshold", "minimum_area", "message"),
+    [
+        (np.zeros(3), 0.5, 1, r"shape \(3,\)"),
+        (np.array([[0.0, np.nan]]), 0.5, 1, "not finite"),
+        (np.array([[0.0, np.inf]]), 0.5, 1, "not finite"),
+        (np.zeros((2, 2)), np.nan, 1, "threshold"),
+        (np.zeros((2, 2)), 0.5, -1, "-1"),
+        (np.zeros((2, 2)), 0.5, np.nan, "nan"),
+    ],
+)
+def test_bad_values_are_named(anomaly_map, threshold, minimum_area, message):
+    with pytest.raises(FirstsightError, match=message):
+        find_regions(anomaly_map, threshold, minimum_area=minimum_area)

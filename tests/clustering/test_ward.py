@@ -1,0 +1,146 @@
+import numpy as np
+import pytest
+
+from firstsight.clustering.ward import cluster_descriptors, estimate_clusters
+from firstsight.errors import FirstsightError
+from oracles.ward import slow_silhouettes, slow_ward
+
+
+def blobs(counts: list[int], spread: float, dimensions: int = 6, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Round groups round the corners of a simplex, in shuffled order: (N, D) and their kinds."""
+    rng = np.random.default_rng(seed)
+    kinds = rng.permutation(np.repeat(np.arange(len(counts)), counts))
+    return 10 * np.eye(max(dimensions, len(counts)))[kinds] + spread * rng.standard_normal(
+        (len(kinds), max(dimensions, len(counts)))
+    ), kinds
+
+
+@pytest.mark.parametrize(("count", "dimensions"), [(2, 1), (3, 2), (7, 1), (12, 5), (25, 3)])
+def test_clusters_equal_the_definition(count, dimensions):
+    descriptors = np.random.default_rng([count, dimensions]).standard_normal((count, dimensions))
+    for number in {1, 2, min(4, count), count}:
+        clustering = cluster_descriptors(descriptors, number)
+        np.testing.assert_array_equal(clustering.cluster, slow_ward(descriptors, number))
+        np.testing.assert_allclose(clustering.silhouette, slow_silhouettes(descriptors, clustering.cluster), atol=1e-12)
+        assert clustering.n_clusters == number
+        for index in range(number):
+            members = np.flatnonzero(clustering.cluster == index)
+            centre = descriptors[members].mean(axis=0)
+            squares = [((descriptors[members] - descriptors[member]) ** 2).sum() for member in members]
+            np.testing.assert_allclose(clustering.centres[index], centre)
+            distance = np.linalg.norm(descriptors[members] - centre, axis=1)
+            np.testing.assert_allclose(clustering.distance[members], distance)
+            assert clustering.is_medoid[members].sum() == 1
+            medoid = int(np.argmax(clustering.is_medoid[members]))
+            assert squares[medoid] == pytest.approx(min(squares))
+
+
+def test_silhouettes_are_the_same_when_taken_in_several_parts():
+    descriptors, _ = blobs([700, 600], 3.0, 4)
+    clustering = cluster_descriptors(descriptors, 3)
+    np.testing.assert_allclose(clustering.silhouette, slow_silhouettes(descriptors, clustering.cluster), atol=1e-9)
+
+
+def test_clusters_are_numbered_by_size_then_by_first_member():
+    descriptors = np.array([[0.0], [50], [100], [100.1], [0.1], [50.1], [50.2]])
+    np.testing.assert_array_equal(cluster_descriptors(descriptors, 3).cluster, [1, 0, 2, 2, 1, 0, 0])
+
+
+def test_result_types():
+    clustering = cluster_descriptors(blobs([5, 5], 0.1)[0].astype(np.float32))
+    assert clustering.cluster.dtype == np.int32
+    assert clustering.distance.dtype == clustering.silhouette.dtype == np.float64
+    assert clustering.is_medoid.dtype == bool
+    assert isinstance(clustering.n_clusters, int)
+
+
+@pytest.mark.parametrize("counts", [[8, 8], [30, 10, 20], [12, 9, 7, 20, 15], [10] * 9])
+def test_well_parted_groups_are_counted_and_found(counts):
+    descriptors, kinds = blobs(counts, 0.8)
+    clustering = cluster_descriptors(descriptors)
+    assert clustering.n_clusters == len(counts)
+    assert "elbow" in clustering.criterion
+    assert len({*zip(clustering.cluster.tolist(), kinds.tolist(), strict=True)}) == len(counts)
+    assert estimate_clusters(descriptors) == (clustering.n_clusters, clustering.criterion)
+
+
+@pytest.mark.parametrize("count", [5, 20, 80])
+def test_one_round_cloud_is_mostly_one_cluster(count):
+    clouds = [np.random.default_rng([count, seed]).standard_normal((count, 30)) for seed in range(10)]
+    assert sum(estimate_clusters(cloud)[0] == 1 for cloud in clouds) >= 8
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 4])
+def test_very_few_descriptors(count):
+    clustering = cluster_descriptors(np.arange(3.0 * count).reshape(count, 3))
+    assert clustering.n_clusters == min(count, 1)
+    assert len(clustering.cluster) == len(clustering.distance) == len(clustering.silhouette) == count
+    assert clustering.is_medoid.sum() == min(count, 1)
+    assert clustering.centres.shape == (min(count, 1), 3)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, 1e100])
+@pytest.mark.parametrize("clusters", ["auto", 1, 3, 9])
+def test_identical_descriptors(value, clusters):
+    clustering = cluster_descriptors(np.full((9, 4), value), clusters)
+    number = 1 if clusters == "auto" else clusters
+    assert clustering.n_clusters == number == len(np.unique(clustering.cluster))
+    assert np.isfinite(clustering.distance).all()
+    assert np.isfinite(clustering.silhouette).all()
+    assert clustering.is_medoid.sum() == number
+
+
+def test_descriptors_with_few_different_values():
+    descriptors = np.repeat([[0.0, 0], [1, 0], [0, 1]], 6, axis=0)
+    clustering = cluster_descriptors(descriptors)
+    assert clustering.n_clusters == 3
+    np.testing.assert_allclose(clustering.silhouette, 1)
+
+
+@pytest.mark.parametrize("clusters", ["auto", 4])
+def test_more_descriptors_than_can_be_linked(clusters):
+    descriptors, kinds = blobs([900, 700, 500, 300], 0.8)
+    clustering = cluster_descriptors(descriptors, clusters, largest_linkage=150, seed=3)
+    np.testing.assert_array_equal(clustering.cluster, kinds)
+    # Each silhouette is that of the descriptor among the sample; in the mean, that of all.
+    everything = cluster_descriptors(descriptors, clusters)
+    assert clustering.silhouette.mean() == pytest.approx(everything.silhouette.mean(), abs=0.01)
+    np.testing.assert_allclose(clustering.centres, everything.centres)
+
+
+def test_the_same_seed_gives_the_same_clusters():
+    descriptors = np.random.default_rng(0).standard_normal((300, 5))
+    first, second = (cluster_descriptors(descriptors, 5, largest_linkage=50, seed=7) for _ in range(2))
+    np.testing.assert_array_equal(first.cluster, second.cluster)
+    other = cluster_descriptors(descriptors, 5, largest_linkage=50, seed=8)
+    assert (first.cluster != other.cluster).any()
+
+
+@pytest.mark.parametrize("dimensions", [1, 2, 3])
+def test_few_dimensions(dimensions):
+    descriptors = np.repeat(np.arange(3.0), 7)[:, None] * np.ones(dimensions) * 10
+    descriptors += np.random.default_rng(0).standard_normal(descriptors.shape) * 0.3
+    assert cluster_descriptors(descriptors).n_clusters == 3
+
+
+@pytest.mark.parametrize(
+    ("descriptors", "clusters", "message"),
+    [
+        (np.ones(3), "auto", r"\(3,\)"),
+        (np.array([[1.0], [np.nan]]), "auto", "not finite"),
+        (np.ones((3, 2)), 4, "3 descriptors .* 4 clusters"),
+        (np.ones((3, 2)), 0, "0 clusters"),
+        (np.empty((0, 2)), 1, "0 descriptors"),
+        (np.ones((3, 2)), 2.0, "2.0"),
+        (np.ones((3, 2)), True, "True"),
+        (np.ones((3, 2)), "many", "'many'"),
+    ],
+)
+def test_bad_values_are_named(descriptors, clusters, message):
+    with pytest.raises(FirstsightError, match=message):
+        cluster_descriptors(descriptors, clusters)
+
+
+def test_linkage_of_less_than_two_is_refused():
+    with pytest.raises(FirstsightError, match="largest_linkage=1"):
+        cluster_descriptors(np.ones((3, 2)), largest_linkage=1)

@@ -1,0 +1,14 @@
+"""Fixtures that every test may use."""
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of golden numbers, real images and real weights beside the repository; skips where it is absent."""
+    folder = Path(__file__).resolve().parents[2] / "shared"
+    if not folder.is_dir():
+        pytest.skip("the folder ../shared (golden numbers, real images, weights) is not here")
+    return folder

@@ -1,0 +1,249 @@
+"""The patch statistics against slow, obvious ones and against the authors' numbers."""
+
+import numpy as np
+import pytest
+import torch
+
+from firstsight.detectors import patch_statistics
+from firstsight.detectors.references import random_positions
+from firstsight.errors import FirstsightError
+from oracles import patch_statistics as oracle
+
+CASES = ["u9", "s9", "u3", "s5", "s25"]
+
+# Channels, height, width and patch size: square, thin, exactly one window, a window of one cell.
+SHAPES = [(3, 7, 5, 3), (2, 12, 17, 5), (1, 3, 21, 3), (2, 10, 9, 9), (3, 4, 4, 1), (2, 8, 13, 7), (1, 5, 5, 5)]
+KINDS = ["distinct", "half zeros", "few levels", "constant", "signed"]
+
+FAMILY = [
+    patch_statistics.fca,
+    patch_statistics.sample_weighted_wasserstein,
+    patch_statistics.histogram,
+    patch_statistics.moments,
+]
+
+
+def features_like(kind, *shape, seed=0):
+    values = np.random.default_rng(seed).random(shape, dtype=np.float32)
+    if kind == "half zeros":
+        return np.maximum(values - np.float32(0.5), 0)
+    if kind == "few levels":
+        return np.round(values * 4) / 4
+    if kind == "constant":
+        return np.full_like(values, 0.7)
+    return values - np.float32(0.5) if kind == "signed" else values
+
+
+def close(found, expected, rtol=1e-5):
+    assert found.dtype == torch.float32
+    np.testing.assert_allclose(found.numpy(), expected, rtol=rtol, atol=1e-7)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_fca_equals_the_oracle(shape, kind):
+    *shape, patch_size = shape
+    features = features_like(kind, *shape)
+    reference = oracle.median_reference(features, patch_size)
+    expected = oracle.fca(features, reference, patch_size=patch_size)
+    close(patch_statistics.fca(torch.from_numpy(features), patch_size=patch_size), expected)
+
+
+@pytest.mark.parametrize("settings", [{"border": "paper"}, {"sigma_s": None}, {"sigma_s": 0.4, "sigma_p": 1.5}])
+@pytest.mark.parametrize("kind", ["half zeros", "few levels"])
+@pytest.mark.parametrize("shape", [(2, 12, 7, 5), (2, 6, 9, 3)])
+def test_fca_equals_the_oracle_with_other_settings(shape, kind, settings):
+    *shape, patch_size = shape
+    features = features_like(kind, *shape)
+    reference = oracle.median_reference(features, patch_size)
+    expected = oracle.fca(features, reference, patch_size=patch_size, **settings)
+    close(patch_statistics.fca(features, patch_size=patch_size, **settings), expected)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_fca_equals_the_oracle_in_maps_of_any_shape(seed):
+    generator = np.random.default_rng(seed)
+    patch_size = int(generator.choice([1, 3, 5, 7]))
+    shape = (generator.integers(1, 4), *generator.integers(patch_size, patch_size + 8, 2))
+    features = features_like(generator.choice(KINDS), *shape, seed=seed)
+    reference = oracle.median_reference(features, patch_size)
+    close(patch_statistics.fca(features, patch_size=patch_size), oracle.fca(features, reference, patch_size=patch_size))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_sample_weighted_wasserstein_equals_the_oracle(shape, kind):
+    *shape, patch_size = shape
+    features = features_like(kind, *shape)
+    reference = oracle.median_reference(features, patch_size)
+    expected = oracle.sample_weighted_wasserstein(features, reference, patch_size=patch_size)
+    close(patch_statistics.sample_weighted_wasserstein(features, patch_size=patch_size), expected)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("name", ["histogram", "moments"])
+def test_histogram_and_moments_equal_the_oracle(shape, kind, name):
+    *shape, patch_size = shape
+    features = features_like(kind, *shape)
+    expected = getattr(oracle, name)(features, patch_size=patch_size)
+    close(getattr(patch_statistics, name)(features, patch_size=patch_size), expected, rtol=1e-4)
+
+
+def test_histogram_and_moments_equal_the_oracle_with_other_settings():
+    features = features_like("half zeros", 2, 8, 11)
+    expected = oracle.histogram(features, patch_size=5, sigma=1.5, bins=4)
+    close(patch_statistics.histogram(features, patch_size=5, sigma=1.5, bins=4), expected)
+    expected = oracle.moments(features, patch_size=5, sigma=1.5, powers=2)
+    close(patch_statistics.moments(features, patch_size=5, sigma=1.5, powers=2), expected)
+
+
+@pytest.mark.parametrize("name", ["fca", "sample_weighted_wasserstein"])
+@pytest.mark.parametrize("kind", ["distinct", "half zeros", "few levels"])
+class TestReferences:
+    shape, patch_size = (2, 6, 7), 3
+
+    def maps(self, name, features, references):
+        return np.array([getattr(oracle, name)(features, each, patch_size=self.patch_size) for each in references])
+
+    def test_all_is_the_mean_of_the_maps_of_all_windows(self, name, kind):
+        features = features_like(kind, *self.shape)
+        maps = self.maps(name, features, oracle.whole_windows(features, self.patch_size))
+        found = getattr(patch_statistics, name)(features, patch_size=self.patch_size, reference="all")
+        close(found, maps.mean(axis=0))
+
+    def test_knn_is_the_mean_of_the_smallest_scores(self, name, kind):
+        features = features_like(kind, *self.shape)
+        maps = self.maps(name, features, oracle.whole_windows(features, self.patch_size))
+        for count in (1, 4, len(maps)):
+            found = getattr(patch_statistics, name)(
+                features, patch_size=self.patch_size, reference="knn", reference_count=count
+            )
+            close(found, oracle.nearest(maps, count))
+
+    def test_random_is_the_mean_of_the_maps_of_some_windows(self, name, kind):
+        features = features_like(kind, *self.shape)
+        windows = oracle.whole_windows(features, self.patch_size)
+        positions = random_positions(*self.shape[1:], self.patch_size, count=3, seed=5)
+        drawn = positions @ [self.shape[2] - self.patch_size + 1, 1]
+        assert len(set(drawn)) == 3
+        found = getattr(patch_statistics, name)(
+            features, patch_size=self.patch_size, reference="random", reference_count=3, seed=5
+        )
+        close(found, self.maps(name, features, windows[drawn]).mean(axis=0))
+
+
+def test_groups_of_channels_add_up(monkeypatch):
+    features = features_like("half zeros", 5, 6, 7)
+    expected = patch_statistics.fca(features, patch_size=3, reference="all")
+    monkeypatch.setattr(patch_statistics, "REFERENCE_VALUES", 2 * 9 * 20)
+    close(patch_statistics.fca(features, patch_size=3, reference="all"), expected.numpy())
+
+
+def test_a_reference_count_that_cannot_be_had_is_named():
+    for reference in ("random", "knn"):
+        with pytest.raises(FirstsightError, match=r"reference_count is 10.*map's 9 windows"):
+            patch_statistics.fca(torch.zeros(1, 5, 5), patch_size=3, reference=reference)
+        with pytest.raises(FirstsightError, match="reference_count is 0"):
+            patch_statistics.fca(torch.zeros(1, 5, 5), patch_size=3, reference=reference, reference_count=0)
+
+
+@pytest.mark.parametrize("case", CASES)
+class TestAuthorsNumbers:
+    def load(self, shared, case, name):
+        golden = np.load(shared / "golden" / "patch_statistics.npz")
+        return golden[f"{case}.features"], int(golden[f"{case}.tile"]), golden[f"{case}.{name}"]
+
+    @pytest.mark.parametrize(("name", "sigma_s"), [("fca", 1.0), ("fca_nosmooth", None)])
+    def test_fca(self, shared, case, name, sigma_s):
+        features, patch_size, expected = self.load(shared, case, name)
+        found = patch_statistics.fca(features, patch_size=patch_size, sigma_s=sigma_s, border="paper").numpy()
+        inner = (slice(patch_size - 1, 1 - patch_size),) * 2
+        np.testing.assert_allclose(found[inner], expected[inner], rtol=1e-4)
+        if name == "fca":
+            np.testing.assert_allclose(found, expected, rtol=0.05)
+
+    def test_sample_weighted_wasserstein(self, shared, case):
+        features, patch_size, expected = self.load(shared, case, "sww")
+        found = patch_statistics.sample_weighted_wasserstein(features, patch_size=patch_size).numpy()
+        inner = (slice(patch_size // 2, -(patch_size // 2)),) * 2
+        np.testing.assert_allclose(found[inner], expected[inner], rtol=1e-4)
+
+    @pytest.mark.parametrize("name", ["histogram", "moments"])
+    def test_histogram_and_moments(self, shared, case, name):
+        features, patch_size, expected = self.load(shared, case, name)
+        found = getattr(patch_statistics, name)(features, patch_size=patch_size).numpy()
+        np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+    def test_median_reference(self, shared, case):
+        features, patch_size, expected = self.load(shared, case, "reference")
+        np.testing.assert_array_equal(patch_statistics.median_reference(features, patch_size).numpy(), expected)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_median_reference_equals_the_oracle(shape):
+    *shape, patch_size = shape
+    features = features_like("half zeros", *shape)
+    found = patch_statistics.median_reference(features, patch_size)
+    np.testing.assert_array_equal(found.numpy(), oracle.median_reference(features, patch_size).astype(np.float32))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_fca_turns_with_the_map(kind):
+    # Turning visits equal cells in another order; the tiles of the reference turn with a map of whole tiles.
+    features = features_like(kind, 3, 12, 9)
+    found = patch_statistics.fca(features, patch_size=3).numpy()
+    for turns in range(1, 4):
+        turned = patch_statistics.fca(np.rot90(features, turns, (1, 2)).copy(), patch_size=3).numpy()
+        np.testing.assert_allclose(turned, np.rot90(found, turns), rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("function", FAMILY)
+class TestInputs:
+    def test_a_constant_map_has_no_anomalies(self, function):
+        assert function(features_like("constant", 2, 9, 12), patch_size=5).abs().max() < 1e-7
+
+    def test_arrays_other_types_and_other_layouts_give_the_same(self, function):
+        features = features_like("distinct", 2, 9, 12)
+        expected = function(torch.from_numpy(features), patch_size=3)
+        assert torch.equal(function(features, patch_size=3), expected)
+        assert torch.equal(function(features.astype(np.float64), patch_size=3), expected)
+        strided = torch.from_numpy(features.transpose(2, 0, 1).copy()).permute(1, 2, 0)
+        assert torch.equal(function(strided, patch_size=3), expected)
+
+    @pytest.mark.parametrize("patch_size", [2, 0, -3])
+    def test_a_patch_size_that_is_not_odd_and_positive_is_named(self, function, patch_size):
+        with pytest.raises(FirstsightError, match=f"patch_size is {patch_size}"):
+            function(torch.zeros(1, 5, 5), patch_size=patch_size)
+
+    @pytest.mark.parametrize("shape", [(2, 4, 9), (2, 9, 4)])
+    def test_a_window_larger_than_the_map_is_named(self, function, shape):
+        with pytest.raises(FirstsightError, match=f"patch_size is 5.*{shape[1]} x {shape[2]}"):
+            function(torch.zeros(shape), patch_size=5)
+
+    def test_values_that_are_not_finite_are_counted(self, function):
+        features = torch.zeros(2, 9, 9)
+        features[0, 1, 2:5] = torch.tensor([float("nan"), float("inf"), -float("inf")])
+        with pytest.raises(FirstsightError, match="features hold 3 values"):
+            function(features, patch_size=3)
+
+    @pytest.mark.parametrize("shape", [(9, 9), (1, 2, 9, 9), (0, 9, 9)])
+    def test_features_of_a_wrong_shape_are_named(self, function, shape):
+        with pytest.raises(FirstsightError, match="features have shape"):
+            function(torch.zeros(shape), patch_size=3)
+
+
+@pytest.mark.parametrize(
+    ("function", "settings", "message"),
+    [
+        (patch_statistics.fca, {"border": "crop"}, "border is 'crop'"),
+        (patch_statistics.fca, {"reference": "mean"}, "reference is 'mean'"),
+        (patch_statistics.fca, {"sigma_p": -1.0}, "sigma is -1"),
+        (patch_statistics.sample_weighted_wasserstein, {"sigma_w": 0.0}, "sigma is 0"),
+        (patch_statistics.histogram, {"bins": 0}, "bins is 0"),
+        (patch_statistics.moments, {"powers": 0}, "powers is 0"),
+    ],
+)
+def test_wrong_settings_are_named(function, settings, message):
+    with pytest.raises(FirstsightError, match=message):
+        function(torch.zeros(1, 5, 5), patch_size=3, **settings)

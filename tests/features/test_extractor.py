@@ -1,0 +1,169 @@
+import pytest
+import torch
+
+from firstsight.errors import FirstsightError
+from firstsight.features import EXTRACTORS, load_extractor
+from oracles.resnet import random_state_dict
+
+CASES = [(name, layer) for name, spec in EXTRACTORS.items() for layer in spec.layers if layer != "layer4"]
+
+
+@pytest.fixture(scope="module")
+def symmetric_weights(tmp_path_factory):
+    """Files of positive weights whose kernels are their own mirror images, so that a response keeps its place."""
+    files = {"laws": None}
+    for name in ("resnet18", "wide_resnet50_2"):
+        state_dict = random_state_dict(name, seed=3, last="layer3")
+        for key, value in state_dict.items():
+            if value.ndim == 4:
+                flat = value.abs().mean((2, 3), keepdim=True).expand_as(value)
+                state_dict[key] = flat / flat.sum((1, 2, 3), keepdim=True)
+        files[name] = tmp_path_factory.mktemp("weights") / f"{name}.pth"
+        torch.save(state_dict, files[name])
+    return files
+
+
+def random_images(*shape: int) -> torch.Tensor:
+    return torch.rand(shape, generator=torch.Generator().manual_seed(6))
+
+
+@pytest.mark.parametrize(("name", "layer"), CASES)
+def test_cells_lie_where_the_registry_says(symmetric_weights, name, layer):
+    """An impulse at the centre of a cell changes the map round that cell, as much on one side as on the other."""
+    extractor = load_extractor(name, weights=symmetric_weights[name], layers=[layer], border="paper")
+    stride, offset = extractor.strides[layer], extractor.offsets[layer]
+    cell = (6, 7)
+    row, column = (round(offset + stride * index) for index in cell)
+    # Brightness in the middle leaves the network no reason to treat an impulse up and down differently.
+    images = torch.full((1, 3, 13 * stride, 15 * stride), 0.5)
+    before = extractor(images)[layer]
+    images[:, :, row, column] = 1
+    change = (extractor(images)[layer] - before).abs().sum((0, 1)).double()
+    change[change < 1e-4 * change.max()] = 0
+    peak = divmod(int(change.argmax()), change.shape[1])
+    centre = [float((change.sum(1 - axis) * torch.arange(change.shape[axis])).sum() / change.sum()) for axis in (0, 1)]
+    assert peak == cell
+    assert centre == pytest.approx(cell, abs=0.02)
+
+
+@pytest.mark.parametrize(("name", "layer"), CASES)
+@pytest.mark.parametrize("border", ["reflect", "paper"])
+def test_the_smallest_image_is_the_smallest_that_torch_can_pad(symmetric_weights, name, layer, border):
+    extractor = load_extractor(name, weights=symmetric_weights[name], layers=[layer], border=border)
+    side = EXTRACTORS[name].layers[layer].smallest_side if border == "reflect" else 1
+    assert extractor.smallest_side == side
+    stride = extractor.strides[layer]
+    features = extractor(random_images(1, 3, side, side + 1))[layer]
+    assert features.shape[2:] == (-(-side // stride), -(-(side + 1) // stride))
+    assert features.isfinite().all()
+    if border == "reflect":
+        with pytest.raises(RuntimeError), torch.inference_mode():
+            extractor.network(random_images(1, 3, side + 1, side - 1))
+        with pytest.raises(FirstsightError, match=f"image {side - 1} x {side + 1} .W x H. is too small for {name} to"):
+            extractor(random_images(1, 3, side + 1, side - 1))
+
+
+def test_the_text_for_an_image_too_small(symmetric_weights):
+    extractor = load_extractor("resnet18", weights=symmetric_weights["resnet18"])
+    for height, width in ((2, 20000), (1, 1)):
+        with pytest.raises(FirstsightError) as error:
+            extractor(random_images(1, 3, height, width))
+        assert str(error.value) == (
+            f"image {width} x {height} (W x H) is too small for resnet18 to layer2: at least 9 x 9"
+        )
+
+
+@pytest.mark.parametrize("name", ["laws", "resnet18"])
+@pytest.mark.parametrize("size", [(64, 64), (33, 57)])
+def test_a_batch_equals_its_images(symmetric_weights, name, size):
+    extractor = load_extractor(name, weights=symmetric_weights[name])
+    images = random_images(3, 3, *size)
+    for layer, batch in extractor(images).items():
+        stride = extractor.strides[layer]
+        assert batch.shape[2:] == (-(-size[0] // stride), -(-size[1] // stride))
+        assert batch.dtype == torch.float32
+        assert batch.is_inference()
+        for index in range(3):
+            single = extractor(images[index : index + 1])[layer][0]
+            torch.testing.assert_close(batch[index], single, rtol=1e-5, atol=1e-5)
+
+
+def test_the_images_are_not_changed(symmetric_weights):
+    images = random_images(1, 3, 32, 32)
+    before = images.clone()
+    for name in ("laws", "resnet18"):
+        load_extractor(name, weights=symmetric_weights[name])(images)
+    assert torch.equal(images, before)
+
+
+def test_attributes(symmetric_weights):
+    extractor = load_extractor("resnet18", weights=symmetric_weights["resnet18"], layers=["layer3", "layer1"])
+    assert extractor.name == "resnet18"
+    assert extractor.layers == ("layer1", "layer3")
+    assert extractor.strides == {"layer1": 4, "layer3": 16}
+    assert extractor.offsets == {"layer1": 0.0, "layer3": 0.0}
+    assert extractor.border == "reflect"
+    assert extractor.device == torch.device("cpu")
+    assert len(extractor.weights_sha256) == 64
+    assert load_extractor("laws").weights_sha256 is None
+    assert list(load_extractor("laws")(random_images(1, 3, 20, 20))) == ["energy"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "part"),
+    [
+        ({"border": "zero"}, "unknown border 'zero': choose one of reflect, paper"),
+        ({"layers": ["layer2"]}, "unknown layer 'layer2' of extractor laws: choose from energy"),
+        ({"device": "gpu"}, "device 'gpu' cannot be used here"),
+        ({"device": "cuda:77"}, "device 'cuda:77' cannot be used here"),
+        ({"weights": "IMAGENET1K_V1"}, "extractor laws has no weights"),
+    ],
+)
+def test_wrong_settings_are_named(settings, part):
+    with pytest.raises(FirstsightError, match=part) as error:
+        load_extractor("laws", **settings)
+    assert "\n" not in str(error.value)
+
+
+def test_an_unknown_extractor_lists_the_choices():
+    with pytest.raises(FirstsightError, match="unknown extractor 'vgg99': choose one of laws, resnet18"):
+        load_extractor("vgg99")
+
+
+@pytest.mark.parametrize(
+    ("images", "part"),
+    [
+        (torch.zeros(3, 32, 32), r"shape \(B, 3, H, W\), not \(3, 32, 32\)"),
+        (torch.zeros(1, 1, 32, 32), r"not \(1, 1, 32, 32\)"),
+        (torch.zeros(0, 3, 32, 32), r"not \(0, 3, 32, 32\)"),
+        (torch.zeros(1, 3, 0, 32), r"not \(1, 3, 0, 32\)"),
+        (torch.zeros(1, 3, 32, 32, dtype=torch.uint8), "float32 tensor, not torch.uint8"),
+        (torch.zeros(1, 3, 32, 32, dtype=torch.float64), "float32 tensor, not torch.float64"),
+        (torch.zeros(1, 3, 32, 32).numpy(), "float32 tensor, not ndarray"),
+        (torch.full((1, 3, 32, 32), 255.0), r"lie in \[0, 1\], but hold values from 255 to 255"),
+        (torch.full((1, 3, 32, 32), -0.01), "from -0.01 to -0.01"),
+        (torch.full((1, 3, 32, 32), torch.nan), "from nan to nan"),
+        (torch.full((1, 3, 32, 32), torch.inf), "from inf to inf"),
+    ],
+)
+def test_wrong_images_are_named(images, part):
+    with pytest.raises(FirstsightError, match=part):
+        load_extractor("laws")(images)
+
+
+def test_rounding_beyond_the_range_is_let_through():
+    images = torch.full((1, 3, 32, 32), 1 + 1e-6)
+    images[0, 0] = -1e-6
+    assert load_extractor("laws")(images)["energy"].isfinite().all()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("name", ["laws", "resnet18"])
+def test_a_gpu_gives_the_same_features(symmetric_weights, name):
+    images = random_images(2, 3, 65, 90)
+    here = load_extractor(name, weights=symmetric_weights[name])(images)
+    there = load_extractor(name, weights=symmetric_weights[name], device="cuda")(images)
+    for layer, features in there.items():
+        assert features.device.type == "cuda"
+        torch.testing.assert_close(features.cpu(), here[layer], rtol=1e-2, atol=1e-2)

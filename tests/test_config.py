@@ -1,0 +1,125 @@
+"""The config a user writes: what is filled in, what is replaced, and how a mistake reads."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from firstsight.config import load_settings, merge_config
+from firstsight.errors import FirstsightError
+
+ROOT = Path(__file__).resolve().parents[1]
+DEFAULTS, SCHEMA = ROOT / "config.yaml", ROOT / "workflow/schemas/config.schema.yaml"
+
+
+def load(overrides: dict[str, Any]) -> Any:
+    return load_settings(DEFAULTS, overrides, SCHEMA)
+
+
+def test_default_config_is_the_three_demo_collections_without_weights() -> None:
+    settings = load({})
+    assert list(settings.collections) == ["demo_brick", "demo_grass", "demo_gravel"]
+    for collection in settings.collections.values():
+        assert collection.features.extractor == "laws"
+        assert collection.features.weights is None
+        assert collection.images_per_job == 32
+        assert list(collection.detectors) == ["fca"]
+
+
+def test_collections_and_detectors_of_the_user_replace_the_defaults() -> None:
+    settings = load(
+        {"collections": {"mine": {"path": "x"}}, "detectors": {"small": {"method": "fca", "patch_size": 5}}}
+    )
+    assert list(settings.collections) == ["mine"]
+    mine = settings.collections["mine"]
+    assert mine.path == Path("x")
+    assert mine.layout == "auto"
+    assert list(mine.detectors) == ["small"]
+    assert mine.detectors["small"].method == "fca"
+    assert mine.detectors["small"].settings == {"patch_size": 5}
+
+
+def test_other_keys_fall_back_one_by_one() -> None:
+    settings = load({"collections": {"mine": {"path": "x"}}, "features": {"image_size": [64, 96]}})
+    features = settings.collections["mine"].features
+    assert (features.extractor, features.image_size, features.border) == ("laws", (64, 96), "reflect")
+
+
+def test_a_collection_may_differ() -> None:
+    settings = load(
+        {
+            "features": {"extractor": "resnet18", "weights": "a.pth"},
+            "collections": {
+                "one": {
+                    "path": "x",
+                    "images_per_job": 1,
+                    "features": {"image_size": 256},
+                    "clustering": {"clusters": 3},
+                },
+                "two": {"path": "y", "features": {"extractor": "laws"}, "detectors": {"fca": {"patch_size": 3}}},
+                "three": {"path": "z", "evaluation": {"crop": 0.1}},
+            },
+        }
+    )
+    one, two, three = settings.collections.values()
+    assert (one.features.extractor, one.features.weights, one.features.image_size) == ("resnet18", "a.pth", 256)
+    assert (one.images_per_job, one.clusters) == (1, 3)
+    assert (two.features.extractor, two.features.weights) == ("laws", None), "weights belong to their extractor"
+    assert two.detectors["fca"].settings == {"patch_size": 3}
+    assert (two.clusters, three.crop, three.images_per_job) == ("auto", 0.1, 32)
+
+
+def test_merge_leaves_its_arguments_alone() -> None:
+    defaults = {"features": {"extractor": "a", "weights": "w"}, "detectors": {"x": {}}}
+    merged = merge_config(defaults, {"features": {"extractor": "b"}, "detectors": {"y": {}}})
+    assert merged == {"features": {"extractor": "b"}, "detectors": {"y": {}}}
+    assert defaults == {"features": {"extractor": "a", "weights": "w"}, "detectors": {"x": {}}}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"colections": {}}, "config: colections: unknown key; did you mean collections?"),
+        ({"features": {"extracter": "laws"}}, "config: features.extracter: unknown key; did you mean extractor?"),
+        ({"images_per_job": "many"}, "config: images_per_job: 'many' should be of type integer"),
+        ({"images_per_job": 0}, "config: images_per_job: 0 is not valid"),
+        ({"features": {"image_size": "big"}}, "config: features.image_size: 'big' is not valid"),
+        ({"features": {"image_size": [1, 2, 3]}}, "config: features.image_size"),
+        ({"features": {"border": "zero"}}, "config: features.border: 'zero' is not one of reflect, paper"),
+        ({"collections": {"a": {}}}, "config: collections.a: the key path is missing"),
+        ({"collections": {"a": None}}, "config: collections.a: None should be of type object"),
+        ({"collections": {}}, "config: collections: {} "),
+        ({"collections": {"a/b": {"path": "x"}}}, "config: collections: 'a/b' cannot be used as a name"),
+        ({"collections": {"..": {"path": "x"}}}, "config: collections: '..' cannot be used as a name"),
+        ({"collections": {"tables": {"path": "x"}}}, "config: collections: 'tables' cannot be used as a name"),
+        ({"collections": {"a": {"path": "x", "layout": "tree"}}}, "config: collections.a.layout: 'tree' is not one of"),
+        ({"collections": {"a": {"path": "x", "texture": "brick"}}}, "config: collections.a.texture"),
+        ({"collections": {"a": {"layout": "demo"}}}, "config: collections.a: the key texture is missing"),
+        ({"detectors": {"fca": 3}}, "config: detectors.fca: 3 should be of type object or null"),
+        ({"detectors": {"f-ca": {}}}, "config: detectors: 'f-ca' cannot be used as a name"),
+        ({"clustering": {"clusters": "few"}}, "config: clustering.clusters: 'few' is not valid"),
+        ({"evaluation": {"crop": 0.5}}, "config: evaluation.crop: 0.5 is not valid"),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_the_key(overrides: dict[str, Any], message: str) -> None:
+    with pytest.raises(FirstsightError) as caught:
+        load(overrides)
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_config_that_is_not_yaml_is_one_line(tmp_path: Path) -> None:
+    broken = tmp_path / "config.yaml"
+    broken.write_text("a: [1,\nb: }")
+    with pytest.raises(FirstsightError) as caught:
+        load_settings(broken, {}, SCHEMA)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_schema_describes_every_key_of_the_default_config() -> None:
+    schema = yaml.safe_load(SCHEMA.read_text())
+    config = yaml.safe_load(DEFAULTS.read_text())
+    assert set(schema["properties"]) == set(config)
+    for room in ("features", "clustering", "evaluation"):
+        assert set(schema["$defs"][room]["properties"]) == set(config[room])

@@ -1,0 +1,115 @@
+"""Every file may be broken: each is a row with its status, the others finish, and no traceback is shown."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas
+import pytest
+import tifffile
+from PIL import Image
+
+from running import read_tables, run
+
+N_GOOD = 4
+
+
+def texture(seed: int, height: int = 96, width: int = 120) -> Image.Image:
+    values = np.random.default_rng(seed).integers(60, 200, (height, width)).astype(np.uint8)
+    values[30:50, 40:60] = 250 if seed % 2 else values[30:50, 40:60]
+    return Image.fromarray(values)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bad")
+    pile = folder / "pile"
+    for sub in ("one", "two"):
+        (pile / sub).mkdir(parents=True)
+        texture(len(sub) + ord(sub[0])).save(pile / sub / "same.png")
+    for seed in range(N_GOOD):
+        texture(seed).save(pile / f"good{seed}.png")
+    texture(9, 131, 77).convert("RGB").save(pile / "odd.jpg")
+    texture(8).save(pile / "<script>alert(1)<&'\".png")
+    whole = (pile / "good0.png").read_bytes()
+    (pile / "truncated.png").write_bytes(whole[: len(whole) // 2])
+    (pile / "zero.png").touch()
+    (pile / "text.png").write_text("not an image")
+    Image.new("L", (1, 1), 7).save(pile / "single.png")
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (2, 20000)).astype(np.uint8)).save(pile / "thin.png")
+    Image.new("L", (96, 96), 128).save(pile / "constant.png")
+    values = np.random.default_rng(1).random((96, 96)).astype(np.float32)
+    tifffile.imwrite(pile / "fine.tif", values)
+    values[3, 4] = np.nan
+    tifffile.imwrite(pile / "nan.tif", values)
+    (pile / "gone.png").symlink_to(folder / "nowhere.png")
+    (pile / "folder.png").mkdir()
+    rows = [{"image": path.relative_to(folder).as_posix()} for path in sorted(pile.glob("good*.png"))]
+    for row in rows:
+        row["mask"], row["label"] = "mask.png", "spot"
+    rows[1]["mask"] = "small.png"
+    Image.fromarray(np.pad(np.full((20, 20), 255, np.uint8), ((30, 46), (40, 60)))).save(folder / "mask.png")
+    Image.new("L", (5, 5), 255).save(folder / "small.png")
+    pandas.DataFrame(rows).to_csv(folder / "sheet.csv", index=False)
+    detectors = {"fca": {"patch_size": 5}}
+    config = {
+        "collections": {"pile": {"path": "pile"}, "listed": {"path": "sheet.csv"}},
+        "detectors": detectors,
+        "images_per_job": 64,
+    }
+    done = run(folder, config=config)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    return folder / "results"
+
+
+@pytest.fixture(scope="module")
+def images(results: Path) -> pandas.DataFrame:
+    return read_tables(results)["images"].set_index(["collection", "image"])
+
+
+def test_the_others_finish(images: pandas.DataFrame) -> None:
+    fine = images.loc["pile"][images.loc["pile"]["status"].eq("ok")]
+    assert set(fine.index) == {
+        *(f"good{seed}.png" for seed in range(N_GOOD)),
+        "one/same.png",
+        "two/same.png",
+        "odd.jpg",
+        "fine.tif",
+        "<script>alert(1)<&'\".png",
+    }
+    assert fine["fca_score"].notna().all()
+
+
+@pytest.mark.parametrize(
+    "image",
+    ["truncated.png", "zero.png", "text.png", "single.png", "thin.png", "constant.png", "nan.tif", "gone.png"],
+)
+def test_a_bad_image_is_a_row_with_its_status(images: pandas.DataFrame, image: str) -> None:
+    row = images.loc[("pile", image)]
+    assert row["status"] != "ok"
+    assert len(row["status"]) > 5
+    assert "\n" not in row["status"]
+    assert pandas.isna(row["fca_score"])
+
+
+def test_a_mask_of_another_size_costs_the_metrics_but_not_the_map(images: pandas.DataFrame, results: Path) -> None:
+    row = images.loc[("listed", "pile/good1.png")]
+    assert row["status"].startswith("mask is 5 x 5")
+    assert row["fca_score"] > 0
+    metrics = read_tables(results)["metrics"]
+    listed = metrics[metrics["collection"].eq("listed") & metrics["metric"].eq("pro")]
+    assert listed["n_images"].tolist() == [N_GOOD - 1]
+
+
+def test_the_page_names_them_and_is_safe(results: Path) -> None:
+    page = (results / "index.html").read_text()
+    assert "truncated.png" in page
+    assert "<script>alert" not in page
+
+
+def test_no_table_holds_a_value_that_is_not_finite(results: Path) -> None:
+    tables = read_tables(results)
+    for name in ("regions", "clusters", "metrics"):
+        numbers = tables[name].select_dtypes("number")
+        present = numbers.to_numpy(dtype=float, na_value=0.0)
+        assert np.isfinite(present).all()

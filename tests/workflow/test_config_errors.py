@@ -1,0 +1,52 @@
+"""A mistake in the config: one clear line that names the key, and no job starts."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from running import run
+
+
+def one_image(folder: Path) -> str:
+    (folder / "pile").mkdir()
+    Image.effect_noise((64, 64), 30).save(folder / "pile/a.png")
+    return "pile"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"feature": {}}, "config: feature: unknown key; did you mean features?"),
+        ({"images_per_job": "all"}, "config: images_per_job: 'all' should be of type integer"),
+        ({"collections": {"pile": {"path": "nowhere"}}}, "config: collections.pile: "),
+        ({"detectors": {"fca": {"patch_size": 4}}}, "config: collections.pile: detectors.fca: patch_size is 4"),
+        ({"features": {"weights": "none.pth"}}, "config: collections.pile: features.weights: "),
+    ],
+)
+def test_one_line_and_no_job(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    config = {"collections": {"pile": {"path": one_image(tmp_path)}}, **change}
+    done = run(tmp_path, config=config)
+    assert done.returncode != 0
+    lines = [line for line in done.stderr.splitlines() if line.strip()]
+    assert [line for line in lines if line.startswith("firstsight: ")] == [lines[-1]]
+    assert lines[-1].startswith(f"firstsight: {message}")
+    assert "Traceback" not in done.stdout + done.stderr
+    assert not (tmp_path / "results").exists()
+
+
+def test_an_empty_collection_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    done = run(tmp_path, config={"collections": {"pile": {"path": "empty"}}})
+    assert done.returncode != 0
+    assert done.stderr.strip().splitlines()[-1].startswith("firstsight: config: collections.pile: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_ones_own_collections_replace_the_demo(tmp_path: Path) -> None:
+    config = {"collections": {"pile": {"path": one_image(tmp_path)}}, "results": "out"}
+    done = run(tmp_path, "--dry-run", config=config)
+    assert done.returncode == 0, done.stderr
+    assert "out/pile/" in done.stdout
+    assert "demo" not in done.stdout

@@ -1,0 +1,121 @@
+"""The default run, as a user gets it from two commands."""
+
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote
+
+import numpy as np
+import pandas
+import pytest
+from PIL import Image
+
+from firstsight.features.store import ShardReader
+from firstsight.stages.shards import stored_maps
+from running import TABLES, read_tables, run
+
+COLLECTIONS = ["demo_brick", "demo_grass", "demo_gravel"]
+LOCALIZATION = {"pro", "auroc", "average_precision", "f1_max", "image_auroc"}
+CLUSTERING = {"nmi", "ari", "matched_f1", "nmi_oracle", "ari_oracle", "matched_f1_oracle"}
+
+
+@pytest.fixture(scope="module")
+def tables(demo: Path) -> dict[str, pandas.DataFrame]:
+    return read_tables(demo / "results")
+
+
+def test_every_image_has_a_row_and_a_map(demo: Path, tables: dict[str, pandas.DataFrame]) -> None:
+    images = tables["images"]
+    assert sorted(images["collection"].unique()) == COLLECTIONS
+    assert 36 <= len(images) <= 48
+    assert set(images["status"]) == {"ok"}
+    assert images["fca_score"].notna().all()
+    assert images["sha256"].str.fullmatch("[0-9a-f]{64}").all()
+    assert {"good", "crack", "stain", "patch"} <= set(images["label"])
+    shards = sorted((demo / "results").glob("*/detectors/fca-*/maps/*.zarr"))
+    maps = stored_maps(shards)
+    assert sorted(each.image for each in maps) == sorted(images["image"])
+    for each in maps:
+        assert each.cells().dtype == np.float32
+        assert np.isfinite(each.cells()).all()
+        assert each.pixels().shape == (256, 256)
+
+
+def test_metrics_lie_in_their_range_and_the_detector_sees_something(tables: dict[str, pandas.DataFrame]) -> None:
+    metrics = tables["metrics"]
+    for collection in COLLECTIONS:
+        values = metrics[metrics["collection"].eq(collection)].set_index("metric")["value"]
+        assert set(values.index) == LOCALIZATION | CLUSTERING
+        assert values.between(0, 1).all()
+        assert values["auroc"] > 0.6
+    assert set(metrics["crop"]) == {0.0}
+
+
+def test_regions_lie_on_their_images(tables: dict[str, pandas.DataFrame]) -> None:
+    regions = tables["regions"]
+    assert len(regions) > 10
+    assert (regions["x"] + regions["width"]).le(256).all()
+    assert (regions["y"] + regions["height"]).le(256).all()
+    threshold = tables["images"].groupby("collection")["fca_threshold"].first()
+    assert (regions["score_max"] > regions["collection"].map(threshold)).all()
+    areas = regions.groupby(["collection", "image"])["area"].sum()
+    stated = tables["images"].set_index(["collection", "image"])["fca_anomalous_area"]
+    assert (areas == stated.loc[areas.index]).all()
+    assert regions["cluster"].notna().all()
+
+
+def test_every_cluster_has_one_medoid(tables: dict[str, pandas.DataFrame]) -> None:
+    clusters = tables["clusters"]
+    assert len(clusters) == len(tables["images"])
+    assert (clusters.groupby(["collection", "cluster"])["is_medoid"].sum() == 1).all()
+
+
+def test_runs_say_what_was_done(tables: dict[str, pandas.DataFrame]) -> None:
+    runs = tables["runs"]
+    assert {"manifest", "features", "detect", "threshold", "describe", "cluster", "evaluate", "overlays"} <= set(
+        runs["rule"]
+    )
+    assert (runs["seconds"] > 0).all()
+    assert all("torch" in json.loads(versions) for versions in runs["versions"])
+    steps = json.loads(runs[runs["rule"].eq("features")]["seconds_by_step"].iloc[0])
+    assert {"load", "extract", "write"} <= set(steps)
+
+
+def test_features_are_stored_in_float16(demo: Path) -> None:
+    store = next((demo / "results").glob("demo_brick/features/laws-*/*.zarr"))
+    reader = ShardReader(store)
+    assert reader.read(reader.keys()[0], "energy").shape == (9, 64, 64)
+    assert all('"float16"' in path.read_text() for path in store.glob("*/energy/zarr.json"))
+
+
+class Links(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.pictures: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.pictures += [str(value) for name, value in attrs if tag == "img" and name == "src"]
+
+
+def test_the_page_shows_every_image(demo: Path, tables: dict[str, pandas.DataFrame]) -> None:
+    page = demo / "results/index.html"
+    links = Links()
+    links.feed(page.read_text())
+    pictures = {unquote(each) for each in links.pictures}
+    overlays = {each for each in pictures if "/overlays/" in each}
+    assert len(overlays) == len(tables["images"])
+    for picture in pictures:
+        with Image.open(page.parent / picture) as image:
+            image.load()
+
+
+def test_nothing_half_written_is_left(demo: Path) -> None:
+    assert not [path for path in (demo / "results").rglob("*") if "partial" in path.name or path.name.endswith(".part")]
+
+
+def test_a_second_run_does_nothing(demo: Path) -> None:
+    before = {name: (demo / f"results/tables/{name}.parquet").stat().st_mtime_ns for name in TABLES}
+    again = run(demo)
+    assert again.returncode == 0
+    assert "Nothing to be done" in again.stderr + again.stdout
+    assert before == {name: (demo / f"results/tables/{name}.parquet").stat().st_mtime_ns for name in TABLES}

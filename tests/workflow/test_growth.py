@@ -1,0 +1,68 @@
+"""Adding images leaves finished shards as they are; changing a setting makes a new path."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from running import read_tables, run
+
+
+def add_image(folder: Path, name: str, seed: int) -> None:
+    folder.mkdir(exist_ok=True)
+    values = np.random.default_rng(seed).integers(0, 255, (96, 96)).astype(np.uint8)
+    Image.fromarray(values).save(folder / name)
+
+
+def stores(folder: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in (folder / "results").glob("pile/*/*/**/*.zarr/zarr.json")}
+
+
+def test_a_collection_grows(tmp_path: Path) -> None:
+    pile = tmp_path / "pile"
+    for number in range(0, 10, 2):
+        add_image(pile, f"{number}.png", number)
+    config = {"collections": {"pile": {"path": "pile"}}, "images_per_job": 3}
+    assert run(tmp_path, config=config).returncode == 0
+    before = stores(tmp_path)
+    assert len(before) == 4, "two shards, each with features and maps"
+
+    for number in (1, 3):
+        add_image(pile, f"{number}.png", number)
+    assert run(tmp_path, config=config).returncode == 0
+    after = stores(tmp_path)
+    assert {path: after.get(path) for path in before} == before
+    assert len(after) == 6
+    images = read_tables(tmp_path / "results")["images"]
+    assert images["image"].tolist() == [f"{number}.png" for number in (0, 1, 2, 3, 4, 6, 8)]
+    assert set(images["status"]) == {"ok"}
+
+    add_image(pile, "0.png", 100)
+    plan = run(tmp_path, "--dry-run", config=config)
+    assert re.search(r"^features +1$", plan.stdout, re.MULTILINE), plan.stdout
+
+    other = {**config, "features": {"border": "paper"}}
+    plan = run(tmp_path, "--dry-run", config=other)
+    assert plan.stdout.count("laws-") > 0
+    changed = [path for path in before if path.parent.parent.name in plan.stdout]
+    assert not changed, "another setting must lead to another path"
+
+
+def test_a_mask_that_comes_later_makes_metrics_but_no_new_features(tmp_path: Path) -> None:
+    pile = tmp_path / "pile/test/spot"
+    pile.parent.mkdir(parents=True)
+    for number in range(3):
+        add_image(pile, f"{number}.png", number)
+    config = {"collections": {"pile": {"path": "pile", "layout": "mvtec"}}}
+    assert run(tmp_path, config=config).returncode == 0
+    before = stores(tmp_path)
+    assert "pro" not in set(read_tables(tmp_path / "results")["metrics"]["metric"])
+
+    masks = tmp_path / "pile/ground_truth/spot"
+    masks.mkdir(parents=True)
+    for number in range(3):
+        Image.fromarray(np.eye(96, dtype=np.uint8) * 255).save(masks / f"{number}_mask.png")
+    assert run(tmp_path, config=config).returncode == 0
+    assert stores(tmp_path) == before
+    assert "pro" in set(read_tables(tmp_path / "results")["metrics"]["metric"])

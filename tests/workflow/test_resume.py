@@ -1,0 +1,93 @@
+"""A run killed at any moment and started again gives the tables of an uninterrupted one."""
+
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pandas
+
+from running import command, environment, read_tables, run
+
+KILLS = 10
+SECONDS_TO_KILL = (2.0, 14.0)
+
+
+def kill_at_random(folder: Path, seconds: float) -> bool:
+    """Start the run, kill its whole process group after some seconds; False where it had ended before."""
+    process = subprocess.Popen(
+        command(folder),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        env=environment(),
+    )
+    try:
+        process.wait(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        return True
+    return False
+
+
+def finished(results: Path) -> dict[Path, int]:
+    """Stores of features and maps under their final names, and when they were made."""
+    return {path: path.stat().st_mtime_ns for path in results.glob("*/*/*/**/*.zarr/zarr.json")}
+
+
+def test_killed_at_random_moments(tmp_path: Path, demo: Path) -> None:
+    moments = random.Random(20261122)
+    kills, kept = 0, 0
+    while kills < KILLS:
+        before = finished(tmp_path / "results")
+        if not kill_at_random(tmp_path, moments.uniform(*SECONDS_TO_KILL)):
+            # The run came to its end: take the end away, so that there is something to kill.
+            for path in (tmp_path / "results/tables").glob("*.parquet"):
+                path.unlink()
+            continue
+        kills += 1
+        after = finished(tmp_path / "results")
+        kept += sum(after.get(path) == made for path, made in before.items())
+        assert sum(after.get(path) != made for path, made in before.items()) <= 2, "finished shards were done again"
+        unlocked = run(tmp_path, "--unlock")
+        assert unlocked.returncode == 0, unlocked.stderr
+    done = run(tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert kept > 0, "no kill came after a shard was finished"
+    whole, resumed = read_tables(demo / "results"), read_tables(tmp_path / "results")
+    for name in ("images", "regions", "clusters", "metrics"):
+        pandas.testing.assert_frame_equal(resumed[name], whole[name], check_exact=True)
+    keys = ["collection", "rule", "shard", "detector", "n_images"]
+    pandas.testing.assert_frame_equal(resumed["runs"][keys], whole["runs"][keys])
+
+
+def test_a_shard_that_was_cut_off_keeps_its_images(tmp_path: Path) -> None:
+    """One job that is slow enough to be killed in the middle: the images it had done are not done again."""
+    config = {
+        "collections": {"tiles": {"layout": "demo", "texture": "brick"}},
+        "detectors": {"fca": {"patch_size": 31}},
+    }
+    process = subprocess.Popen(
+        command(tmp_path, config=config),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        env=environment(),
+    )
+    partial: list[Path] = []
+    deadline = time.monotonic() + 120
+    while len(partial) < 3 and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.05)
+        partial = sorted((tmp_path / "results").glob("tiles/detectors/*/maps/*.partial/*/map/c/0/0"))
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert len(partial) >= 3, "the job was not caught in the middle"
+    made = {path.relative_to(path.parents[4]): path.stat().st_mtime_ns for path in partial[:2]}
+    run(tmp_path, "--unlock", config=config)
+    done = run(tmp_path, config=config)
+    assert done.returncode == 0, done.stderr
+    store = next((tmp_path / "results").glob("tiles/detectors/*/maps/*.zarr"))
+    assert {path: (store / path).stat().st_mtime_ns for path in made} == made

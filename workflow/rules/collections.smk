@@ -1,0 +1,32 @@
+# Which images there are, and whether they can be used.
+
+
+rule demo_collection:
+    output:
+        images=directory(f"{RESULTS}/{{collection}}/images"),
+        run=f"{RESULTS}/{{collection}}/demo.run.json",
+    log:
+        f"{LOGS}/{{collection}}/demo.log",
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        texture=lambda wildcards: of_collection(wildcards).settings.texture,
+    script:
+        "../scripts/demo_collection.py"
+
+
+rule manifest:
+    input:
+        images=demo_images,
+    output:
+        manifest=f"{SHARD}/images.parquet",
+        members=f"{SHARD}/members.json",
+        run=f"{SHARD}/manifest.run.json",
+    log:
+        f"{LOGS}/{{collection}}/manifest/{{shard}}.log",
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        files=lambda wildcards: of_collection(wildcards).shard_files(wildcards.shard),
+    script:
+        "../scripts/manifest.py"

@@ -1,0 +1,19 @@
+"""Make the anomaly maps of a shard."""
+
+from pathlib import Path
+
+from firstsight.stages.detect import detect_anomalies
+from firstsight.stages.job import run_job
+
+names = dict(collection=snakemake.wildcards.collection, shard=snakemake.wildcards.shard, detector=snakemake.params.name)
+with run_job(snakemake.log[0], snakemake.output.run, rule="detect", **names) as job:
+    detect_anomalies(
+        features=Path(snakemake.input.features),
+        output=Path(snakemake.output.maps),
+        method=snakemake.params.method,
+        settings=snakemake.params.settings,
+        layers=snakemake.params.layers,
+        device=snakemake.params.device,
+        threads=snakemake.threads,
+        job=job,
+    )

@@ -1,0 +1,20 @@
+"""Compute the metrics of a detector on a collection."""
+
+from pathlib import Path
+
+from firstsight.stages.evaluate import evaluate_collection
+from firstsight.stages.job import run_job
+
+names = dict(collection=snakemake.wildcards.collection, detector=snakemake.params.name)
+with run_job(snakemake.log[0], snakemake.output.run, rule="evaluate", **names) as job:
+    evaluate_collection(
+        maps=[Path(path) for path in snakemake.input.maps],
+        manifests=[Path(path) for path in snakemake.input.manifests],
+        descriptors=[Path(path) for path in snakemake.input.descriptors],
+        clusters=Path(snakemake.input.clusters),
+        crop=snakemake.params.crop,
+        **names,
+        fingerprint=snakemake.params.fingerprint,
+        output=Path(snakemake.output.metrics),
+        job=job,
+    )

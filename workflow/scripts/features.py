@@ -1,0 +1,17 @@
+"""Compute the features of a shard."""
+
+from pathlib import Path
+
+from firstsight.stages.features import extract_features
+from firstsight.stages.job import run_job
+
+names = dict(collection=snakemake.wildcards.collection, shard=snakemake.wildcards.shard)
+with run_job(snakemake.log[0], snakemake.output.run, rule="features", **names) as job:
+    extract_features(
+        manifest=Path(snakemake.input.manifest),
+        output=Path(snakemake.output.features),
+        settings=snakemake.params.settings,
+        layers=snakemake.params.layers,
+        threads=snakemake.threads,
+        job=job,
+    )

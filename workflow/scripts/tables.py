@@ -1,0 +1,23 @@
+"""Join the tables of a run."""
+
+from pathlib import Path
+
+from firstsight.stages.job import run_job
+from firstsight.stages.tables import join_tables
+
+
+def paths(name):
+    return [Path(path) for path in snakemake.input[name]]
+
+
+with run_job(snakemake.log[0], snakemake.params.record, rule="tables") as job:
+    join_tables(
+        manifests=paths("manifests"),
+        scores={name: paths(f"scores_{name}") for name in snakemake.params.detectors},
+        regions=paths("regions"),
+        clusters=paths("clusters"),
+        metrics=paths("metrics"),
+        records=paths("records"),
+        output={name: Path(path) for name, path in snakemake.output.items()},
+        job=job,
+    )
