@@ -49,24 +49,33 @@ class CollectionPlan:
         return f"{self.settings.features.extractor}-{self.features_fingerprint}"
 
     def shard_files(self, shard: str) -> list[dict[str, str | None]]:
-        """The shard's images as plain rows: image, path, label, mask, problem, and stamps that change with it."""
-        return [self._row(self.files[image]) for image in self.shards[shard]]
+        """The shard's images as plain rows: image, path, problem, and a stamp that changes with the file."""
+        return [
+            {"image": file.image, "path": str(file.path), "problem": file.problem, "stamp": self._stamp(file.path)}
+            for file in self._members(shard)
+        ]
 
-    def shard_stamps(self, shard: str) -> list[str]:
-        """What the features of the shard depend on: each image's path, with a stamp that changes with its file."""
-        return [f"{row['path']} {row['stamp']}" for row in self.shard_files(shard)]
+    def shard_truth(self, shard: str) -> list[dict[str, str | None]]:
+        """What is known of the shard's images: image, label, mask, and a stamp that changes with the mask."""
+        return [
+            {"image": file.image, "label": file.label, "mask": str(file.mask), "stamp": self._stamp(file.mask)}
+            if file.mask is not None and file.problem is None
+            else {"image": file.image, "label": file.label, "mask": None, "stamp": None}
+            for file in self._members(shard)
+        ]
 
-    def _row(self, file: ImageFile) -> dict[str, str | None]:
-        made_here = self.settings.layout == "demo"
-        return {
-            "image": file.image,
-            "path": str(file.path),
-            "label": file.label,
-            "mask": None if file.mask is None else str(file.mask),
-            "problem": file.problem,
-            "stamp": None if made_here else _stamp(file.path),
-            "mask_stamp": None if made_here or file.mask is None else _stamp(file.mask),
-        }
+    def _members(self, shard: str) -> list[ImageFile]:
+        return [self.files[image] for image in self.shards[shard]]
+
+    def _stamp(self, path: Path) -> str | None:
+        # What is made by the run itself has no stamp yet when the run is planned.
+        if self.settings.layout == "demo":
+            return None
+        try:
+            found = os.stat(path)
+        except OSError:
+            return None
+        return f"{found.st_size}-{found.st_mtime_ns}"
 
     def detector_in(self, folder: str) -> DetectorPlan:
         """The detector whose results lie in ``folder`` (its name and fingerprint)."""
@@ -186,11 +195,3 @@ def _finished_shards(folder: Path) -> dict[str, tuple[str, ...]]:
         except (OSError, ValueError, TypeError) as error:
             raise FirstsightError(f"{path} is damaged ({error}): remove that folder and run again") from None
     return finished
-
-
-def _stamp(path: Path) -> str | None:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return f"{found.st_size}-{found.st_mtime_ns}"

@@ -1,5 +1,6 @@
 """Every file may be broken: each is a row with its status, the others finish, and no traceback is shown."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tifffile.imwrite(pile / "nan.tif", values)
     (pile / "gone.png").symlink_to(folder / "nowhere.png")
     (pile / "folder.png").mkdir()
+    Path(os.fsdecode(bytes(pile) + b"/caf\xe9.png")).write_bytes(whole)
     rows = [{"image": path.relative_to(folder).as_posix()} for path in sorted(pile.glob("good*.png"))]
     for row in rows:
         row["mask"], row["label"] = "mask.png", "spot"
@@ -82,7 +84,17 @@ def test_the_others_finish(images: pandas.DataFrame) -> None:
 
 @pytest.mark.parametrize(
     "image",
-    ["truncated.png", "zero.png", "text.png", "single.png", "thin.png", "constant.png", "nan.tif", "gone.png"],
+    [
+        "truncated.png",
+        "zero.png",
+        "text.png",
+        "single.png",
+        "thin.png",
+        "constant.png",
+        "nan.tif",
+        "gone.png",
+        r"caf\udce9.png",
+    ],
 )
 def test_a_bad_image_is_a_row_with_its_status(images: pandas.DataFrame, image: str) -> None:
     row = images.loc[("pile", image)]

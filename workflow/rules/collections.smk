@@ -30,3 +30,19 @@ rule manifest:
         files=lambda wildcards: of_collection(wildcards).shard_files(wildcards.shard),
     script:
         "../scripts/manifest.py"
+
+
+rule truth:
+    input:
+        manifest=f"{SHARD}/images.parquet",
+    output:
+        truth=f"{SHARD}/truth.json",
+        run=f"{SHARD}/truth.run.json",
+    log:
+        f"{LOGS}/{{collection}}/truth/{{shard}}.log",
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        rows=lambda wildcards: of_collection(wildcards).shard_truth(wildcards.shard),
+    script:
+        "../scripts/truth.py"

@@ -5,6 +5,7 @@ rule evaluate:
     input:
         maps=each_shard(f"{DETECTOR}/maps/{{shard}}.zarr"),
         manifests=each_shard(f"{SHARD}/images.parquet"),
+        truths=each_shard(f"{SHARD}/truth.json"),
         descriptors=each_shard(f"{DETECTOR}/descriptors/{{shard}}.npz"),
         clusters=f"{DETECTOR}/clusters.parquet",
     output:

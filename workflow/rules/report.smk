@@ -7,6 +7,7 @@ rule overlays:
     input:
         maps=f"{DETECTOR}/maps/{{shard}}.zarr",
         manifest=f"{SHARD}/images.parquet",
+        truth=f"{SHARD}/truth.json",
         threshold=f"{DETECTOR}/threshold.json",
     output:
         overlays=directory(f"{DETECTOR}/overlays/{{shard}}"),
@@ -25,11 +26,13 @@ rule tables:
     input:
         **{f"scores_{name}": everywhere(f"{DETECTOR}/scores/{{shard}}.json", detector=name) for name in DETECTOR_NAMES},
         manifests=everywhere(f"{SHARD}/images.parquet"),
+        truths=everywhere(f"{SHARD}/truth.json"),
         regions=everywhere(f"{DETECTOR}/regions/{{shard}}.parquet"),
         clusters=everywhere(f"{DETECTOR}/clusters.parquet"),
         metrics=everywhere(f"{DETECTOR}/metrics.parquet"),
         records=[
             *everywhere(f"{SHARD}/manifest.run.json"),
+            *everywhere(f"{SHARD}/truth.run.json"),
             *everywhere(f"{FEATURES}/{{shard}}.run.json"),
             *everywhere(f"{DETECTOR}/maps/{{shard}}.run.json"),
             *everywhere(f"{DETECTOR}/threshold.run.json"),

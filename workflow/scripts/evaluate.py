@@ -10,6 +10,7 @@ with run_job(snakemake.log[0], snakemake.output.run, rule="evaluate", **names) a
     evaluate_collection(
         maps=[Path(path) for path in snakemake.input.maps],
         manifests=[Path(path) for path in snakemake.input.manifests],
+        truths=[Path(path) for path in snakemake.input.truths],
         descriptors=[Path(path) for path in snakemake.input.descriptors],
         clusters=Path(snakemake.input.clusters),
         crop=snakemake.params.crop,

@@ -10,6 +10,7 @@ with run_job(snakemake.log[0], snakemake.output.run, rule="overlays", **names) a
     draw_overlays(
         maps=Path(snakemake.input.maps),
         manifest=Path(snakemake.input.manifest),
+        truth=Path(snakemake.input.truth),
         threshold=Path(snakemake.input.threshold),
         output=Path(snakemake.output.overlays),
         job=job,

@@ -13,6 +13,7 @@ def paths(name):
 with run_job(snakemake.log[0], snakemake.params.record, rule="tables") as job:
     join_tables(
         manifests=paths("manifests"),
+        truths=paths("truths"),
         scores={name: paths(f"scores_{name}") for name in snakemake.params.detectors},
         regions=paths("regions"),
         clusters=paths("clusters"),

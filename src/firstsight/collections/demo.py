@@ -28,11 +28,13 @@ PHOTOGRAPHS: dict[str, Callable[[], NDArray[np.uint8]]] = {
     "grass": skimage.data.grass,
     "gravel": skimage.data.gravel,
 }
+PATCHED_WITH = {"brick": "grass", "grass": "brick", "gravel": "brick"}
+"""Where a patch comes from: gravel, brought to the contrast of grass, would hardly be seen in it."""
 PHOTOGRAPH_SIZE = 512
 SMALLEST_TILE = 64
 
 VISIBLE_DARKENING = 0.1
-"""A stain counts as anomalous where it takes at least this share of the light away; less is hard to see in a texture."""
+"""A stain counts as anomalous where it takes at least this share of the light; less is hard to see in a texture."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ def add_crack(tile: Pixels, texture: str, generator: Generator) -> tuple[Pixels,
         The tile with the crack, and the mask: every pixel that the line touches.
     """
     size = len(tile)
-    steps = int(size * generator.uniform(0.2, 0.3))
+    steps = int(size * generator.uniform(0.22, 0.32))
     heading = generator.uniform(0, 2 * np.pi)
     kinks = generator.normal(0, 0.9, steps) * (generator.random(steps) < 0.25)
     headings = heading + np.cumsum(generator.normal(0, 0.12, steps)) + np.cumsum(kinks) * 0.5 + kinks
@@ -111,9 +113,9 @@ def add_crack(tile: Pixels, texture: str, generator: Generator) -> tuple[Pixels,
     path += generator.uniform(0.42, 0.58, 2) * size - (path.min(axis=0) + path.max(axis=0)) / 2
     along = np.linspace(0, 1, steps)
     wobble = ndimage.gaussian_filter1d(generator.normal(0, 1, steps), 1.5)
-    radii = np.clip(1.3 + 0.9 * wobble, 0.7, 2.4) * (0.45 + 0.55 * np.sin(np.pi * along))
+    radii = np.clip(2.0 + 1.2 * wobble, 1.0, 3.4) * (0.45 + 0.55 * np.sin(np.pi * along))
     cover = _stroke(tile.shape, path, radii * size / 256)
-    dark = 0.35 * np.quantile(tile, 0.05)
+    dark = 0.3 * np.quantile(tile, 0.05)
     return tile + cover * (np.minimum(tile, dark) - tile), cover > 0
 
 
@@ -137,7 +139,7 @@ def add_patch(tile: Pixels, texture: str, generator: Generator) -> tuple[Pixels,
     Returns:
         The tile with the patch, and the mask: every pixel that the patch covers, its soft edge (2 pixels) included.
     """
-    other = cut_tile(str(generator.choice([name for name in PHOTOGRAPHS if name != texture])), len(tile), generator)
+    other = cut_tile(PATCHED_WITH[texture], len(tile), generator)
     shape = _blob(tile.shape, generator.uniform(0.10, 0.14), generator)
     distance = ndimage.distance_transform_edt(shape > 0)
     cover = np.clip(distance / 3, 0, 1)
@@ -155,7 +157,7 @@ def to_bytes(tile: Pixels) -> NDArray[np.uint8]:
 
 
 def _stroke(shape: tuple[int, ...], path: Pixels, radii: Pixels) -> Pixels:
-    """How far each pixel is covered, 0 to 1, by a line through the points `path` (N, 2; y, x) of the given radii (N)."""
+    """How far each pixel is covered, 0 to 1, by a line through the points `path` (N, 2; y, x) of these radii (N)."""
     rows, columns = np.mgrid[: shape[0], : shape[1]]
     cover = np.zeros(shape)
     for start, end, radius in zip(path[:-1], path[1:], radii[:-1], strict=True):

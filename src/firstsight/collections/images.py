@@ -115,7 +115,7 @@ def inspect_image(file: ImageFile) -> dict[str, str | int | None]:
     """One row of the manifest: what the file holds and whether it can be used. Never raises for what a file does.
 
     Returns:
-        image, path, label, mask: as listed, bytes that are not UTF-8 escaped.
+        image, path: as listed, bytes that are not UTF-8 escaped.
         sha256: of the file's bytes; None where they cannot be read.
         width, height (pixels, upright), channels, dtype: of the file's samples; None where it cannot be decoded.
         status: "ok", or the reason why the image is set aside.
@@ -128,8 +128,6 @@ def inspect_image(file: ImageFile) -> dict[str, str | int | None]:
         "height": None,
         "channels": None,
         "dtype": None,
-        "label": None if file.label is None else printable(file.label),
-        "mask": None if file.mask is None else printable(file.mask),
         "status": file.problem or "ok",
     }
     if file.problem is not None:
@@ -140,25 +138,20 @@ def inspect_image(file: ImageFile) -> dict[str, str | int | None]:
         row |= {"width": width, "height": height, "channels": samples.channels, "dtype": samples.dtype}
         if _is_constant(samples.values):
             raise FirstsightError("constant image: every pixel has the same value")
-        if file.mask is not None:
-            _check_mask(file.mask, height, width)
     except FirstsightError as error:
         row["status"] = str(error)
     return row
 
 
-def is_usable(status: str) -> bool:
-    """Whether an image of this status can be searched for anomalies; with a bad mask it can, but not be measured."""
-    return status == "ok" or status.startswith("mask ")
-
-
-def _check_mask(path: Path, height: int, width: int) -> None:
+def inspect_mask(path: Path, height: int, width: int) -> str:
+    """Whether the mask of an image of this size (pixels) can be used: "ok", or why not. Never raises for a file."""
     try:
         mask_height, mask_width = read_mask(path).shape
     except FirstsightError as error:
-        raise FirstsightError(f"mask cannot be read: {error}") from None
+        return f"mask cannot be read: {error}"
     if (mask_height, mask_width) != (height, width):
-        raise FirstsightError(f"mask is {mask_width} x {mask_height}, image is {width} x {height}")
+        return f"mask is {mask_width} x {mask_height}, image is {width} x {height}"
+    return "ok"
 
 
 def _sha256(path: Path) -> str | None:

@@ -138,8 +138,6 @@ def list_sheet(path: Path) -> tuple[ImageFile, ...]:
             problem = f"duplicate row in the sheet: row {number} names the image of row {first_rows[place]}"
         elif not os.path.isfile(place):
             problem = "not a file" if os.path.exists(place) else "no such file"
-        elif mask is not None and not os.path.isfile(mask):
-            problem = f"no such mask: {row['mask']}"
         first_rows.setdefault(place, number)
         while not image or image in ids:
             image = f"{image} (row {number})".strip()

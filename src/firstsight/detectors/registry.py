@@ -7,9 +7,16 @@ from typing import Any
 from torch import Tensor
 
 from firstsight.config import suggestion
+from firstsight.detectors.aota import aota
 from firstsight.detectors.layers import fuse_maps, scale_channels
-from firstsight.detectors.patch_settings import FcaSettings
-from firstsight.detectors.patch_statistics import fca
+from firstsight.detectors.patch_settings import (
+    AotaSettings,
+    FcaSettings,
+    HistogramSettings,
+    MomentsSettings,
+    SampleWeightedWassersteinSettings,
+)
+from firstsight.detectors.patch_statistics import fca, histogram, moments, sample_weighted_wasserstein
 from firstsight.errors import FirstsightError
 
 
@@ -30,18 +37,24 @@ class Detector:
     version: int = 1
 
 
-def per_layer(function: Callable[..., Tensor]) -> Callable[[Mapping[str, Tensor], Any], Tensor]:
-    """Let a function of one layer (C, H, W) read several: each layer is scaled to [0, 1], the maps are averaged."""
+def per_layer(
+    function: Callable[..., Tensor], prepare: Callable[[Tensor], Tensor] = scale_channels
+) -> Callable[[Mapping[str, Tensor], Any], Tensor]:
+    """Let a function of one layer (C, H, W) read several: each layer is prepared, the maps are averaged."""
 
     def detect(features: Mapping[str, Tensor], settings: Any) -> Tensor:
         arguments = {name: value for name, value in asdict(settings).items() if name != "layers"}
-        return fuse_maps([function(scale_channels(layer), **arguments) for layer in features.values()])
+        return fuse_maps([function(prepare(layer), **arguments) for layer in features.values()])
 
     return detect
 
 
 DETECTORS: dict[str, Detector] = {
     "fca": Detector(FcaSettings, per_layer(fca)),
+    "sample_weighted_wasserstein": Detector(SampleWeightedWassersteinSettings, per_layer(sample_weighted_wasserstein)),
+    "histogram": Detector(HistogramSettings, per_layer(histogram)),
+    "moments": Detector(MomentsSettings, per_layer(moments)),
+    "aota": Detector(AotaSettings, per_layer(aota, prepare=Tensor.float)),
 }
 
 

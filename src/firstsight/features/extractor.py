@@ -71,7 +71,7 @@ class Extractor:
             images: (B, 3, H, W), float32, RGB in [0, 1], on any device, H and W any size from ``smallest_side`` on.
 
         Returns:
-            For every layer a float32 tensor (B, C, h, w) on ``device``, h = ceil(H / stride) and w = ceil(W / stride),
+            For every layer a float32 tensor (B, C, h, w) on ``device``, h and w as ``registry.Layer`` counts cells,
             made in inference mode (it takes no part in autograd).
 
         Raises:
@@ -99,8 +99,9 @@ def load_extractor(
     """An extractor of the registry, ready for images; only what its deepest asked layer needs is built.
 
     Args:
-        name: ``laws``, ``resnet18``, ``wide_resnet50_2``: see ``EXTRACTORS``.
-        weights: torchvision's name of them or a file; None: torchvision's IMAGENET1K_V1, or nothing for ``laws``.
+        name: a key of ``EXTRACTORS``, such as ``laws`` or ``resnet18``.
+        weights: torchvision's name of them or a file; None: torchvision's IMAGENET1K_V1, or nothing for an extractor
+            without weights.
         layers: which layers to compute, all in one pass; None: the extractor's default layers.
         border: ``reflect``: every padded convolution reflects the map at its border, so that the frame of the map is as
             normal as its middle. ``paper``: zero padding, as the networks were trained and the papers evaluated them.
@@ -118,6 +119,7 @@ def load_extractor(
     resolved = resolve_weights(name, weights)
     state_dict, sha256 = load_state_dict(resolved) if spec.needs_weights else ({}, None)
     build: Builder = importlib.import_module(spec.module).build
+    deepest = spec.layers[asked[-1]]
     return Extractor(
         name=name,
         layers=asked,
@@ -126,7 +128,8 @@ def load_extractor(
         border=border,
         weights_sha256=sha256,
         device=place,
-        smallest_side=spec.layers[asked[-1]].smallest_side if border == "reflect" else 1,
+        # With zero padding all it takes is one cell.
+        smallest_side=deepest.smallest_side if border == "reflect" else round(2 * deepest.offset) + 1,
         network=build(name, asked, border=border, state_dict=state_dict, device=place),
     )
 

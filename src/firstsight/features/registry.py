@@ -16,7 +16,9 @@ BORDERS = ("reflect", "paper")
 class Layer:
     """The geometry of a layer: cell i is centred at pixel ``offset + stride * i`` (pixel 0 has its centre at 0).
 
-    An image of N pixels a side has ceil(N / stride) cells a side.
+    An image of N pixels a side has ceil((N - 2 * offset) / stride) cells a side: ceil(N / stride) where cell 0 lies on
+    the first pixel, floor(N / stride) where cells lie amid blocks of stride x stride pixels and an unfinished block at
+    the end has none.
 
     Attributes:
         stride: distance of neighbouring cells, in input pixels.
@@ -63,7 +65,44 @@ _RESNET_LAYERS = {
     "layer4": Layer(stride=32, offset=0.0, smallest_side=33),
 }
 
+
+def _vgg19_layers() -> dict[str, Layer]:
+    """Every position of VGG19's trunk.
+
+    Its poolings are not padded, so each joins 2 x 2 cells into one between them: cell i of stride s is centred at pixel
+    s * i + (s - 1) / 2. The 3x3 convolutions that reflect at stride s need two cells there, that is, 2 s pixels.
+    """
+    poolings = (4, 9, 18, 27, 36)
+    layers = {}
+    for position in range(37):
+        stride = 2 ** sum(pooling <= position for pooling in poolings)
+        smallest_side = stride if position in poolings else 2 * stride
+        layers[f"features.{position}"] = Layer(stride, (stride - 1) / 2, smallest_side)
+    return layers
+
+
 EXTRACTORS: dict[str, ExtractorSpec] = {
+    "colors": ExtractorSpec(
+        layers={"rgb": Layer(stride=1, offset=0.0, smallest_side=1)},
+        default_layers=("rgb",),
+        version=1,
+        module="firstsight.features.colors",
+    ),
+    "random_kernels": ExtractorSpec(
+        layers={
+            "random5": Layer(stride=1, offset=0.0, smallest_side=3),
+            "random7": Layer(stride=1, offset=0.0, smallest_side=4),
+        },
+        default_layers=("random5",),
+        version=1,
+        module="firstsight.features.random_kernels",
+    ),
+    "steerable": ExtractorSpec(
+        layers={"bands": Layer(stride=1, offset=0.0, smallest_side=5)},
+        default_layers=("bands",),
+        version=1,
+        module="firstsight.features.steerable",
+    ),
     "laws": ExtractorSpec(
         layers={"energy": Layer(stride=4, offset=0.0, smallest_side=8)},
         default_layers=("energy",),
@@ -86,6 +125,13 @@ EXTRACTORS: dict[str, ExtractorSpec] = {
             "IMAGENET1K_V1": "wide_resnet50_2-95faca4d.pth",
             "IMAGENET1K_V2": "wide_resnet50_2-9ba9bcbe.pth",
         },
+    ),
+    "vgg19": ExtractorSpec(
+        layers=_vgg19_layers(),
+        default_layers=("features.8",),
+        version=1,
+        module="firstsight.features.vgg",
+        weights={"IMAGENET1K_V1": "vgg19-dcbb9e9d.pth"},
     ),
 }
 

@@ -107,8 +107,10 @@ class ShardWriter:
         checksums = {}
         for name, array in arrays.items():
             stored = _to_stored(array, self.dtype, f"array {name!r} of {key!r}")
-            if not re.fullmatch(r"[a-zA-Z][\w-]*", name, re.ASCII):
-                raise FirstsightError(f"{name!r} cannot name an array: a letter, then letters, digits, _ and - only")
+            if not re.fullmatch(r"[a-zA-Z][\w-]*(\.\d+)?", name, re.ASCII):
+                raise FirstsightError(
+                    f"{name!r} cannot name an array: a letter, then letters, digits, _ and -, at most a dot and a number"
+                )
             checksums[name] = zlib.crc32(stored.data)
             zarr.create_array(
                 self._partial,

@@ -16,9 +16,11 @@ from firstsight.kernels.matching_costs import References, Tile, add_matching_cos
 
 FloatArray = npt.NDArray[np.float32]
 
-# Cells of a tile. The innermost loops run along the columns.
-TILE_ROWS = 16
+# A task takes the cells of a tile and the channels of a group. The innermost loops run along the columns; the more rows
+# there are, the less is the share of the cells round the tile, which are ranked more than once.
+TILE_ROWS = 64
 TILE_COLUMNS = 128
+GROUP_CHANNELS = 64
 
 
 def feature_correspondence(
@@ -57,21 +59,24 @@ def feature_correspondence(
     prepared = References(np.ascontiguousarray(references), sums)
     contiguous = np.ascontiguousarray(features)
 
-    def task(corner: tuple[int, int]) -> FloatArray:
-        rows = slice(corner[0], min(corner[0] + TILE_ROWS, height))
-        columns = slice(corner[1], min(corner[1] + TILE_COLUMNS, width))
+    def task(corner: tuple[int, int, int]) -> FloatArray:
+        rows = slice(corner[1], min(corner[1] + TILE_ROWS, height))
+        columns = slice(corner[2], min(corner[2] + TILE_COLUMNS, width))
+        group = slice(corner[0], corner[0] + GROUP_CHANNELS)
         tile = _tile(rows, columns, (height, width), patch_size)
         costs = np.zeros((rows.stop - rows.start, patch_size, patch_size, columns.stop - columns.start), np.float32)
-        add_matching_costs(contiguous, prepared, tile, workspace(tile, patch_size), costs)
+        chosen = References(prepared.values[group], prepared.sums[group])
+        add_matching_costs(contiguous[group], chosen, tile, workspace(tile, patch_size), costs)
         result = np.zeros((costs.shape[0] + 2 * margin, costs.shape[3] + 2 * margin), np.float32)
         _spread(costs, row_weights[rows], np.ascontiguousarray(column_weights[columns].transpose(1, 2, 0)), result)
         return result
 
-    corners = list(product(range(0, height, TILE_ROWS), range(0, width, TILE_COLUMNS)))
+    starts = (range(0, channels, GROUP_CHANNELS), range(0, height, TILE_ROWS), range(0, width, TILE_COLUMNS))
+    corners = list(product(*starts))
     total = np.zeros((height + 2 * margin, width + 2 * margin), np.float32)
     with ThreadPoolExecutor(threads) as pool:
-        # Added in the order of the tiles, so that the sum does not depend on which thread ends first.
-        for (y, x), result in zip(corners, pool.map(task, corners), strict=True):
+        # Added in a fixed order, so that the sum does not depend on which thread ends first.
+        for (_, y, x), result in zip(corners, pool.map(task, corners), strict=True):
             total[y : y + result.shape[0], x : x + result.shape[1]] += result
     total /= channels
     return total[margin : margin + height, margin : margin + width].copy()
@@ -88,7 +93,7 @@ def _tile(rows: slice, columns: slice, shape: tuple[int, int], patch_size: int) 
         column_source=column_source,
         row_images=row_images,
         column_images=column_images,
-        reflected=np.logical_or.outer((row_images > 1).any(axis=1), (column_images > 1).any(axis=1)),
+        edges=np.argwhere(column_images.T > 1),
     )
 
 

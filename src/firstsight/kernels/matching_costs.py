@@ -1,6 +1,7 @@
 """Costs of matching the cells of one tile, in all windows that hold them, with reference windows.
 
-All compiled functions that call each other stand in this file: numba's cache on disk notices no change in another.
+Numba keeps what it compiles on disk, and does not notice when a function of another file has changed: after a change to
+`table_costs`, touch this file.
 """
 
 from typing import Any, NamedTuple
@@ -8,6 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 from numba import njit
+
+from firstsight.kernels.table_costs import PADDED_TABLE, add_table_costs
 
 # Digits of the radix sort: three make a 32-bit key.
 DIGIT_BITS = 11
@@ -23,7 +26,7 @@ class Tile(NamedTuple):
         column_source: (columns + 4 * half,): the same along x.
         row_images: (rows, T): how many images of a cell, itself and reflections, windows of each vertical offset hold.
         column_images: (columns, T): the same along x.
-        reflected: (rows, columns): whether any window holds more than one image of the cell.
+        edges: (N, 2): horizontal offset and column wherever column_images is above 1.
     """
 
     region: tuple[int, int, int, int]
@@ -31,7 +34,7 @@ class Tile(NamedTuple):
     column_source: npt.NDArray[np.int64]
     row_images: npt.NDArray[np.int64]
     column_images: npt.NDArray[np.int64]
-    reflected: npt.NDArray[np.bool_]
+    edges: npt.NDArray[np.int64]
 
 
 class References(NamedTuple):
@@ -140,15 +143,16 @@ def _rank(work, least):  # type: ignore[no-untyped-def]
     for place in range(len(values)):
         tied[place] = False
         ranks[place] = 0
-        if values[place] > least:
-            # As integers, positive floats order as their bits do, negative ones the other way round; -0.0 is 0.0.
-            key = np.uint32(0) if values[place] == 0 else bits[place]
-            key = ~key if key >> np.uint32(31) else key | np.uint32(0x80000000)
-            keys[0, size] = key
-            places[0, size] = place
-            size += 1
-            for digit in range(3):
-                counts[digit, (key >> np.uint32(DIGIT_BITS * digit)) & np.uint32(BUCKETS - 1)] += 1
+        # As integers, positive floats order as their bits do, negative ones the other way round; -0.0 is 0.0.
+        key = np.uint32(0) if values[place] == 0 else bits[place]
+        key = ~key if key >> np.uint32(31) else key | np.uint32(0x80000000)
+        keys[0, size] = key
+        places[0, size] = place
+        # Added rather than asked for: a branch that goes either way by chance takes longer than all the rest.
+        above = 1 if values[place] > least else 0
+        size += above
+        for digit in range(3):
+            counts[digit, (key >> np.uint32(DIGIT_BITS * digit)) & np.uint32(BUCKETS - 1)] += above
     source = 0
     for digit in range(3):
         start = 0
@@ -179,11 +183,12 @@ def _tables(least, reference):  # type: ignore[no-untyped-def]
     """What the costs with one reference window are looked up in.
 
     Returns:
-        (2 * T * T,) float32: the reference, then the mean costs of 1 .. T * T cells that all have the least value;
+        (2 * T * T,), or longer, float32: the reference, then the mean costs of 1 .. T * T cells that all have the least
+            value;
         (T * T + 1,): sums of the first 0 .. T * T of the reference.
     """
     ranks = len(reference)
-    table = np.empty(2 * ranks, np.float32)
+    table = np.zeros(max(2 * ranks, PADDED_TABLE), np.float32)
     sums = np.zeros(ranks + 1)
     total = 0.0
     for rank in range(ranks):
@@ -208,43 +213,57 @@ def _add_row(y, tables, tile, work, costs):  # type: ignore[no-untyped-def]
     reference = table[: patch_size * patch_size]
     neighbours = work.band[y : y + 2 * reach + 1]
     ranks = neighbours[reach, reach : reach + columns]
-    line = tile.row_source[y + reach]
+    line, column = tile.row_source[y + reach], tile.column_source[reach]
+    values = work.values[line, column : column + columns]
+    tied = work.tied[line, column : column + columns]
     limits = np.empty(columns, ranks.dtype)
     offsets = np.empty(columns, work.first.dtype)
     targets = np.empty(columns, np.float32)
-    any_tied = False
+    alone = np.empty(columns, np.bool_)
     for x in range(columns):
-        column = tile.column_source[x + reach]
         is_least = ranks[x] == 0
-        limits[x] = 1 if is_least else ranks[x]
+        alone[x] = not (is_least or tied[x])
+        limits[x] = ranks[x] + is_least
         offsets[x] = patch_size * patch_size - 1 if is_least else 0
-        targets[x] = 0 if is_least else work.values[line, column]
-        any_tied |= work.tied[line, column]
+        targets[x] = 0 if is_least else values[x]
     _count_below(neighbours, limits, work.smaller, work.first)
-    _add_looked_up(work.first, offsets, targets, table, costs)
-    if any_tied:
+    add_table_costs(work.first, offsets, targets, table, costs)
+    if tied.any():
         for x in range(columns):
             limits[x] = ranks[x] + 1
         _count_below(neighbours, limits, work.smaller, work.last)
-    for x in range(columns):
-        is_tied = work.tied[line, tile.column_source[x + reach]]
-        if ranks[x] == 0 or not (is_tied or tile.reflected[y, x]):
-            continue
-        split = np.searchsorted(reference, targets[x])
-        for i in range(patch_size):
-            for j in range(patch_size):
+        for x in range(columns):
+            if tied[x]:
+                _share_ranks(x, values[x], (reference, sums), work, costs)
+    for i in range(patch_size):
+        row_images = tile.row_images[y, i]
+        pairs = patch_size * columns if row_images > 1 else len(tile.edges)
+        for pair in range(pairs):
+            j, x = (pair // columns, pair % columns) if row_images > 1 else (tile.edges[pair, 0], tile.edges[pair, 1])
+            images = row_images * tile.column_images[x, j]
+            if images > 1 and alone[x]:
                 start = np.int64(work.first[i, j, x])
-                stop = (
-                    np.int64(work.last[i, j, x])
-                    if is_tied
-                    else start + tile.row_images[y, i] * tile.column_images[x, j]
-                )
-                if stop - start > 1:
-                    # Ranks below the middle have references below the value, the others have not.
-                    middle = min(max(split, start), stop)
-                    under = (middle - start) * targets[x] - (sums[middle] - sums[start])
-                    over = sums[stop] - sums[middle] - (stop - middle) * targets[x]
-                    costs[i, j, x] += (under + over) / (stop - start) - abs(targets[x] - reference[start])
+                total = np.float32(0)
+                for rank in range(start, start + images):
+                    total += abs(values[x] - reference[rank])
+                costs[i, j, x] += total / np.float32(images) - abs(values[x] - reference[start])
+
+
+@njit(cache=True, nogil=True)
+def _share_ranks(x, value, tables, work, costs):  # type: ignore[no-untyped-def]
+    """In column x of costs (T, T, columns), put the mean cost of the ranks first .. last - 1 for that of the first."""
+    reference, sums = tables
+    patch_size = len(costs)
+    split = np.searchsorted(reference, value)
+    for i in range(patch_size):
+        for j in range(patch_size):
+            start, stop = np.int64(work.first[i, j, x]), np.int64(work.last[i, j, x])
+            if stop - start > 1:
+                # References of ranks below the middle are less than the value, the others are not.
+                middle = min(max(split, start), stop)
+                under = (middle - start) * value - (sums[middle] - sums[start])
+                over = sums[stop] - sums[middle] - (stop - middle) * value
+                costs[i, j, x] += (under + over) / (stop - start) - abs(value - reference[start])
 
 
 @njit(cache=True, nogil=True)
@@ -311,22 +330,3 @@ def _count_below(neighbours, limits, smaller, counts):  # type: ignore[no-untype
             count = counts[i, j]
             for x in range(columns):
                 count[x] = end[x] - right[x] - under[x] + start[x]
-
-
-@njit(cache=True, nogil=True)
-def _add_looked_up(counts, offsets, targets, table, costs):  # type: ignore[no-untyped-def]
-    """Add abs(target - table[count + offset]) to costs (T, T, columns)."""
-    patch_size, _, columns = counts.shape
-    index = np.empty(columns, counts.dtype)
-    found = np.empty(columns, np.float32)
-    for i in range(patch_size):
-        for j in range(patch_size):
-            count = counts[i, j]
-            cost = costs[i, j]
-            # Three loops, since the compiler gives the outer two SIMD lanes only when the look-up is not among them.
-            for x in range(columns):
-                index[x] = count[x] + offsets[x]
-            for x in range(columns):
-                found[x] = table[index[x]]
-            for x in range(columns):
-                cost[x] += abs(targets[x] - found[x])

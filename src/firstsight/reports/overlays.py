@@ -24,7 +24,7 @@ MASK_COLOUR = (0, 225, 255)
 """Colour (R, G, B) of the mask's outline: a hue that the heat map does not have."""
 
 _COLOUR_MAP = "plasma"
-_STRONGEST_ALPHA = 0.75
+_STRONGEST_ALPHA = 0.8
 _LEAST_SHORT_SIDE = 256
 _STRIP_ASPECT = 8
 _GAP = 6
@@ -217,7 +217,7 @@ def _heat(
     low, high = scale
     share = (scores > low).astype(numpy.float32) if high == low else numpy.clip((scores - low) / (high - low), 0, 1)
     colours = matplotlib.colormaps[_COLOUR_MAP](share)[..., :3].astype(numpy.float32)
-    return colours, (_STRONGEST_ALPHA * share**1.5).astype(numpy.float32)
+    return colours, (_STRONGEST_ALPHA * share**0.8).astype(numpy.float32)
 
 
 def _draw_contour(picture: NDArray[numpy.float32], region: NDArray[numpy.bool_], width: float) -> None:

@@ -16,7 +16,7 @@ from firstsight.evaluation import clustering, localization
 from firstsight.reports.tables import read_table, write_table
 from firstsight.stages.cluster import read_descriptors
 from firstsight.stages.job import Job
-from firstsight.stages.shards import StoredMap, stored_maps
+from firstsight.stages.shards import StoredMap, read_images, stored_maps
 
 GOOD = "good"
 """Label of an image without an anomaly."""
@@ -54,6 +54,7 @@ def evaluate_collection(
     *,
     maps: Sequence[Path],
     manifests: Sequence[Path],
+    truths: Sequence[Path],
     descriptors: Sequence[Path],
     clusters: Path,
     crop: float,
@@ -70,14 +71,14 @@ def evaluate_collection(
     metric that is not defined (no anomalous pixel, one kind only) is left out.
 
     Args:
-        maps, manifests, descriptors: files of all shards.
+        maps, manifests, truths, descriptors: files of all shards.
         clusters: Parquet table `clusters` of this detector.
         crop: share of the frame cut from each side, in [0, 0.5).
         collection, detector, fingerprint: names for the table.
         output: Parquet table `metrics` to make.
         job: where time and counts are noted.
     """
-    images = pandas.concat([read_table(path) for path in manifests], ignore_index=True).set_index("image")
+    images = read_images(manifests, truths).set_index("image")
     stored = {each.image: each for each in stored_maps(maps) if each.status == "ok"}
     rows: list[dict[str, Any]] = []
     with job.step("localization"):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from firstsight.collections.images import is_usable, read_image
+from firstsight.collections.images import read_image
 from firstsight.detectors.geometry import Geometry
 from firstsight.errors import FirstsightError
 from firstsight.features import load_extractor
@@ -82,7 +82,7 @@ def resize_image(image: Tensor, image_size: int | Sequence[int] | None) -> Tenso
 
 
 def _entry(row: Mapping[Any, Any], extractor: Extractor, image_size: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    if not is_usable(row["status"]):
+    if row["status"] != "ok":
         return {}, {"status": row["status"]}
     try:
         image = torch.from_numpy(read_image(Path(row["path"]))).permute(2, 0, 1)[None]

@@ -1,12 +1,12 @@
-"""Stage manifest: look at every image of a shard once, before anything is computed from it."""
+"""Stages manifest and truth: look at every image and every mask of a shard once, before anything uses them."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from firstsight.collections.demo import DemoSettings, make_demo
-from firstsight.collections.images import inspect_image
+from firstsight.collections.images import inspect_image, inspect_mask
 from firstsight.collections.readers import ImageFile
-from firstsight.reports.tables import write_table
+from firstsight.reports.tables import read_table, write_table
 from firstsight.stages.job import Job, write_json
 from firstsight.stages.shards import replace_folder
 
@@ -23,10 +23,11 @@ def make_manifest(
     """Read every image of a shard and write one row each: size, type, sha256, status.
 
     Args:
-        files: rows with image, path, label, mask and problem, as the plan has them.
+        files: rows with image, path and problem, as the plan has them.
         collection: name of the collection.
         shard: id of the shard.
-        output: Parquet file of `images` rows, in the order of ``files``.
+        output: Parquet file of `images` rows, in the order of ``files``, without labels and masks: these may
+            come later, and features must not wait for them or be made again.
         members: JSON list of the shard's image ids; with it the shard keeps its members for good.
         job: where time and counts are noted.
     """
@@ -37,15 +38,41 @@ def make_manifest(
                 ImageFile(
                     image=str(file["image"]),
                     path=Path(str(file["path"])),
-                    label=file["label"],
-                    mask=None if file["mask"] is None else Path(file["mask"]),
+                    label=None,
+                    mask=None,
                     problem=file["problem"],
                 )
             )
-            rows.append({"collection": collection, "shard": shard, **row})
+            rows.append({"collection": collection, "shard": shard, "label": None, "mask": None, **row})
     job.n_images = len(rows)
     for row in rows:
         if row["status"] != "ok":
             job.note(f"{row['image']}: {row['status']}")
     write_table(output, "images", rows)
     write_json(members, [file["image"] for file in files])
+
+
+def read_truth(*, rows: Sequence[Mapping[str, str | None]], manifest: Path, output: Path, job: Job) -> None:
+    """Check the masks of a shard and note them with the labels.
+
+    Args:
+        rows: image, label and mask (a path, or None) of every image, as the plan has them.
+        manifest: the shard's rows of the table `images`.
+        output: JSON to make: one row an image with image, label, mask and status; the status of a mask that cannot be
+            read, or is of another size than its image, says so.
+        job: where time and counts are noted.
+    """
+    sizes = read_table(manifest).set_index("image")
+    found = []
+    with job.step("inspect"):
+        for row in rows:
+            image = sizes.loc[row["image"]]
+            status = "ok"
+            if row["mask"] is not None and image["status"] == "ok":
+                status = inspect_mask(Path(row["mask"]), *image[["height", "width"]].astype(int))
+            found.append({"image": row["image"], "label": row["label"], "mask": row["mask"], "status": status})
+    job.n_images = len(found)
+    for row in found:
+        if row["status"] != "ok":
+            job.note(f"{row['image']}: {row['status']}")
+    write_json(output, found)

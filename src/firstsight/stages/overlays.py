@@ -7,23 +7,22 @@ import pandas
 
 from firstsight.collections.images import read_image, read_mask
 from firstsight.reports.overlays import draw_overlay, overlay_name, write_image
-from firstsight.reports.tables import read_table
 from firstsight.stages.job import Job
-from firstsight.stages.shards import replace_folder, stored_maps
+from firstsight.stages.shards import read_images, replace_folder, stored_maps
 
 
-def draw_overlays(maps: Path, manifest: Path, threshold: Path, output: Path, job: Job) -> None:
+def draw_overlays(*, maps: Path, manifest: Path, truth: Path, threshold: Path, output: Path, job: Job) -> None:
     """Draw every image of a shard that has a map, on the colour scale of its collection, with mask where there is one.
 
     Args:
         maps: the shard's store of anomaly maps.
-        manifest: the shard's rows of the table `images`.
+        manifest, truth: the shard's rows of the table `images`, and its labels and masks.
         threshold: JSON of the collection's threshold and scale.
         output: folder to make, one PNG an image, named by `overlay_name`.
         job: where time and counts are noted.
     """
     found = json.loads(threshold.read_text(encoding="utf-8"))
-    images = read_table(manifest).set_index("image")
+    images = read_images([manifest], [truth]).set_index("image")
     with replace_folder(output) as folder:
         entries = stored_maps([maps])
         for stored in job.progress(entries, len(entries)):

@@ -1,5 +1,6 @@
 """Reading what the shards of a collection hold, one image at a time."""
 
+import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -9,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 from numpy.typing import NDArray
 
 from firstsight.detectors.geometry import Geometry, map_to_pixels
 from firstsight.features.store import ShardReader
+from firstsight.reports.tables import read_table
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,23 @@ def stored_maps(shards: Sequence[Path]) -> list[StoredMap]:
 def geometry_attributes(geometry: Geometry) -> dict[str, Any]:
     """A geometry as the attributes of a stored map keep it."""
     return {name: getattr(geometry, name) for name in Geometry.__dataclass_fields__}
+
+
+def read_images(manifests: Sequence[Path], truths: Sequence[Path]) -> pandas.DataFrame:
+    """The `images` rows of shards with their labels and masks; a bad mask shows in the status of a good image.
+
+    Args:
+        manifests: Parquet parts of the table `images`.
+        truths: for each of them, the JSON rows that the stage truth made.
+    """
+    images = []
+    for manifest, truth in zip(manifests, truths, strict=True):
+        part = read_table(manifest).set_index("image", drop=False)
+        rows = pandas.DataFrame(json.loads(truth.read_text(encoding="utf-8"))).set_index("image").loc[part.index]
+        part["label"], part["mask"] = rows["label"].astype(object), rows["mask"].astype(object)
+        part["status"] = part["status"].where(part["status"].ne("ok"), rows["status"])
+        images.append(part.reset_index(drop=True))
+    return pandas.concat(images, ignore_index=True)
 
 
 @contextmanager

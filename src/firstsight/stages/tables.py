@@ -9,11 +9,13 @@ import pandas
 
 from firstsight.reports.tables import SORT_KEYS, concatenate_tables, read_table, write_table
 from firstsight.stages.job import Job
+from firstsight.stages.shards import read_images
 
 
 def join_tables(
     *,
     manifests: Sequence[Path],
+    truths: Sequence[Path],
     scores: Mapping[str, Sequence[Path]],
     regions: Sequence[Path],
     clusters: Sequence[Path],
@@ -25,7 +27,7 @@ def join_tables(
     """Join the parts of a run into the tables images, regions, clusters, metrics and runs.
 
     Args:
-        manifests: parts of `images` as the manifest jobs wrote them.
+        manifests, truths: parts of `images` as the manifest jobs wrote them, with labels and masks for each.
         scores: for each detector, the JSON score rows of all shards of all collections.
         regions, clusters, metrics: parts of these tables.
         records: JSON records of all jobs.
@@ -33,7 +35,7 @@ def join_tables(
         job: where time and counts are noted.
     """
     with job.step("join"):
-        images = _with_scores(pandas.concat([read_table(path) for path in manifests], ignore_index=True), scores)
+        images = _with_scores(read_images(manifests, truths), scores)
         write_table(output["images"], "images", _sorted(images, "images"), detectors=tuple(scores))
         concatenate_tables("clusters", clusters, output["clusters"])
         found = _with_clusters(regions, read_table(output["clusters"]))

@@ -1,0 +1,60 @@
+"""The convolutional trunk of VGG19 from torchvision, read at any position, with reflecting or zero borders."""
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor, nn
+from torchvision import models
+
+from firstsight.features.resnet import IMAGENET_MEAN, IMAGENET_STD
+from firstsight.features.state_dicts import fill
+
+
+def build(
+    name: str, layers: tuple[str, ...], *, border: str, state_dict: Mapping[str, Tensor], device: torch.device
+) -> Callable[[Tensor], dict[str, Tensor]]:
+    """VGG19's trunk (Simonyan and Zisserman 2014), cut after the deepest layer asked for (see ``extractor.Builder``).
+
+    A layer is named as torchvision numbers it: ``features.0`` is the first convolution before its ReLU, ``features.1``
+    after it, ``features.4`` the first max-pooling. With ``border="reflect"`` every convolution reflects its input at
+    the border; the poolings are not padded and leave out a last odd row or column, as in torchvision.
+
+    Args:
+        name: ``vgg19``.
+        layers: ``features.0`` to ``features.36``.
+        border: ``reflect`` or ``paper`` (zero padding).
+        state_dict: by torchvision's names, at least up to the deepest of ``layers``.
+        device: where the network is put.
+
+    Raises:
+        FirstsightError: a state dict that does not fit (see ``state_dicts.fill``).
+    """
+    # The meta device holds shapes only: what is cut off, and the random initialisation, costs nothing.
+    with torch.device("meta"):
+        trunk = models.vgg19(weights=None)
+    whole = trunk.state_dict().keys()
+    positions = [int(layer.rpartition(".")[2]) for layer in layers]
+    trunk.features = trunk.features[: max(positions) + 1]
+    del trunk.avgpool, trunk.classifier
+    deeper = whole - trunk.state_dict().keys()
+    needed = {key: value for key, value in state_dict.items() if key not in deeper}
+    fill(trunk, needed, f"{name} to {layers[-1]}")
+    if border == "reflect":
+        for module in trunk.modules():
+            if isinstance(module, nn.Conv2d):
+                module.padding_mode = "reflect"
+    trunk.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
+    mean = torch.tensor(IMAGENET_MEAN, device=device)[:, None, None]
+    std = torch.tensor(IMAGENET_STD, device=device)[:, None, None]
+
+    def network(images: Tensor) -> dict[str, Tensor]:
+        maps = ((images - mean) / std).to(memory_format=torch.channels_last)
+        features = {}
+        for position, module in enumerate(trunk.features):
+            maps = module(maps)
+            if position in positions:
+                # A copy, since torchvision's ReLU that follows writes into its input.
+                features[f"features.{position}"] = maps.clone(memory_format=torch.contiguous_format)
+        return features
+
+    return network

@@ -1,0 +1,63 @@
+"""The detectors a config may name: each runs with its defaults and says what it reads."""
+
+import inspect
+from dataclasses import fields
+
+import numpy as np
+import pytest
+import torch
+
+from firstsight.detectors import aota, patch_statistics
+from firstsight.detectors.layers import scale_channels
+from firstsight.detectors.registry import DETECTORS, find_detector
+from firstsight.errors import FirstsightError
+
+FUNCTIONS = {name: getattr(patch_statistics, name, None) or getattr(aota, name) for name in DETECTORS}
+
+
+@pytest.fixture
+def features() -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return {
+        "layer2": torch.randn(6, 20, 24, generator=generator),
+        "layer3": torch.randn(4, 12, 10, generator=generator),
+    }
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_every_detector_runs_with_its_defaults(name: str, features: dict[str, torch.Tensor]) -> None:
+    detector = DETECTORS[name]
+    one = detector.detect({"layer2": features["layer2"]}, detector.settings())
+    assert one.shape == (20, 24)
+    assert one.dtype == torch.float32
+    assert torch.isfinite(one).all()
+    both = detector.detect(features, detector.settings())
+    assert both.shape == (20, 24)
+    assert not torch.equal(one, both)
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_settings_are_arguments_of_the_function_with_its_defaults(name: str) -> None:
+    parameters = inspect.signature(FUNCTIONS[name]).parameters
+    for field in fields(DETECTORS[name].settings):
+        if field.name != "layers":
+            assert parameters[field.name].default == field.default
+
+
+def test_fca_reads_channels_scaled_to_one_range(features: dict[str, torch.Tensor]) -> None:
+    layer = features["layer2"]
+    detector = DETECTORS["fca"]
+    found = detector.detect({"layer2": layer * 7 - 3}, detector.settings())
+    expected = patch_statistics.fca(scale_channels(layer))
+    np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_an_even_patch_size_is_refused(name: str) -> None:
+    with pytest.raises(FirstsightError, match="patch_size is 4, but must be odd"):
+        DETECTORS[name].settings(patch_size=4)
+
+
+def test_an_unknown_detector_is_named_with_its_place() -> None:
+    with pytest.raises(FirstsightError, match=r"detectors.x: unknown detector 'fac'; did you mean fca\?"):
+        find_detector("fac", "detectors.x")

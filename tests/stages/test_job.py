@@ -1,0 +1,49 @@
+"""The frame of every job: its log, its record, and what a user sees of an error."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from firstsight.errors import FirstsightError
+from firstsight.stages.job import run_job, write_json
+
+
+def test_a_job_leaves_a_record_and_a_line(tmp_path: Path) -> None:
+    with run_job(tmp_path / "logs/a.log", tmp_path / "a.json", rule="detect", collection="c", shard="s") as job:
+        for number in job.progress(range(3), 3):
+            with job.step("one"):
+                job.n_images += number
+        job.weights_sha256 = "f" * 64
+    record = json.loads((tmp_path / "a.json").read_text())
+    assert (record["rule"], record["collection"], record["shard"], record["detector"]) == ("detect", "c", "s", "")
+    assert record["n_images"] == 3
+    assert record["seconds"] >= json.loads(record["seconds_by_step"])["one"] > 0
+    assert record["peak_memory_mb"] > 10
+    assert json.loads(record["versions"])["torch"]
+    assert record["weights_sha256"] == "f" * 64
+    assert (tmp_path / "logs/a.log").read_text().startswith("detect c s: 3 images in ")
+
+
+def test_a_users_mistake_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as caught, run_job(tmp_path / "a.log", tmp_path / "a.json", rule="detect"):
+        raise FirstsightError("image x\nis bad")
+    assert caught.value.code == "firstsight: image x is bad"
+    assert not (tmp_path / "a.json").exists()
+    assert "Traceback" not in (tmp_path / "a.log").read_text()
+
+
+def test_any_other_error_is_a_line_with_the_place_of_its_traceback(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as caught, run_job(tmp_path / "a.log", tmp_path / "a.json", rule="detect"):
+        raise ZeroDivisionError("oh")
+    assert str(tmp_path / "a.log") in str(caught.value.code)
+    assert "\n" not in str(caught.value.code)
+    assert "ZeroDivisionError: oh" in (tmp_path / "a.log").read_text()
+
+
+def test_json_is_whole_or_not_there(tmp_path: Path) -> None:
+    path = tmp_path / "deep/a.json"
+    write_json(path, {"a": 1})
+    with pytest.raises(TypeError):
+        write_json(path, {"a": object()})
+    assert json.loads(path.read_text()) == {"a": 1}

@@ -1,0 +1,178 @@
+"""The stages from images to metrics, called as functions on a shard of real files."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas
+import torch
+
+from firstsight.config import FeatureSettings
+from firstsight.detectors.patch_settings import FcaSettings
+from firstsight.detectors.patch_statistics import fca
+from firstsight.features.store import ShardReader
+from firstsight.reports.tables import read_table
+from firstsight.stages.cluster import cluster_collection, read_descriptors
+from firstsight.stages.describe import describe_shard, find_threshold
+from firstsight.stages.detect import detect_anomalies
+from firstsight.stages.evaluate import evaluate_collection
+from firstsight.stages.features import extract_features, resize_image
+from firstsight.stages.job import Job
+from firstsight.stages.manifest import make_manifest, read_truth
+from firstsight.stages.shards import stored_maps
+
+LAWS = FeatureSettings("laws", None, None, "reflect", "float32", "cpu")
+
+
+def run_stages(pile: Path, out: Path, job: Job, *, crop: float = 0.0, masks: bool = True) -> dict[str, Any]:
+    """All stages of one shard, as the workflow runs them."""
+    names = [f"{number}.png" for number in range(6)]
+    files = [{"image": name, "path": str(pile / name), "problem": None} for name in names]
+    make_manifest(
+        files=files, collection="pile", shard="s", output=out / "images.parquet", members=out / "m.json", job=job
+    )
+    rows: list[dict[str, str | None]] = [
+        {
+            "image": name,
+            "label": "square" if number >= 2 else "good",
+            "mask": str(pile / f"{number}_mask.tif") if masks and 2 <= number < 5 else None,
+        }
+        for number, name in enumerate(names)
+    ]
+    read_truth(rows=rows, manifest=out / "images.parquet", output=out / "truth.json", job=job)
+    extract_features(
+        manifest=out / "images.parquet",
+        output=out / "features.zarr",
+        settings=asdict(LAWS),
+        layers=["energy"],
+        threads=1,
+        job=job,
+    )
+    detect_anomalies(
+        features=out / "features.zarr",
+        output=out / "maps.zarr",
+        method="fca",
+        settings=asdict(FcaSettings(patch_size=7)),
+        layers=["energy"],
+        device="cpu",
+        threads=1,
+        job=job,
+    )
+    find_threshold([out / "maps.zarr"], out / "threshold.json", 0, job)
+    describe_shard(
+        maps=out / "maps.zarr",
+        features=out / "features.zarr",
+        threshold=out / "threshold.json",
+        layers=["energy"],
+        collection="pile",
+        detector="fca",
+        regions=out / "regions.parquet",
+        scores=out / "scores.json",
+        descriptors=out / "descriptors.npz",
+        job=job,
+    )
+    cluster_collection(
+        descriptors=[out / "descriptors.npz"],
+        clusters=99,
+        collection="pile",
+        detector="fca",
+        output=out / "clusters.parquet",
+        summary=out / "clusters.json",
+        job=job,
+    )
+    evaluate_collection(
+        maps=[out / "maps.zarr"],
+        manifests=[out / "images.parquet"],
+        truths=[out / "truth.json"],
+        descriptors=[out / "descriptors.npz"],
+        clusters=out / "clusters.parquet",
+        crop=crop,
+        collection="pile",
+        detector="fca",
+        fingerprint="0123456789",
+        output=out / "metrics.parquet",
+        job=job,
+    )
+    return {
+        "images": read_table(out / "images.parquet").set_index("image"),
+        "regions": read_table(out / "regions.parquet"),
+        "clusters": read_table(out / "clusters.parquet"),
+        "metrics": read_table(out / "metrics.parquet"),
+        "scores": json.loads((out / "scores.json").read_text())["rows"],
+    }
+
+
+def test_every_stage_does_its_part(pile: Path, tmp_path: Path, job: Job) -> None:
+    found = run_stages(pile, tmp_path, job, crop=0.1)
+    assert found["images"]["status"].eq("ok").tolist() == [True] * 5 + [False]
+    assert json.loads((tmp_path / "m.json").read_text()) == [f"{number}.png" for number in range(6)]
+    scores = pandas.DataFrame(found["scores"]).set_index("image")
+    assert scores["score"].notna().tolist() == [True] * 5 + [False]
+    assert scores.loc[["2.png", "3.png", "4.png"], "score"].min() > scores.loc[["0.png", "1.png"], "score"].max()
+    metrics = found["metrics"].set_index(["metric", "crop"])
+    assert metrics.loc[("image_auroc", 0.0), "value"] == 1
+    assert metrics.loc[("auroc", 0.0), "value"] > 0.9
+    assert metrics.loc[("pro", 0.0), ["n_images", "n_regions"]].tolist() == [5, 3]
+    assert ("pro", 0.1) in metrics.index
+    assert ("nmi", 0.1) not in metrics.index
+    assert len(found["clusters"]) == 5, "more clusters asked for than images: as many as images"
+
+
+def test_maps_are_those_of_the_detector(pile: Path, tmp_path: Path, job: Job) -> None:
+    run_stages(pile, tmp_path, job)
+    features = ShardReader(tmp_path / "features.zarr")
+    for stored in stored_maps([tmp_path / "maps.zarr"])[:5]:
+        layer = features.read(stored.key, "energy")
+        low, high = layer.min((1, 2), keepdims=True), layer.max((1, 2), keepdims=True)
+        expected = fca((layer - low) / (high - low), patch_size=7).numpy()
+        np.testing.assert_allclose(stored.cells(), expected, rtol=1e-4, atol=1e-6)
+        assert stored.pixels().shape == (128, 160)
+
+
+def test_labels_without_masks_give_metrics_of_images_and_clusters(pile: Path, tmp_path: Path, job: Job) -> None:
+    metrics = run_stages(pile, tmp_path, job, masks=False)["metrics"]
+    assert set(metrics["metric"]) == {
+        "image_auroc", "nmi", "ari", "matched_f1", "nmi_oracle", "ari_oracle", "matched_f1_oracle"
+    }  # fmt: skip
+    assert metrics["value"].between(0, 1).all()
+
+
+def test_an_image_smaller_than_a_patch_has_a_status(pile: Path, tmp_path: Path, job: Job) -> None:
+    run_stages(pile, tmp_path, job)
+    detect_anomalies(
+        features=tmp_path / "features.zarr",
+        output=tmp_path / "large.zarr",
+        method="fca",
+        settings=asdict(FcaSettings(patch_size=41)),
+        layers=["energy"],
+        device="cpu",
+        threads=1,
+        job=job,
+    )
+    statuses = [stored.status for stored in stored_maps([tmp_path / "large.zarr"])]
+    assert all(status.startswith("fca: ") for status in statuses[:5])
+    find_threshold([tmp_path / "large.zarr"], tmp_path / "none.json", 0, job)
+    assert json.loads((tmp_path / "none.json").read_text())["threshold"] is None
+
+
+def test_descriptors_do_not_depend_on_the_order_of_shards(tmp_path: Path) -> None:
+    for shard, names in {"a": ["x", "z"], "b": ["y"], "empty": []}.items():
+        values = np.array([[float(ord(name))] * 3 for name in names])
+        np.savez(tmp_path / f"{shard}.npz", image=np.array(names, dtype=np.str_), descriptor=values)
+    paths = [tmp_path / f"{shard}.npz" for shard in ("a", "b", "empty")]
+    names, values = read_descriptors(paths)
+    assert names == ["x", "y", "z"]
+    assert values[:, 0].tolist() == [120, 121, 122]
+    again, same = read_descriptors(paths[::-1])
+    assert again == names
+    np.testing.assert_array_equal(same, values)
+
+
+def test_images_are_resized() -> None:
+    image = torch.rand(1, 3, 10, 14)
+    assert resize_image(image, None) is image
+    assert resize_image(image, 7).shape == (1, 3, 7, 7)
+    assert resize_image(image, [5, 9]).shape == (1, 3, 5, 9)
+    assert resize_image(image, (20, 9)).max() <= 1
