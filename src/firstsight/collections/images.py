@@ -212,8 +212,12 @@ def _reason(error: BaseException, kind: str | None) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"cannot be {'opened' if kind is None else 'read'}: {error.strerror}"
     text = " ".join(str(error).split())
+    if kind is None:
+        return f"cannot be opened: {text}"
     if isinstance(error, EOFError) or any(sign in text.lower() for sign in TRUNCATED):
         return f"truncated {kind} file"
+    # So Pillow says it of every format.
+    text = text.replace("not identified by this driver", "zero size, or colours of an unknown kind")
     # The text of a slip inside a decoder ("list index out of range") would tell the user nothing.
     told = isinstance(error, OSError | SyntaxError | ValueError | RuntimeError) and text
     return f"damaged {kind} file" + (f": {text[:100]}" if told else "")
@@ -348,8 +352,9 @@ def _tiff_colours(page: Any, values: NDArray[Any]) -> tuple[NDArray[Any], int | 
     if photometric is tifffile.PHOTOMETRIC.MINISWHITE:
         return (maximum or 1) - values[..., 0], maximum
     if photometric is tifffile.PHOTOMETRIC.PALETTE and page.colormap is not None:
-        # Colours have 16 bits; some writers fill the lower 8 only.
-        return page.colormap[:, values[..., 0]].transpose(1, 2, 0), 65535 if page.colormap.max() > 255 else 255
+        # Of a colour's 16 bits, writers give v * 257, v * 256 or just v for the 8-bit value v.
+        colormap = page.colormap >> 8 if page.colormap.max() > 255 else page.colormap
+        return colormap[:, values[..., 0]].transpose(1, 2, 0), 255
     if photometric is tifffile.PHOTOMETRIC.SEPARATED and channels >= 4 and maximum is not None:
         ink = values[..., :4].astype(np.float32) / np.float32(maximum)
         return (1 - ink[..., :3]) * (1 - ink[..., 3:]), None
@@ -365,7 +370,7 @@ def _upright(values: NDArray[Any], orientation: Any) -> NDArray[Any]:
         4: values[::-1],
         5: values.swapaxes(0, 1),
         6: np.rot90(values, -1),
-        7: np.rot90(flipped, 1),
+        7: np.rot90(flipped, -1),
         8: np.rot90(values, 1),
     }
     return np.ascontiguousarray(turned.get(orientation, values) if isinstance(orientation, int) else values)

@@ -126,10 +126,7 @@ def list_sheet(path: Path) -> tuple[ImageFile, ...]:
     ids: set[str] = set()
     for number, row in rows:
         place = os.path.normpath(os.path.join(folder, row["image"]))
-        inside = os.path.relpath(place, folder)
-        image = (
-            Path(place).as_posix().lstrip("/") if inside.split(os.sep)[0] == os.pardir else PurePath(inside).as_posix()
-        )
+        image = PurePath(place.removeprefix(os.path.join(folder, ""))).as_posix().lstrip("/")
         mask = Path(os.path.normpath(os.path.join(folder, row["mask"]))) if row.get("mask") else None
         problem = None
         if not row["image"]:
@@ -138,7 +135,8 @@ def list_sheet(path: Path) -> tuple[ImageFile, ...]:
             problem = f"duplicate row in the sheet: row {number} names the image of row {first_rows[place]}"
         elif not os.path.isfile(place):
             problem = "not a file" if os.path.exists(place) else "no such file"
-        first_rows.setdefault(place, number)
+        if row["image"]:
+            first_rows.setdefault(place, number)
         while not image or image in ids:
             image = f"{image} (row {number})".strip()
         ids.add(image)
