@@ -111,7 +111,7 @@ def test_a_device_is_no_part_of_a_path(folder: Path) -> None:
 
 def test_only_the_layers_that_detectors_read(folder: Path) -> None:
     network = {"features": {"extractor": "resnet18"}}
-    assert plan(folder, **network).layers == ("layer2",)
+    assert plan(folder, **network).layers == ("layer1", "layer2")
     detectors = {
         "deep": {"method": "fca", "layers": ["layer3"]},
         "both": {"method": "fca", "layers": ["layer3", "layer1"]},
@@ -161,5 +161,5 @@ def test_weights_by_file_count_by_their_content(folder: Path, tmp_path: Path) ->
 
 def test_settings_are_plain_values(folder: Path) -> None:
     detector = plan(folder).detectors["fca"]
-    assert json.loads(json.dumps(detector.settings))["patch_size"] == 9
+    assert json.loads(json.dumps(detector.settings))["sigma_p"] == 3
     assert replace(detector, name="x").folder == f"x-{detector.fingerprint}"

@@ -22,7 +22,7 @@ class FeatureSettings:
 
     extractor: str
     weights: str | None
-    image_size: int | tuple[int, int] | None
+    image_size: int | tuple[int, int] | str | None
     border: str
     dtype: str
     device: str
@@ -128,7 +128,7 @@ def _collection_settings(name: str, entry: Mapping[str, Any], config: Mapping[st
     unused = "path" if layout == "demo" else "texture"
     if unused in entry:
         raise FirstsightError(f"config: collections.{name}.{unused}: has no meaning with layout {layout}")
-    size = own["features"].get("image_size")
+    size = own["features"].get("image_size", "auto")
     features = FeatureSettings(
         extractor=own["features"].get("extractor", "laws"),
         weights=own["features"].get("weights"),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from firstsight.detectors import patch_statistics
+from firstsight.detectors import patch_statistics, references
 from firstsight.detectors.references import random_positions
 from firstsight.errors import FirstsightError
 from oracles import patch_statistics as oracle
@@ -186,6 +186,13 @@ def test_median_reference_equals_the_oracle(shape):
     features = features_like("half zeros", *shape)
     found = patch_statistics.median_reference(features, patch_size)
     np.testing.assert_array_equal(found.numpy(), oracle.median_reference(features, patch_size).astype(np.float32))
+
+
+def test_the_median_reference_is_the_same_by_groups_of_channels(monkeypatch):
+    features = features_like("half zeros", 5, 9, 9)
+    expected = patch_statistics.median_reference(features, 3)
+    monkeypatch.setattr(references, "TILE_VALUES", 2 * 81)
+    assert torch.equal(patch_statistics.median_reference(features, 3), expected)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -8,11 +8,15 @@ import pytest
 import torch
 
 from firstsight.detectors import aota, patch_statistics
+from firstsight.detectors.geometry import Geometry
 from firstsight.detectors.layers import scale_channels
 from firstsight.detectors.registry import DETECTORS, find_detector
 from firstsight.errors import FirstsightError
 
 FUNCTIONS = {name: getattr(patch_statistics, name, None) or getattr(aota, name) for name in DETECTORS}
+
+
+PLACES = {"layer2": Geometry(160, 192, 160, 192, 8, 0.0), "layer3": Geometry(160, 192, 160, 192, 16, 0.0)}
 
 
 @pytest.fixture
@@ -27,11 +31,11 @@ def features() -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("name", DETECTORS)
 def test_every_detector_runs_with_its_defaults(name: str, features: dict[str, torch.Tensor]) -> None:
     detector = DETECTORS[name]
-    one = detector.detect({"layer2": features["layer2"]}, detector.settings())
+    one = detector.detect({"layer2": features["layer2"]}, PLACES, detector.settings())
     assert one.shape == (20, 24)
     assert one.dtype == torch.float32
     assert torch.isfinite(one).all()
-    both = detector.detect(features, detector.settings())
+    both = detector.detect(features, PLACES, detector.settings())
     assert both.shape == (20, 24)
     assert not torch.equal(one, both)
 
@@ -40,14 +44,14 @@ def test_every_detector_runs_with_its_defaults(name: str, features: dict[str, to
 def test_settings_are_arguments_of_the_function_with_its_defaults(name: str) -> None:
     parameters = inspect.signature(FUNCTIONS[name]).parameters
     for field in fields(DETECTORS[name].settings):
-        if field.name != "layers":
+        if field.name not in ("layers", "patch_size"):
             assert parameters[field.name].default == field.default
 
 
 def test_fca_reads_channels_scaled_to_one_range(features: dict[str, torch.Tensor]) -> None:
     layer = features["layer2"]
     detector = DETECTORS["fca"]
-    found = detector.detect({"layer2": layer * 7 - 3}, detector.settings())
+    found = detector.detect({"layer2": layer * 7 - 3}, PLACES, detector.settings(patch_size=9))
     expected = patch_statistics.fca(scale_channels(layer))
     np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-3, atol=1e-6)
 

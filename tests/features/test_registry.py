@@ -10,7 +10,11 @@ from firstsight.errors import FirstsightError
 from firstsight.features.extractor import Builder
 from firstsight.features.registry import EXTRACTORS, find_extractor, find_layers
 
-TORCHVISION_WEIGHTS = {"resnet18": models.ResNet18_Weights, "wide_resnet50_2": models.Wide_ResNet50_2_Weights}
+TORCHVISION_WEIGHTS = {
+    "resnet18": models.ResNet18_Weights,
+    "wide_resnet50_2": models.Wide_ResNet50_2_Weights,
+    "vgg19": models.VGG19_Weights,
+}
 
 
 @pytest.mark.parametrize("name", EXTRACTORS)
@@ -31,9 +35,9 @@ def test_names_and_files_of_weights_are_torchvisions(name):
     }
 
 
-def test_laws_needs_no_weights():
-    assert not EXTRACTORS["laws"].needs_weights
-    assert EXTRACTORS["resnet18"].needs_weights
+@pytest.mark.parametrize("name", EXTRACTORS)
+def test_only_networks_need_weights(name):
+    assert EXTRACTORS[name].needs_weights == (name in TORCHVISION_WEIGHTS)
 
 
 def test_layers_come_from_shallow_to_deep_and_once():
@@ -41,10 +45,11 @@ def test_layers_come_from_shallow_to_deep_and_once():
     assert find_layers("resnet18", "layer3") == ("layer3",)
     assert find_layers("resnet18") == ("layer2",)
     assert find_layers("laws") == ("energy",)
+    assert find_layers("vgg19", ["features.10", "features.9"]) == ("features.9", "features.10")
 
 
 def test_unknown_names_list_the_choices():
-    with pytest.raises(FirstsightError, match="unknown extractor 'resnet19': choose one of laws, resnet18"):
+    with pytest.raises(FirstsightError, match="unknown extractor 'resnet19': choose one of colors, random_kernels"):
         find_extractor("resnet19")
     with pytest.raises(FirstsightError, match="unknown layer 'layer5' of extractor resnet18: choose from layer1"):
         find_layers("resnet18", ["layer2", "layer5"])

@@ -143,7 +143,15 @@ def test_values_that_cannot_be_stored_are_named(tmp_path, values, part):
         assert not writer.has("image.png", "t")
 
 
-@pytest.mark.parametrize("name", ["", "a/b", "..", "ä", "zarr.json", "__a"])
+def test_a_numbered_layer_names_an_array(tmp_path):
+    with ShardWriter(tmp_path / "s") as writer:
+        writer.add("a", "t", {f"features.{position}": np.full(2, position) for position in (0, 12)}, {})
+    reader = ShardReader(tmp_path / "s")
+    np.testing.assert_array_equal(reader.read("a", "features.0"), [0, 0])
+    np.testing.assert_array_equal(reader.read("a", "features.12"), [12, 12])
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "..", "ä", "zarr.json", "__a", "a.", ".1", "a.1.json"])
 def test_unusable_names_of_arrays_are_named(tmp_path, name):
     with pytest.raises(FirstsightError, match="cannot name an array"), ShardWriter(tmp_path / "s") as writer:
         writer.add("a", "t", {name: np.ones(2)}, {})

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas
+import pytest
 import torch
 
 from firstsight.config import FeatureSettings
@@ -18,12 +19,12 @@ from firstsight.stages.cluster import cluster_collection, read_descriptors
 from firstsight.stages.describe import describe_shard, find_threshold
 from firstsight.stages.detect import detect_anomalies
 from firstsight.stages.evaluate import evaluate_collection
-from firstsight.stages.features import extract_features, resize_image
+from firstsight.stages.features import extract_features, input_size, resize_image
 from firstsight.stages.job import Job
 from firstsight.stages.manifest import make_manifest, read_truth
 from firstsight.stages.shards import stored_maps
 
-LAWS = FeatureSettings("laws", None, None, "reflect", "float32", "cpu")
+LAWS = FeatureSettings("laws", None, "auto", "reflect", "float32", "cpu")
 
 
 def run_stages(pile: Path, out: Path, job: Job, *, crop: float = 0.0, masks: bool = True) -> dict[str, Any]:
@@ -172,7 +173,22 @@ def test_descriptors_do_not_depend_on_the_order_of_shards(tmp_path: Path) -> Non
 
 def test_images_are_resized() -> None:
     image = torch.rand(1, 3, 10, 14)
-    assert resize_image(image, None) is image
-    assert resize_image(image, 7).shape == (1, 3, 7, 7)
-    assert resize_image(image, [5, 9]).shape == (1, 3, 5, 9)
+    assert resize_image(image, (10, 14)) is image
+    assert resize_image(image, (20, 9)).shape == (1, 3, 20, 9)
     assert resize_image(image, (20, 9)).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("image", "image_size", "least_side", "expected"),
+    [
+        ((10, 14), None, 384, (10, 14)),
+        ((10, 14), 7, None, (7, 7)),
+        ((10, 14), [5, 9], None, (5, 9)),
+        ((200, 300), "auto", 384, (384, 576)),
+        ((500, 400), "auto", 384, (500, 400)),
+        ((200, 300), "auto", None, (200, 300)),
+        ((2, 20000), "auto", 384, (8, 80000)),
+    ],
+)
+def test_the_size_of_the_input(image: Any, image_size: Any, least_side: Any, expected: tuple[int, int]) -> None:
+    assert input_size(*image, image_size, least_side) == expected

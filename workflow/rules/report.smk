@@ -75,9 +75,9 @@ rule page:
         collections=[
             {
                 "name": name,
-                "path": str(each.settings.path or each.settings.texture),
+                "path": str(each.settings.path or f"demo, cut from {each.settings.texture}"),
                 "extractor": each.settings.features.extractor,
-                "weights": each.settings.features.weights or "",
+                "weights": each.settings.features.weights or "the default",
                 "detectors": [
                     {
                         "name": detector.name,

@@ -1,10 +1,14 @@
 """Feature layers on their way into a detector, and the maps of several layers on their way out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
+
+from firstsight.detectors.geometry import Geometry
+
+REACH = 11
+"""How far an automatic patch reaches from its centre, in pixels of the input: see `automatic_patch_size`."""
 
 
 def scale_channels(features: Tensor) -> Tensor:
@@ -22,25 +26,43 @@ def scale_channels(features: Tensor) -> Tensor:
     return (features - low) / torch.where(span > 0, span, torch.ones_like(span))
 
 
-def finest_layer(strides: Mapping[str, int]) -> str:
+def finest_layer(places: Mapping[str, Geometry]) -> str:
     """Name of the layer with the smallest stride (the first of them); its grid is the grid of the fused map."""
-    return min(strides, key=lambda layer: strides[layer])
+    return min(places, key=lambda layer: places[layer].stride)
 
 
-def fuse_maps(maps: Sequence[Tensor]) -> Tensor:
+def automatic_patch_size(stride: float) -> int:
+    """Patch size T that reaches about 11 pixels of the input to each side: 23 at stride 1, 7 at 4, 3 from 8 on."""
+    return 2 * max(1, round(REACH / stride)) + 1
+
+
+def fuse_maps(maps: Mapping[str, Tensor], places: Mapping[str, Geometry]) -> Tensor:
     """Mean of the anomaly maps of several layers on the grid of the finest.
 
     Args:
-        maps: (h_l, w_l) each, on one common scale of scores.
+        maps: (h_l, w_l) of each layer, on one common scale of scores.
+        places: how each layer lies on the image.
 
     Returns:
-        (h, w) with the largest h and w among them; coarser maps are enlarged bilinearly.
+        (h, w) of the finest layer; coarser maps are read bilinearly where its cells lie.
     """
-    height, width = max(tuple(each.shape) for each in maps)
-    enlarged = [
-        interpolate(each[None, None], size=(height, width), mode="bilinear", align_corners=False)[0, 0]
-        if tuple(each.shape) != (height, width)
-        else each
-        for each in maps
-    ]
-    return torch.stack(enlarged).mean(dim=0)
+    finest = finest_layer({layer: places[layer] for layer in maps})
+    height, width = maps[finest].shape
+    total = torch.zeros_like(maps[finest])
+    for layer, anomaly_map in maps.items():
+        if layer == finest:
+            total += anomaly_map
+        else:
+            rows = _read_along(anomaly_map, height, places[finest], places[layer])
+            total += _read_along(rows.T, width, places[finest], places[layer]).T
+    return total / len(maps)
+
+
+def _read_along(values: Tensor, size: int, fine: Geometry, coarse: Geometry) -> Tensor:
+    """Rows of a coarse map, read where the rows of a fine grid of this size lie."""
+    cells = torch.arange(size, device=values.device, dtype=torch.float64)
+    positions = ((fine.offset + fine.stride * cells - coarse.offset) / coarse.stride).clamp(0, len(values) - 1)
+    below = positions.long().clamp(max=max(len(values) - 2, 0))
+    above = (below + 1).clamp(max=len(values) - 1)
+    share = (positions - below).float()[:, None]
+    return values[below] * (1 - share) + values[above] * share

@@ -1,7 +1,7 @@
 """Settings of the patch statistics, as a config may give them.
 
 Each has the arguments of the function of its name in `patch_statistics.py` (and `aota.py`); ``layers`` are the
-feature layers that are read, None for the extractor's own choice.
+feature layers that are read, None for the extractor's own choice; ``patch_size`` None is `automatic_patch_size`.
 """
 
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ Reference = Literal["median", "random", "knn", "all"]
 Border = Literal["renormalise", "paper"]
 
 
-def _check_patch_size(patch_size: int) -> None:
-    if patch_size < 1 or patch_size % 2 == 0:
+def _check_patch_size(patch_size: int | None) -> None:
+    if patch_size is not None and (patch_size < 1 or patch_size % 2 == 0):
         raise FirstsightError(f"patch_size is {patch_size}, but must be odd and positive")
 
 
@@ -23,7 +23,7 @@ class FcaSettings:
     """Feature correspondence analysis."""
 
     layers: tuple[str, ...] | None = None
-    patch_size: int = 9
+    patch_size: int | None = None
     sigma_p: float = 3.0
     sigma_s: float | None = 1.0
     reference: Reference = "median"
@@ -40,7 +40,7 @@ class SampleWeightedWassersteinSettings:
     """Sample-weighted Wasserstein distance."""
 
     layers: tuple[str, ...] | None = None
-    patch_size: int = 9
+    patch_size: int | None = None
     sigma_w: float = 6.0
     reference: Reference = "median"
     reference_count: int = 10
@@ -55,7 +55,7 @@ class HistogramSettings:
     """Histograms of windows."""
 
     layers: tuple[str, ...] | None = None
-    patch_size: int = 9
+    patch_size: int | None = None
     sigma: float = 6.0
     bins: int = 10
 
@@ -68,7 +68,7 @@ class MomentsSettings:
     """Moments of windows."""
 
     layers: tuple[str, ...] | None = None
-    patch_size: int = 9
+    patch_size: int | None = None
     sigma: float = 6.0
     powers: int = 4
 

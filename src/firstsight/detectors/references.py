@@ -10,6 +10,9 @@ import torch
 from firstsight.detectors.windows import Features, check_features
 from firstsight.errors import FirstsightError
 
+# Values of tiles sorted at a time: 8 MiB.
+TILE_VALUES = 2**21
+
 
 def median_reference(features: Features, patch_size: int) -> torch.Tensor:
     """The reference that the windows of a map are closest to: lower median of every order statistic (Equation 7).
@@ -23,9 +26,14 @@ def median_reference(features: Features, patch_size: int) -> torch.Tensor:
         (C, T * T), ascending along the last axis.
     """
     checked = check_features(features, patch_size)
-    tiles = checked.unfold(1, patch_size, patch_size).unfold(2, patch_size, patch_size)
-    ordered = sort_last(tiles.flatten(3).flatten(1, 2)).transpose(1, 2)
-    return sort_last(ordered)[:, :, (ordered.shape[2] - 1) // 2].contiguous()
+    medians = checked.new_empty(len(checked), patch_size**2)
+    step = max(1, TILE_VALUES // checked[0].numel())
+    for start in range(0, len(checked), step):
+        group = slice(start, start + step)
+        tiles = checked[group].unfold(1, patch_size, patch_size).unfold(2, patch_size, patch_size)
+        ordered = sort_last(tiles.flatten(3).flatten(1, 2)).transpose(1, 2)
+        medians[group] = sort_last(ordered)[:, :, (ordered.shape[2] - 1) // 2]
+    return medians
 
 
 def window_positions(height: int, width: int, patch_size: int) -> npt.NDArray[np.int64]:

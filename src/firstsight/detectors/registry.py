@@ -8,7 +8,8 @@ from torch import Tensor
 
 from firstsight.config import suggestion
 from firstsight.detectors.aota import aota
-from firstsight.detectors.layers import fuse_maps, scale_channels
+from firstsight.detectors.geometry import Geometry
+from firstsight.detectors.layers import automatic_patch_size, fuse_maps, scale_channels
 from firstsight.detectors.patch_settings import (
     AotaSettings,
     FcaSettings,
@@ -19,6 +20,8 @@ from firstsight.detectors.patch_settings import (
 from firstsight.detectors.patch_statistics import fca, histogram, moments, sample_weighted_wasserstein
 from firstsight.errors import FirstsightError
 
+Detect = Callable[[Mapping[str, Tensor], Mapping[str, Geometry], Any], Tensor]
+
 
 @dataclass(frozen=True)
 class Detector:
@@ -27,24 +30,29 @@ class Detector:
     Attributes:
         settings: frozen dataclass of its settings, all with defaults; the field ``layers`` (names, or None for the
             extractor's own choice) says which feature layers it reads.
-        detect: features of one image, {layer: (C, h, w)}, and settings to one anomaly map (h, w) on the grid of the
-            finest layer.
+        detect: features of one image, {layer: (C, h, w)}, how each layer lies on the image, and settings, to one
+            anomaly map (h, w) on the grid of the finest layer.
         version: raised when the same settings begin to give other maps.
     """
 
     settings: type
-    detect: Callable[[Mapping[str, Tensor], Any], Tensor]
+    detect: Detect
     version: int = 1
 
 
-def per_layer(
-    function: Callable[..., Tensor], prepare: Callable[[Tensor], Tensor] = scale_channels
-) -> Callable[[Mapping[str, Tensor], Any], Tensor]:
-    """Let a function of one layer (C, H, W) read several: each layer is prepared, the maps are averaged."""
+def per_layer(function: Callable[..., Tensor], prepare: Callable[[Tensor], Tensor] = scale_channels) -> Detect:
+    """Let a function of one layer (C, H, W) read several: each layer is prepared, the maps are averaged.
 
-    def detect(features: Mapping[str, Tensor], settings: Any) -> Tensor:
+    A ``patch_size`` of None in the settings becomes `automatic_patch_size` of each layer's stride.
+    """
+
+    def detect(features: Mapping[str, Tensor], places: Mapping[str, Geometry], settings: Any) -> Tensor:
         arguments = {name: value for name, value in asdict(settings).items() if name != "layers"}
-        return fuse_maps([function(prepare(layer), **arguments) for layer in features.values()])
+        maps = {}
+        for layer, values in features.items():
+            patch_size = arguments["patch_size"] or automatic_patch_size(places[layer].stride)
+            maps[layer] = function(prepare(values), **(arguments | {"patch_size": patch_size}))
+        return fuse_maps(maps, places)
 
     return detect
 

@@ -4,6 +4,7 @@ This file imports no torch: the workflow reads it when it plans. A new extractor
 (the protocol is ``Builder`` in ``extractor.py``) and an entry in ``EXTRACTORS``.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -24,11 +25,13 @@ class Layer:
         stride: distance of neighbouring cells, in input pixels.
         offset: centre of cell 0, in input pixels.
         smallest_side: shortest image side, in pixels, for which every reflecting padding up to this layer is defined.
+        reach: how far from its centre a cell depends on the image, in pixels.
     """
 
     stride: int
     offset: float
     smallest_side: int
+    reach: int
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,8 @@ class ExtractorSpec:
         default_layers: those computed when none are asked for.
         version: version of the code path; part of every fingerprint, so raise it when the numbers change.
         module: dotted name of the file whose function ``build`` makes the extractor.
+        least_side: with ``image_size: auto``, images are enlarged until their shorter side has this many pixels; None:
+            they stay as they are.
         weights: torchvision's names of its weights and of their files, whose names end in the first eight hexadecimal
             digits of the sha256; the default first; empty: it has no weights.
     """
@@ -48,6 +53,7 @@ class ExtractorSpec:
     default_layers: tuple[str, ...]
     version: int
     module: str
+    least_side: int | None = None
     weights: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -58,12 +64,19 @@ class ExtractorSpec:
 
 # Every convolution and pooling of a ResNet is padded by half its kernel, so cell i of stride s is centred at pixel s *
 # i. The 3x3 convolutions that reflect at stride s need two cells there, that is, s + 1 pixels.
-_RESNET_LAYERS = {
-    "layer1": Layer(stride=4, offset=0.0, smallest_side=5),
-    "layer2": Layer(stride=8, offset=0.0, smallest_side=9),
-    "layer3": Layer(stride=16, offset=0.0, smallest_side=17),
-    "layer4": Layer(stride=32, offset=0.0, smallest_side=33),
-}
+def _resnet_layers(convolutions: Mapping[str, int]) -> dict[str, Layer]:
+    """The stages of a ResNet, each of so many 3x3 convolutions; after layer1 the first of them halves the map."""
+    # The 7x7 convolution reaches 3 pixels, the pooling after it one cell of stride 2 further.
+    stride, reach = 4, 5
+    layers = {}
+    for name, count in convolutions.items():
+        if name == "layer1":
+            reach += count * stride
+        else:
+            reach += stride + (count - 1) * 2 * stride
+            stride *= 2
+        layers[name] = Layer(stride, offset=0.0, smallest_side=stride + 1, reach=reach)
+    return layers
 
 
 def _vgg19_layers() -> dict[str, Layer]:
@@ -72,55 +85,62 @@ def _vgg19_layers() -> dict[str, Layer]:
     Its poolings are not padded, so each joins 2 x 2 cells into one between them: cell i of stride s is centred at pixel
     s * i + (s - 1) / 2. The 3x3 convolutions that reflect at stride s need two cells there, that is, 2 s pixels.
     """
-    poolings = (4, 9, 18, 27, 36)
+    convolutions, poolings = (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34), (4, 9, 18, 27, 36)
     layers = {}
+    stride, reach = 1, 0.0
     for position in range(37):
-        stride = 2 ** sum(pooling <= position for pooling in poolings)
+        if position in convolutions:
+            reach += stride
+        elif position in poolings:
+            reach += stride / 2
+            stride *= 2
         smallest_side = stride if position in poolings else 2 * stride
-        layers[f"features.{position}"] = Layer(stride, (stride - 1) / 2, smallest_side)
+        layers[f"features.{position}"] = Layer(stride, (stride - 1) / 2, smallest_side, math.ceil(reach))
     return layers
 
 
 EXTRACTORS: dict[str, ExtractorSpec] = {
     "colors": ExtractorSpec(
-        layers={"rgb": Layer(stride=1, offset=0.0, smallest_side=1)},
+        layers={"rgb": Layer(stride=1, offset=0.0, smallest_side=1, reach=0)},
         default_layers=("rgb",),
         version=1,
         module="firstsight.features.colors",
     ),
     "random_kernels": ExtractorSpec(
         layers={
-            "random5": Layer(stride=1, offset=0.0, smallest_side=3),
-            "random7": Layer(stride=1, offset=0.0, smallest_side=4),
+            "random5": Layer(stride=1, offset=0.0, smallest_side=3, reach=2),
+            "random7": Layer(stride=1, offset=0.0, smallest_side=4, reach=3),
         },
         default_layers=("random5",),
         version=1,
         module="firstsight.features.random_kernels",
     ),
     "steerable": ExtractorSpec(
-        layers={"bands": Layer(stride=1, offset=0.0, smallest_side=5)},
+        layers={"bands": Layer(stride=1, offset=0.0, smallest_side=5, reach=8)},
         default_layers=("bands",),
         version=1,
         module="firstsight.features.steerable",
     ),
     "laws": ExtractorSpec(
-        layers={"energy": Layer(stride=4, offset=0.0, smallest_side=8)},
+        layers={"energy": Layer(stride=4, offset=0.0, smallest_side=8, reach=12)},
         default_layers=("energy",),
         version=1,
         module="firstsight.features.laws",
     ),
     "resnet18": ExtractorSpec(
-        layers=_RESNET_LAYERS,
-        default_layers=("layer2",),
+        layers=_resnet_layers({"layer1": 4, "layer2": 4, "layer3": 4, "layer4": 4}),
+        default_layers=("layer1", "layer2"),
         version=1,
         module="firstsight.features.resnet",
+        least_side=384,
         weights={"IMAGENET1K_V1": "resnet18-f37072fd.pth"},
     ),
     "wide_resnet50_2": ExtractorSpec(
-        layers=_RESNET_LAYERS,
-        default_layers=("layer2",),
+        layers=_resnet_layers({"layer1": 3, "layer2": 4, "layer3": 6, "layer4": 3}),
+        default_layers=("layer1", "layer2"),
         version=1,
         module="firstsight.features.resnet",
+        least_side=384,
         weights={
             "IMAGENET1K_V1": "wide_resnet50_2-95faca4d.pth",
             "IMAGENET1K_V2": "wide_resnet50_2-9ba9bcbe.pth",

@@ -17,11 +17,10 @@ CHANNELS = tuple(f"{color}{degrees}" for color in ("red", "green", "blue") for d
 def steerable_bands(images: Tensor, *, border: str = "reflect") -> Tensor:
     """The four oriented bands of the first level of the steerable pyramid, at full resolution.
 
-    Every colour is filtered with the pyramid's 9 x 9 low-pass and then with its four 9 x 9 oriented filters, which
-    respond to the third derivative across an edge or line: first where grey values change along the rows (0 degrees:
-    an upright edge), then turned counterclockwise by 45 degrees each. The sum of a kernel is zero, so brightness is
-    not seen; the sign of the response tells a rising edge from a falling one and is kept, since detectors compare
-    distributions of responses, as Heeger and Bergen (1995) did for textures.
+    Every colour is filtered with the pyramid's 9 x 9 low-pass and then with its four 9 x 9 oriented filters. That of 0
+    degrees responds where values change from left to right, at an upright edge; the others are turned counterclockwise
+    by 45 degrees each. A kernel sums to zero, so brightness is not seen. The sign of the response tells a rising edge
+    from a falling one and is kept, since detectors compare distributions of responses.
 
     The filters are those that Simoncelli designed, as pyrtools holds them. They are applied here, and not by pyrtools,
     so that whole batches are filtered, and on a GPU as well.

@@ -109,7 +109,7 @@ class ShardWriter:
             stored = _to_stored(array, self.dtype, f"array {name!r} of {key!r}")
             if not re.fullmatch(r"[a-zA-Z][\w-]*(\.\d+)?", name, re.ASCII):
                 raise FirstsightError(
-                    f"{name!r} cannot name an array: a letter, then letters, digits, _ and -, at most a dot and a number"
+                    f"{name!r} cannot name an array: a letter, then letters, digits, _ and -, then perhaps .number"
                 )
             checksums[name] = zlib.crc32(stored.data)
             zarr.create_array(

@@ -87,13 +87,15 @@ def _tile(rows: slice, columns: slice, shape: tuple[int, int], patch_size: int) 
     row_region, row_source = _neighbours(rows, shape[0], patch_size)
     column_region, column_source = _neighbours(columns, shape[1], patch_size)
     row_images, column_images = _images(shape[0], patch_size)[rows], _images(shape[1], patch_size)[columns]
+    offsets, edge_columns = np.nonzero(column_images.T > 1)
     return Tile(
         region=(row_region.start, row_region.stop, column_region.start, column_region.stop),
         row_source=row_source,
         column_source=column_source,
         row_images=row_images,
         column_images=column_images,
-        edges=np.argwhere(column_images.T > 1),
+        edge_columns=edge_columns,
+        edges=np.searchsorted(offsets, np.arange(patch_size + 1)),
     )
 
 

@@ -26,7 +26,8 @@ class Tile(NamedTuple):
         column_source: (columns + 4 * half,): the same along x.
         row_images: (rows, T): how many images of a cell, itself and reflections, windows of each vertical offset hold.
         column_images: (columns, T): the same along x.
-        edges: (N, 2): horizontal offset and column wherever column_images is above 1.
+        edge_columns: for one horizontal offset after another, the columns where column_images is above 1.
+        edges: (T + 1,): where those of each offset start, and the last ones end.
     """
 
     region: tuple[int, int, int, int]
@@ -34,6 +35,7 @@ class Tile(NamedTuple):
     column_source: npt.NDArray[np.int64]
     row_images: npt.NDArray[np.int64]
     column_images: npt.NDArray[np.int64]
+    edge_columns: npt.NDArray[np.int64]
     edges: npt.NDArray[np.int64]
 
 
@@ -219,10 +221,8 @@ def _add_row(y, tables, tile, work, costs):  # type: ignore[no-untyped-def]
     limits = np.empty(columns, ranks.dtype)
     offsets = np.empty(columns, work.first.dtype)
     targets = np.empty(columns, np.float32)
-    alone = np.empty(columns, np.bool_)
     for x in range(columns):
         is_least = ranks[x] == 0
-        alone[x] = not (is_least or tied[x])
         limits[x] = ranks[x] + is_least
         offsets[x] = patch_size * patch_size - 1 if is_least else 0
         targets[x] = 0 if is_least else values[x]
@@ -235,18 +235,30 @@ def _add_row(y, tables, tile, work, costs):  # type: ignore[no-untyped-def]
         for x in range(columns):
             if tied[x]:
                 _share_ranks(x, values[x], (reference, sums), work, costs)
+    _share_with_reflections(y, reference, tile, work, costs)
+
+
+@njit(cache=True, nogil=True)
+def _share_with_reflections(y, reference, tile, work, costs):  # type: ignore[no-untyped-def]
+    """In row y, put the mean cost of the ranks of a cell and its reflections for that of the first of these ranks."""
+    patch_size, _, columns = costs.shape
+    line, column = tile.row_source[y + patch_size - 1], tile.column_source[patch_size - 1]
+    values = work.values[line, column : column + columns]
+    ranks = work.ranks[line, column : column + columns]
+    tied = work.tied[line, column : column + columns]
     for i in range(patch_size):
-        row_images = tile.row_images[y, i]
-        pairs = patch_size * columns if row_images > 1 else len(tile.edges)
-        for pair in range(pairs):
-            j, x = (pair // columns, pair % columns) if row_images > 1 else (tile.edges[pair, 0], tile.edges[pair, 1])
-            images = row_images * tile.column_images[x, j]
-            if images > 1 and alone[x]:
-                start = np.int64(work.first[i, j, x])
-                total = np.float32(0)
-                for rank in range(start, start + images):
-                    total += abs(values[x] - reference[rank])
-                costs[i, j, x] += total / np.float32(images) - abs(values[x] - reference[start])
+        whole_row = tile.row_images[y, i] > 1
+        for j in range(patch_size):
+            start, stop = (0, columns) if whole_row else (tile.edges[j], tile.edges[j + 1])
+            for place in range(start, stop):
+                x = place if whole_row else tile.edge_columns[place]
+                images = tile.row_images[y, i] * tile.column_images[x, j]
+                if images > 1 and ranks[x] > 0 and not tied[x]:
+                    first = np.int64(work.first[i, j, x])
+                    total = np.float32(0)
+                    for rank in range(first, first + images):
+                        total += abs(values[x] - reference[rank])
+                    costs[i, j, x] += total / np.float32(images) - abs(values[x] - reference[first])
 
 
 @njit(cache=True, nogil=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from firstsight.detectors.geometry import Geometry
 from firstsight.detectors.layers import finest_layer
 from firstsight.detectors.registry import DETECTORS
 from firstsight.errors import FirstsightError
@@ -55,11 +56,11 @@ def detect_anomalies(
             if attributes["status"] == "ok":
                 with job.step("read"):
                     tensors = {layer: torch.from_numpy(reader.read(key, layer)).to(job.device) for layer in layers}
-                finest = finest_layer({layer: attributes["geometry"][layer]["stride"] for layer in layers})
+                places = {layer: Geometry(**attributes["geometry"][layer]) for layer in layers}
                 try:
                     with job.step("detect"):
-                        arrays = {"map": detector.detect(tensors, chosen).cpu().numpy()}
-                    entry["geometry"] = attributes["geometry"][finest]
+                        arrays = {"map": detector.detect(tensors, places, chosen).cpu().numpy()}
+                    entry["geometry"] = attributes["geometry"][finest_layer(places)]
                 except FirstsightError as error:
                     entry["status"] = f"{job.detector}: {error}"
             with job.step("write"):

@@ -12,11 +12,17 @@ from torch.nn.functional import interpolate
 from firstsight.collections.images import read_image
 from firstsight.detectors.geometry import Geometry
 from firstsight.errors import FirstsightError
-from firstsight.features import load_extractor
+from firstsight.features import EXTRACTORS, load_extractor
 from firstsight.features.extractor import Extractor
 from firstsight.features.store import ShardWriter
+from firstsight.features.tiling import extract_tiled
 from firstsight.reports.tables import read_table
 from firstsight.stages.job import Job
+
+Size = tuple[int, int]
+
+LARGEST_FACTOR = 4.0
+"""No image is enlarged more than this: there is nothing more to see in it."""
 
 
 def extract_features(
@@ -72,13 +78,30 @@ def choose_device(device: str) -> str:
     return device
 
 
-def resize_image(image: Tensor, image_size: int | Sequence[int] | None) -> Tensor:
-    """Resize (B, 3, H, W) to ``image_size`` (n: n x n; [h, w]; None: as it is), bilinearly with antialiasing."""
-    if image_size is None:
+def input_size(height: int, width: int, image_size: int | Sequence[int] | str | None, least_side: int | None) -> Size:
+    """Height and width at which an image enters the extractor.
+
+    Args:
+        height, width: of the image, pixels.
+        image_size: n: n x n; [h, w]: as it says; None: as it is; "auto": enlarged, at most `LARGEST_FACTOR` times,
+            until the shorter side has ``least_side`` pixels.
+        least_side: of the extractor; None: "auto" leaves images as they are.
+    """
+    if isinstance(image_size, int):
+        return image_size, image_size
+    if image_size == "auto" and least_side is not None:
+        factor = min(max(1.0, least_side / min(height, width)), LARGEST_FACTOR)
+        return round(height * factor), round(width * factor)
+    if image_size is None or isinstance(image_size, str):
+        return height, width
+    return image_size[0], image_size[1]
+
+
+def resize_image(image: Tensor, size: Size) -> Tensor:
+    """Resize (B, 3, H, W) in [0, 1] to (B, 3, *size), bilinearly with antialiasing."""
+    if tuple(image.shape[2:]) == tuple(size):
         return image
-    size = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)
-    resized = interpolate(image, size=size, mode="bilinear", align_corners=False, antialias=True)
-    return resized.clamp(0, 1)
+    return interpolate(image, size=size, mode="bilinear", align_corners=False, antialias=True).clamp(0, 1)
 
 
 def _entry(row: Mapping[Any, Any], extractor: Extractor, image_size: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -86,8 +109,9 @@ def _entry(row: Mapping[Any, Any], extractor: Extractor, image_size: Any) -> tup
         return {}, {"status": row["status"]}
     try:
         image = torch.from_numpy(read_image(Path(row["path"]))).permute(2, 0, 1)[None]
-        resized = resize_image(image, image_size)
-        features = extractor(resized.to(extractor.device))
+        least_side = EXTRACTORS[extractor.name].least_side
+        resized = resize_image(image, input_size(image.shape[2], image.shape[3], image_size, least_side))
+        features = extract_tiled(extractor, resized)
     except FirstsightError as error:
         return {}, {"status": str(error)}
     geometries = {
@@ -103,5 +127,5 @@ def _entry(row: Mapping[Any, Any], extractor: Extractor, image_size: Any) -> tup
         )
         for layer in features
     }
-    arrays = {layer: tensor[0].cpu().numpy() for layer, tensor in features.items()}
+    arrays = {layer: tensor[0].numpy() for layer, tensor in features.items()}
     return arrays, {"status": "ok", "geometry": geometries}

@@ -1,0 +1,72 @@
+"""Features of large images in bounded memory: tile by tile, equal to those of the whole image."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from firstsight.features.extractor import Extractor
+from firstsight.features.registry import EXTRACTORS
+
+TILE_SIZE = 1024
+"""Side, in pixels, of the part of an image whose features are computed at once, with what they depend on round it."""
+
+
+def extract_tiled(extractor: Extractor, image: Tensor, *, tile_size: int = TILE_SIZE) -> dict[str, Tensor]:
+    """Features of one image, computed tile by tile where it is larger than a tile.
+
+    Every tile is read with a margin as wide as the deepest layer's cells reach (`Layer.reach`), whose cells are
+    dropped: no cell that is kept has seen a tile's border, unless that is the border of the image.
+
+    Args:
+        extractor: from `load_extractor`.
+        image: (1, 3, H, W), float32, RGB in [0, 1].
+        tile_size: side of a tile in pixels, without its margin.
+
+    Returns:
+        For every layer (1, C, h, w) on the CPU, equal to ``extractor(image)`` up to rounding.
+
+    Raises:
+        FirstsightError: as the extractor.
+    """
+    height, width = image.shape[2:]
+    if max(height, width) <= tile_size:
+        return {layer: features.cpu() for layer, features in extractor(image).items()}
+    specs = EXTRACTORS[extractor.name].layers
+    step = max(extractor.strides.values())
+    margin = -(-max(specs[layer].reach for layer in extractor.layers) // step) * step
+    core = max(1, tile_size // step) * step
+    rows, columns = list(_tiles(height, core, margin)), list(_tiles(width, core, margin))
+    whole: dict[str, Tensor] = {}
+    for top, first_row, bottom, end_row in rows:
+        for left, first_column, right, end_column in columns:
+            tile = extractor(image[:, :, top:bottom, left:right].contiguous())
+            for layer, features in tile.items():
+                stride = extractor.strides[layer]
+                cells = _cells(specs[layer].offset, stride, height), _cells(specs[layer].offset, stride, width)
+                if layer not in whole:
+                    whole[layer] = torch.empty((1, features.shape[1], *cells))
+                stop_row = cells[0] if end_row >= height else end_row // stride
+                stop_column = cells[1] if end_column >= width else end_column // stride
+                part = whole[layer][:, :, first_row // stride : stop_row, first_column // stride : stop_column]
+                skip_rows, skip_columns = (first_row - top) // stride, (first_column - left) // stride
+                part.copy_(
+                    features[:, :, skip_rows : skip_rows + part.shape[2], skip_columns : skip_columns + part.shape[3]]
+                )
+    return whole
+
+
+def _tiles(size: int, core: int, margin: int) -> Iterator[tuple[int, int, int, int]]:
+    """Along one axis: where a tile is read from, where its kept part begins, where it is read to, where that part ends.
+
+    All begin at multiples of the deepest stride. A rest narrower than the margin joins the tile before it.
+    """
+    starts = list(range(0, size, core))
+    if len(starts) > 1 and size - starts[-1] <= margin:
+        starts.pop()
+    for start, end in zip(starts, [*starts[1:], size], strict=True):
+        yield max(0, start - margin), start, min(size, end + margin), end
+
+
+def _cells(offset: float, stride: int, size: int) -> int:
+    return -int(-(size - 2 * offset) // stride)

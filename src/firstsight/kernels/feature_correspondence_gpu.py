@@ -1,0 +1,326 @@
+"""Feature correspondence on a GPU: what `feature_correspondence` computes on the CPU, as one Triton kernel.
+
+A lane takes a cell and walks through a group of channels. In each it compares the cell with its neighbours row by row,
+gets the number of smaller and of equal cells in the windows that hold the cell by running sums, looks up what their
+ranks cost, and keeps the sums of these costs over channels in registers. Nothing is sorted, and no array holds a value
+for every cell, channel and place of a window.
+"""
+
+import torch
+import triton
+import triton.language as tl
+from torch.nn import functional
+
+# Lanes of a program: consecutive cells of the map, in raster order.
+CELLS = 128
+WARPS = 4
+# Programs to start at least, by sharing the channels among them: several for each of the some hundred processors.
+PROGRAMS = 4096
+# Values at a time of the table of costs that several references need: 128 MiB.
+TABLE_VALUES = 2**25
+
+
+def feature_correspondence(
+    features: torch.Tensor,
+    references: torch.Tensor,
+    row_weights: torch.Tensor,
+    column_weights: torch.Tensor,
+) -> torch.Tensor:
+    """Weighted sum of the costs of matching every cell, in every window that holds it, with reference windows.
+
+    Says and takes the same as `kernels.feature_correspondence.feature_correspondence`, in tensors on one device, and
+    differs from it by rounding alone: sums are float32, taken from the middle of the references so that they stay small.
+    The same input gives the same bits.
+
+    Args:
+        features: (C, H, W) float32, finite, H and W at least T; T at most 181.
+        references: (C, T * T, N) float32: the N values of every order statistic, ascending along both last axes.
+        row_weights: (H, T, 2R + 1) float32.
+        column_weights: (W, T, 2R + 1) float32.
+
+    Returns:
+        (H, W) float32.
+    """
+    channels, height, width = features.shape
+    patch_size = row_weights.shape[1]
+    ranks, count = references.shape[1:]
+    with torch.cuda.device_of(features):
+        middle = references[:, ranks // 2, count // 2]
+        values, ordered = features - middle[:, None, None], references - middle[:, None, None]
+        if count == 1:
+            lines = _spread_costs(values, ordered[:, :, 0], _sums(ordered[:, :, 0]), column_weights)
+        else:
+            lines = torch.zeros((patch_size, height, width + column_weights.shape[2] - 1), device=features.device)
+            group = max(1, TABLE_VALUES // (height * width * (ranks + 1)))
+            for start in range(0, channels, group):
+                part = slice(start, start + group)
+                table = _cost_table(values[part], ordered[part])
+                lines += _spread_costs(values[part], table, table, column_weights)
+        return _gather_rows(lines, row_weights) / channels
+
+
+def _sums(values: torch.Tensor) -> torch.Tensor:
+    """Sums of the first 0 .. N of values (..., N): (..., N + 1) float32."""
+    return functional.pad(values.cumsum(-1, dtype=torch.float64), (1, 0)).to(torch.float32)
+
+
+def _cost_table(values: torch.Tensor, references: torch.Tensor) -> torch.Tensor:
+    """Sums of the mean costs, over references (C, T * T, N), of the first 0 .. T * T ranks: (C, T * T + 1, H * W)."""
+    channels, height, width = values.shape
+    ranks, count = references.shape[1:]
+    table = torch.empty((channels, ranks + 1, height * width), device=values.device)
+    grid = (triton.cdiv(height * width, CELLS), channels)
+    _cost_table_kernel[grid](
+        values.contiguous(),
+        references.contiguous(),
+        _sums(references),
+        table,
+        height * width,
+        ranks,
+        count,
+        _greatest_power_of_two(count),
+        CELLS,
+        num_warps=WARPS,
+        enable_fp_fusion=True,
+    )
+    return table
+
+
+def _spread_costs(
+    values: torch.Tensor, costs: torch.Tensor, sums: torch.Tensor, column_weights: torch.Tensor
+) -> torch.Tensor:
+    """Costs of all cells and windows, summed over channels and over x with the weights: (T, H, W + 2R).
+
+    Args:
+        values: (C, H, W).
+        costs, sums: of one reference, (C, T * T), and its `_sums`; of several, the `_cost_table`, twice.
+        column_weights: (W, T, 2R + 1).
+    """
+    channels, height, width = values.shape
+    patch_size, spread = column_weights.shape[1:]
+    windows = rows_at_once(patch_size)
+    blocks, shifts = triton.cdiv(height * width, CELLS), triton.cdiv(patch_size, windows)
+    group_channels = triton.cdiv(channels, min(channels, triton.cdiv(PROGRAMS, blocks * shifts)))
+    groups = triton.cdiv(channels, group_channels)
+    spread_costs = torch.empty((groups, patch_size, spread, height, width), device=values.device)
+    _correspondence_kernel[(blocks, shifts, groups)](
+        functional.pad(values[None], [patch_size - 1] * 4, mode="reflect"),
+        costs,
+        sums,
+        column_weights.contiguous(),
+        spread_costs,
+        channels,
+        height,
+        width,
+        group_channels,
+        _greatest_power_of_two(patch_size**2),
+        patch_size,
+        windows,
+        spread,
+        costs.ndim == 3,
+        CELLS,
+        num_warps=WARPS,
+        enable_fp_fusion=True,
+    )
+    total = spread_costs.sum(0)
+    lines = torch.zeros((patch_size, height, width + spread - 1), device=values.device)
+    for shift in range(spread):
+        lines[:, :, shift : shift + width] += total[:, shift]
+    return lines
+
+
+def _gather_rows(lines: torch.Tensor, row_weights: torch.Tensor) -> torch.Tensor:
+    """The lines (T, H, W + 2R), summed over y with the weights (H, T, 2R + 1): (H, W)."""
+    height, _, spread = row_weights.shape
+    margin = spread // 2
+    result = torch.zeros((height + 2 * margin, lines.shape[2]), device=lines.device)
+    for shift in range(spread):
+        result[shift : shift + height] += (lines * row_weights[:, :, shift].T[:, :, None]).sum(0)
+    return result[margin : margin + height, margin : lines.shape[2] - margin]
+
+
+def rows_at_once(patch_size: int) -> int:
+    """How many of the T vertical offsets of a window a program takes: as many as its registers hold."""
+    return min(patch_size, 3 if patch_size <= 13 else 1)
+
+
+def _greatest_power_of_two(size: int) -> int:
+    """The greatest power of two that is at most size."""
+    return 1 << (size.bit_length() - 1)
+
+
+@triton.jit
+def _correspondence_kernel(
+    padded,
+    costs,
+    sums,
+    column_weights,
+    spread_costs,
+    channels,
+    height,
+    width,
+    group_channels,
+    greatest_step,
+    SIZE: tl.constexpr,
+    ROWS: tl.constexpr,
+    SPREAD: tl.constexpr,
+    SEVERAL: tl.constexpr,
+    CELLS: tl.constexpr,
+):  # type: ignore[no-untyped-def]
+    """Fill spread_costs (groups, T, 2R + 1, H, W): one group of channels, CELLS cells, ROWS of the T vertical offsets.
+
+    The padded map reaches T - 1 cells beyond the border, where the windows end that hold a cell of the border.
+    """
+    cells = height * width
+    cell = tl.program_id(0) * CELLS + tl.arange(0, CELLS)
+    inside = cell < cells
+    cell = tl.minimum(cell, cells - 1)
+    y, x = cell // width, cell % width
+    # Where ROWS does not divide T, the last programs write some offsets a second time: the same numbers.
+    top = tl.minimum(tl.program_id(1) * ROWS, SIZE - ROWS)
+    group = tl.program_id(2)
+    pitch = width + 2 * SIZE - 2
+    plane = (height + 2 * SIZE - 2) * pitch
+
+    total = (tl.zeros((CELLS,), tl.float32),) * (ROWS * SIZE)
+    first, last = group * group_channels, tl.minimum((group + 1) * group_channels, channels)
+    image = padded + first.to(tl.int64) * plane
+    table = costs + first.to(tl.int64) * (SIZE * SIZE + 1) * cells
+    reference, reference_sums = costs + first * SIZE * SIZE, sums + first * (SIZE * SIZE + 1)
+    for _ in range(first, last):
+        value = tl.load(image + (y + SIZE - 1) * pitch + x + SIZE - 1)
+        counts = _window_counts(image + (y + top) * pitch + x, pitch, value, SIZE, ROWS)
+        if SEVERAL:
+            total = _add_table_costs(total, counts, table + cell, cells, ROWS * SIZE)
+        else:
+            split = _count_below(value, reference, SIZE * SIZE, greatest_step)
+            total = _add_costs(total, counts, value, split, reference, reference_sums, ROWS * SIZE)
+        image += plane
+        table += (SIZE * SIZE + 1) * cells
+        reference += SIZE * SIZE
+        reference_sums += SIZE * SIZE + 1
+
+    for row in tl.static_range(ROWS):
+        for shift in range(SPREAD):
+            spread_cost = tl.zeros((CELLS,), tl.float32)
+            for column in tl.static_range(SIZE):
+                weight = tl.load(column_weights + (x * SIZE + column) * SPREAD + shift)
+                spread_cost += weight * total[row * SIZE + column]
+            place = ((group * SIZE + top + row) * SPREAD + shift).to(tl.int64) * cells
+            tl.store(spread_costs + place + cell, spread_cost, mask=inside)
+
+
+@triton.jit
+def _window_counts(corner, pitch, value, SIZE: tl.constexpr, ROWS: tl.constexpr):  # type: ignore[no-untyped-def]
+    """How many cells of ROWS x T windows are smaller than the value, plus 2^16 times how many are equal to it.
+
+    The corner is the upper left cell of the first window, and the next ones begin one row or column further. The rows
+    that all of them share are counted once.
+    """
+    shared = (tl.zeros(value.shape, tl.int32),) * SIZE
+    for row in range(ROWS - 1, SIZE):
+        shared = _add_counts(shared, _row_counts(corner + row * pitch, value, SIZE), 0, 1, 1, SIZE)
+    counts = shared * ROWS
+    for row in tl.static_range(ROWS - 1):
+        above = _row_counts(corner + row * pitch, value, SIZE)
+        counts = _add_counts(counts, above, 0, row + 1, ROWS, SIZE)
+        below = _row_counts(corner + (SIZE + row) * pitch, value, SIZE)
+        counts = _add_counts(counts, below, row + 1, ROWS, ROWS, SIZE)
+    return counts
+
+
+@triton.jit
+def _row_counts(row, value, SIZE: tl.constexpr):  # type: ignore[no-untyped-def]
+    """The counts, as of `_window_counts`, in T stretches of T cells: from the first cell of the row, the second, ..."""
+    compared = ()
+    counts = ()
+    count = tl.zeros(value.shape, tl.int32)
+    for column in tl.static_range(2 * SIZE - 1):
+        neighbour = tl.load(row + column)
+        compared = compared + (tl.where(neighbour < value, 1, tl.where(neighbour == value, 65536, 0)),)  # noqa: RUF005
+        count += compared[column]
+        if column >= SIZE:
+            count -= compared[column - SIZE]
+        if column >= SIZE - 1:
+            counts = counts + (count,)  # noqa: RUF005
+    return counts
+
+
+@triton.jit
+def _add_counts(counts, row_counts, first, last, ROWS: tl.constexpr, SIZE: tl.constexpr):  # type: ignore[no-untyped-def]
+    """The counts of ROWS x T windows with those of a row added to the windows first .. last - 1 from above."""
+    added = ()
+    for row in tl.static_range(ROWS):
+        for column in tl.static_range(SIZE):
+            count = counts[row * SIZE + column]
+            if row >= first and row < last:
+                count += row_counts[column]
+            added = added + (count,)  # noqa: RUF005
+    return added
+
+
+@triton.jit
+def _count_below(value, ordered, size, greatest_step):  # type: ignore[no-untyped-def]
+    """How many of the ordered numbers are smaller than the value; the step is a power of two, the greatest up to size."""
+    below = tl.zeros(value.shape, tl.int32)
+    step = greatest_step
+    while step > 0:
+        reached = below + step
+        smaller = tl.load(ordered + reached - 1, mask=reached <= size, other=float("inf")) < value
+        below = tl.where(smaller, reached, below)
+        step = step // 2
+    return below
+
+
+@triton.jit
+def _add_costs(total, counts, value, split, reference, sums, WINDOWS: tl.constexpr):  # type: ignore[no-untyped-def]
+    """The total cost in each window, with the mean |value - reference[rank]| over the ranks of the value added.
+
+    References of ranks below the split are smaller than the value, the others are not.
+    """
+    split_sum = tl.load(sums + split)
+    added = ()
+    for window in tl.static_range(WINDOWS):
+        start, equal = counts[window] & 65535, counts[window] >> 16
+        stop = start + equal
+        start_sum, stop_sum = tl.load(sums + start), tl.load(sums + stop)
+        middle = tl.minimum(tl.maximum(split, start), stop)
+        middle_sum = tl.where(split <= start, start_sum, tl.where(split >= stop, stop_sum, split_sum))
+        signed = (2 * middle - start - stop).to(tl.float32)
+        several = (signed * value + ((start_sum - middle_sum) + (stop_sum - middle_sum))) / equal.to(tl.float32)
+        # One difference is rounded less than two sums are.
+        one = tl.abs(value - tl.load(reference + start))
+        added = added + (total[window] + tl.where(equal == 1, one, several),)  # noqa: RUF005
+    return added
+
+
+@triton.jit
+def _add_table_costs(total, counts, table, cells, WINDOWS: tl.constexpr):  # type: ignore[no-untyped-def]
+    """The total cost in each window, with the mean over the ranks of the value of what the table sums up added."""
+    added = ()
+    for window in tl.static_range(WINDOWS):
+        start, equal = counts[window] & 65535, counts[window] >> 16
+        several = tl.load(table + (start + equal) * cells) - tl.load(table + start * cells)
+        added = added + (total[window] + several / equal.to(tl.float32),)  # noqa: RUF005
+    return added
+
+
+@triton.jit
+def _cost_table_kernel(values, references, sums, table, cells, ranks, count, greatest_step, CELLS: tl.constexpr):  # type: ignore[no-untyped-def]
+    """Fill the table (C, T * T + 1, H * W) of one channel and CELLS cells, by a search in the references of each rank."""
+    cell = tl.program_id(0) * CELLS + tl.arange(0, CELLS)
+    inside = cell < cells
+    channel = tl.program_id(1).to(tl.int64)
+    value = tl.load(values + channel * cells + cell, mask=inside, other=0.0)
+    ordered, ordered_sums = references + channel * ranks * count, sums + channel * ranks * (count + 1)
+    place = table + channel * (ranks + 1) * cells + cell
+    total = tl.zeros((CELLS,), tl.float32)
+    tl.store(place, total, mask=inside)
+    for _ in range(ranks):
+        below = _count_below(value, ordered, count, greatest_step)
+        below_sum, whole_sum = tl.load(ordered_sums + below), tl.load(ordered_sums + count)
+        total += ((2 * below - count).to(tl.float32) * value + (whole_sum - 2 * below_sum)) / count
+        ordered += count
+        ordered_sums += count + 1
+        place += cells
+        tl.store(place, total, mask=inside)
