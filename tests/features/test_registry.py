@@ -43,7 +43,7 @@ def test_only_networks_need_weights(name):
 def test_layers_come_from_shallow_to_deep_and_once():
     assert find_layers("resnet18", ["layer3", "layer1", "layer3"]) == ("layer1", "layer3")
     assert find_layers("resnet18", "layer3") == ("layer3",)
-    assert find_layers("resnet18") == ("layer2",)
+    assert find_layers("resnet18") == ("layer1", "layer2")
     assert find_layers("laws") == ("energy",)
     assert find_layers("vgg19", ["features.10", "features.9"]) == ("features.9", "features.10")
 

@@ -72,7 +72,7 @@ def test_every_cluster_has_one_medoid(tables: dict[str, pandas.DataFrame]) -> No
 
 def test_runs_say_what_was_done(tables: dict[str, pandas.DataFrame]) -> None:
     runs = tables["runs"]
-    assert {"manifest", "features", "detect", "threshold", "describe", "cluster", "evaluate", "overlays"} <= set(
+    assert {"manifest", "features", "detect", "threshold", "describe", "cluster", "evaluate", "truth"} <= set(
         runs["rule"]
     )
     assert (runs["seconds"] > 0).all()

@@ -39,7 +39,6 @@ rule tables:
             *everywhere(f"{DETECTOR}/descriptors/{{shard}}.run.json"),
             *everywhere(f"{DETECTOR}/clusters.run.json"),
             *everywhere(f"{DETECTOR}/metrics.run.json"),
-            *everywhere(f"{DETECTOR}/overlays/{{shard}}.run.json"),
         ],
     output:
         **{table: f"{RESULTS}/tables/{table}.parquet" for table in TABLES},

@@ -4,6 +4,8 @@ Methods of "High-Fidelity Zero-Shot Texture Anomaly Localization Using Feature C
 Weyrich, 2024). Every function takes the features (C, H, W) of one image and returns its anomaly map, (H, W) float32, on
 the device of the features. Windows are T x T cells, reflected at the border of the map.
 
+Features on a CUDA device are matched there, where Triton is installed; where it is not, on the CPU.
+
 `fca` and `sample_weighted_wasserstein` compare with reference windows (Section 3.3). Where there are several, the score
 is the mean over them, not the sum of Equation 1, so that it does not grow with their number:
 
@@ -15,6 +17,7 @@ is the mean over them, not the sum of Equation 1, so that it does not grow with 
 """
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Literal
 
 import numpy as np
@@ -150,62 +153,76 @@ def moments(features: Features, *, patch_size: int = 9, sigma: float = 6.0, powe
     return total / powers
 
 
-Match = Callable[[slice, torch.Tensor], npt.NDArray[np.float32]]
+Weights = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
+Match = Callable[[slice, torch.Tensor], torch.Tensor]
 
 
 def _correspondence(
-    features: torch.Tensor,
-    weights: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]],
-    reference: Reference,
-    reference_count: int,
-    seed: int,
+    features: torch.Tensor, weights: Weights, reference: Reference, reference_count: int, seed: int
 ) -> torch.Tensor:
     """The map of the matching errors, weighted as `kernels.feature_correspondence` says, for any kind of reference."""
-    values = features.cpu().numpy()
-    height, width = values.shape[1:]
+    height, width = features.shape[1:]
     patch_size = weights[0].shape[1]
-
-    def match(channels: slice, references: torch.Tensor) -> npt.NDArray[np.float32]:
-        ordered = np.ascontiguousarray(references.cpu().numpy())
-        return feature_correspondence(values[channels], ordered, *weights, threads=torch.get_num_threads())
-
+    match = _match_on_gpu(features, weights) if features.is_cuda and find_spec("triton") else _match(features, weights)
     if reference == "median":
-        result = match(slice(None), median_reference(features, patch_size)[:, :, None])
-    elif reference == "random":
+        return match(slice(None), median_reference(features, patch_size)[:, :, None])
+    if reference == "random":
         positions = random_positions(height, width, patch_size, reference_count, seed)
-        result = _mean_over_references(features, patch_size, positions, match)
-    elif reference == "all":
-        result = _mean_over_references(features, patch_size, window_positions(height, width, patch_size), match)
-    elif reference == "knn":
-        result = _nearest_references(features, patch_size, reference_count, match)
-    else:
-        raise FirstsightError(f"reference is {reference!r}, but must be 'median', 'random', 'knn' or 'all'")
-    return torch.from_numpy(result).to(features.device)
+        return _mean_over_references(features, patch_size, positions, match)
+    if reference == "all":
+        return _mean_over_references(features, patch_size, window_positions(height, width, patch_size), match)
+    if reference == "knn":
+        return _nearest_references(features, patch_size, reference_count, match)
+    raise FirstsightError(f"reference is {reference!r}, but must be 'median', 'random', 'knn' or 'all'")
+
+
+def _match(features: torch.Tensor, weights: Weights) -> Match:
+    """What matches channels of the features with references, on the CPU."""
+    values = features.cpu().numpy()
+
+    def match(channels: slice, references: torch.Tensor) -> torch.Tensor:
+        ordered = np.ascontiguousarray(references.cpu().numpy())
+        result = feature_correspondence(values[channels], ordered, *weights, threads=torch.get_num_threads())
+        return torch.from_numpy(result).to(features.device)
+
+    return match
+
+
+def _match_on_gpu(features: torch.Tensor, weights: Weights) -> Match:
+    """What matches channels of the features with references, on the CUDA device that holds them."""
+    # Not every machine has Triton.
+    from firstsight.kernels import feature_correspondence_gpu as gpu  # noqa: PLC0415
+
+    rows, columns = (torch.from_numpy(weight).to(features.device) for weight in weights)
+
+    def match(channels: slice, references: torch.Tensor) -> torch.Tensor:
+        return gpu.feature_correspondence(features[channels], references, rows, columns)
+
+    return match
 
 
 def _mean_over_references(
     features: torch.Tensor, patch_size: int, positions: npt.NDArray[np.int64], match: Match
-) -> npt.NDArray[np.float32]:
+) -> torch.Tensor:
     """Mean of the maps of the references at the positions, by groups of channels that bound the memory."""
     channels, height, width = features.shape
     group = max(1, REFERENCE_VALUES // (patch_size**2 * len(positions)))
-    total = np.zeros((height, width), np.float32)
+    total = torch.zeros((height, width), device=features.device)
     for start in range(0, channels, group):
         part = slice(start, min(start + group, channels))
         references = sort_last(order_statistics(features[part], patch_size, positions))
-        total += match(part, references) * np.float32((part.stop - part.start) / channels)
+        total += match(part, references) * ((part.stop - part.start) / channels)
     return total
 
 
-def _nearest_references(features: torch.Tensor, patch_size: int, count: int, match: Match) -> npt.NDArray[np.float32]:
+def _nearest_references(features: torch.Tensor, patch_size: int, count: int, match: Match) -> torch.Tensor:
     """At every cell the mean of the `count` smallest of the maps of all references."""
     height, width = features.shape[1:]
     positions = window_positions(height, width, patch_size)
     check_count(count, len(positions))
-    smallest = np.full((count, height, width), np.inf, np.float32)
+    smallest = torch.full((count, height, width), torch.inf, device=features.device)
     for position in positions:
         score = match(slice(None), order_statistics(features, patch_size, position[None]))
-        worst = smallest.argmax(axis=0)[None]
-        kept = np.minimum(np.take_along_axis(smallest, worst, axis=0), score)
-        np.put_along_axis(smallest, worst, kept, axis=0)
-    return np.asarray(smallest.mean(axis=0))
+        worst = smallest.argmax(dim=0, keepdim=True)
+        smallest.scatter_(0, worst, torch.minimum(smallest.gather(0, worst), score))
+    return smallest.mean(dim=0)

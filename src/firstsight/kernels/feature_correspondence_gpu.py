@@ -6,6 +6,9 @@ ranks cost, and keeps the sums of these costs over channels in registers. Nothin
 for every cell, channel and place of a window.
 """
 
+# Triton takes a kernel's arguments by position, and has no starred tuples.
+# ruff: noqa: PLR0917, RUF005
+
 import torch
 import triton
 import triton.language as tl
@@ -28,9 +31,9 @@ def feature_correspondence(
 ) -> torch.Tensor:
     """Weighted sum of the costs of matching every cell, in every window that holds it, with reference windows.
 
-    Says and takes the same as `kernels.feature_correspondence.feature_correspondence`, in tensors on one device, and
-    differs from it by rounding alone: sums are float32, taken from the middle of the references so that they stay small.
-    The same input gives the same bits.
+    The same as `kernels.feature_correspondence.feature_correspondence`, where it is defined, for tensors on one CUDA
+    device. The two differ by rounding alone: here, sums of references are float32, taken from the middle one of
+    each channel so that they stay small.
 
     Args:
         features: (C, H, W) float32, finite, H and W at least T; T at most 181.
@@ -44,36 +47,38 @@ def feature_correspondence(
     channels, height, width = features.shape
     patch_size = row_weights.shape[1]
     ranks, count = references.shape[1:]
-    with torch.cuda.device_of(features):
-        middle = references[:, ranks // 2, count // 2]
-        values, ordered = features - middle[:, None, None], references - middle[:, None, None]
+    with torch.cuda.device_of(features):  # type: ignore[no-untyped-call]
+        values, ordered = features.contiguous(), references.contiguous()
+        origins = references[:, ranks // 2, count // 2].contiguous()
         if count == 1:
-            lines = _spread_costs(values, ordered[:, :, 0], _sums(ordered[:, :, 0]), column_weights)
+            reference = ordered[:, :, 0]
+            lines = _spread_costs(values, reference, _sums(reference - origins[:, None]), origins, column_weights)
         else:
             lines = torch.zeros((patch_size, height, width + column_weights.shape[2] - 1), device=features.device)
             group = max(1, TABLE_VALUES // (height * width * (ranks + 1)))
             for start in range(0, channels, group):
                 part = slice(start, start + group)
-                table = _cost_table(values[part], ordered[part])
-                lines += _spread_costs(values[part], table, table, column_weights)
+                table = _cost_table(values[part], ordered[part], origins[part])
+                lines += _spread_costs(values[part], table, table, origins[part], column_weights)
         return _gather_rows(lines, row_weights) / channels
 
 
 def _sums(values: torch.Tensor) -> torch.Tensor:
     """Sums of the first 0 .. N of values (..., N): (..., N + 1) float32."""
-    return functional.pad(values.cumsum(-1, dtype=torch.float64), (1, 0)).to(torch.float32)
+    return functional.pad(values.cumsum(-1, dtype=torch.float64), (1, 0)).to(torch.float32).contiguous()
 
 
-def _cost_table(values: torch.Tensor, references: torch.Tensor) -> torch.Tensor:
+def _cost_table(values: torch.Tensor, references: torch.Tensor, origins: torch.Tensor) -> torch.Tensor:
     """Sums of the mean costs, over references (C, T * T, N), of the first 0 .. T * T ranks: (C, T * T + 1, H * W)."""
     channels, height, width = values.shape
     ranks, count = references.shape[1:]
     table = torch.empty((channels, ranks + 1, height * width), device=values.device)
     grid = (triton.cdiv(height * width, CELLS), channels)
     _cost_table_kernel[grid](
-        values.contiguous(),
-        references.contiguous(),
-        _sums(references),
+        values,
+        references,
+        _sums(references - origins[:, None, None]),
+        origins,
         table,
         height * width,
         ranks,
@@ -87,18 +92,23 @@ def _cost_table(values: torch.Tensor, references: torch.Tensor) -> torch.Tensor:
 
 
 def _spread_costs(
-    values: torch.Tensor, costs: torch.Tensor, sums: torch.Tensor, column_weights: torch.Tensor
+    values: torch.Tensor,
+    costs: torch.Tensor,
+    sums: torch.Tensor,
+    origins: torch.Tensor,
+    column_weights: torch.Tensor,
 ) -> torch.Tensor:
     """Costs of all cells and windows, summed over channels and over x with the weights: (T, H, W + 2R).
 
     Args:
         values: (C, H, W).
-        costs, sums: of one reference, (C, T * T), and its `_sums`; of several, the `_cost_table`, twice.
+        costs, sums: one reference, (C, T * T), and `_sums` of it less the origins; of several, the `_cost_table`, twice.
+        origins: (C,).
         column_weights: (W, T, 2R + 1).
     """
     channels, height, width = values.shape
     patch_size, spread = column_weights.shape[1:]
-    windows = rows_at_once(patch_size)
+    windows = _rows_at_once(patch_size)
     blocks, shifts = triton.cdiv(height * width, CELLS), triton.cdiv(patch_size, windows)
     group_channels = triton.cdiv(channels, min(channels, triton.cdiv(PROGRAMS, blocks * shifts)))
     groups = triton.cdiv(channels, group_channels)
@@ -107,6 +117,7 @@ def _spread_costs(
         functional.pad(values[None], [patch_size - 1] * 4, mode="reflect"),
         costs,
         sums,
+        origins,
         column_weights.contiguous(),
         spread_costs,
         channels,
@@ -139,9 +150,15 @@ def _gather_rows(lines: torch.Tensor, row_weights: torch.Tensor) -> torch.Tensor
     return result[margin : margin + height, margin : lines.shape[2] - margin]
 
 
-def rows_at_once(patch_size: int) -> int:
-    """How many of the T vertical offsets of a window a program takes: as many as its registers hold."""
-    return min(patch_size, 3 if patch_size <= 13 else 1)
+def _rows_at_once(patch_size: int) -> int:
+    """How many of the T vertical offsets of a window a program takes.
+
+    The more there are, the more rows are counted once for several windows, but the registers hold two numbers for every
+    window, and the time to compile grows with the square of the code.
+    """
+    if patch_size <= 9:
+        return min(patch_size, 3)
+    return 2 if patch_size <= 15 else 1
 
 
 def _greatest_power_of_two(size: int) -> int:
@@ -149,11 +166,12 @@ def _greatest_power_of_two(size: int) -> int:
     return 1 << (size.bit_length() - 1)
 
 
-@triton.jit
-def _correspondence_kernel(
+@triton.jit(do_not_specialize=["channels", "height", "width", "group_channels", "greatest_step"])
+def _correspondence_kernel(  # type: ignore[no-untyped-def]
     padded,
     costs,
     sums,
+    origins,
     column_weights,
     spread_costs,
     channels,
@@ -166,7 +184,7 @@ def _correspondence_kernel(
     SPREAD: tl.constexpr,
     SEVERAL: tl.constexpr,
     CELLS: tl.constexpr,
-):  # type: ignore[no-untyped-def]
+):
     """Fill spread_costs (groups, T, 2R + 1, H, W): one group of channels, CELLS cells, ROWS of the T vertical offsets.
 
     The padded map reaches T - 1 cells beyond the border, where the windows end that hold a cell of the border.
@@ -187,6 +205,7 @@ def _correspondence_kernel(
     image = padded + first.to(tl.int64) * plane
     table = costs + first.to(tl.int64) * (SIZE * SIZE + 1) * cells
     reference, reference_sums = costs + first * SIZE * SIZE, sums + first * (SIZE * SIZE + 1)
+    origin = origins + first
     for _ in range(first, last):
         value = tl.load(image + (y + SIZE - 1) * pitch + x + SIZE - 1)
         counts = _window_counts(image + (y + top) * pitch + x, pitch, value, SIZE, ROWS)
@@ -194,11 +213,12 @@ def _correspondence_kernel(
             total = _add_table_costs(total, counts, table + cell, cells, ROWS * SIZE)
         else:
             split = _count_below(value, reference, SIZE * SIZE, greatest_step)
-            total = _add_costs(total, counts, value, split, reference, reference_sums, ROWS * SIZE)
+            total = _add_costs(total, counts, value, split, reference, reference_sums, tl.load(origin), ROWS * SIZE)
         image += plane
         table += (SIZE * SIZE + 1) * cells
         reference += SIZE * SIZE
         reference_sums += SIZE * SIZE + 1
+        origin += 1
 
     for row in tl.static_range(ROWS):
         for shift in range(SPREAD):
@@ -232,36 +252,36 @@ def _window_counts(corner, pitch, value, SIZE: tl.constexpr, ROWS: tl.constexpr)
 @triton.jit
 def _row_counts(row, value, SIZE: tl.constexpr):  # type: ignore[no-untyped-def]
     """The counts, as of `_window_counts`, in T stretches of T cells: from the first cell of the row, the second, ..."""
-    compared = ()
-    counts = ()
+    compared: tl.tuple = ()
+    counts: tl.tuple = ()
     count = tl.zeros(value.shape, tl.int32)
     for column in tl.static_range(2 * SIZE - 1):
         neighbour = tl.load(row + column)
-        compared = compared + (tl.where(neighbour < value, 1, tl.where(neighbour == value, 65536, 0)),)  # noqa: RUF005
+        compared = compared + (tl.where(neighbour < value, 1, tl.where(neighbour == value, 65536, 0)),)
         count += compared[column]
         if column >= SIZE:
             count -= compared[column - SIZE]
         if column >= SIZE - 1:
-            counts = counts + (count,)  # noqa: RUF005
+            counts = counts + (count,)
     return counts
 
 
 @triton.jit
 def _add_counts(counts, row_counts, first, last, ROWS: tl.constexpr, SIZE: tl.constexpr):  # type: ignore[no-untyped-def]
     """The counts of ROWS x T windows with those of a row added to the windows first .. last - 1 from above."""
-    added = ()
+    added: tl.tuple = ()
     for row in tl.static_range(ROWS):
         for column in tl.static_range(SIZE):
             count = counts[row * SIZE + column]
             if row >= first and row < last:
                 count += row_counts[column]
-            added = added + (count,)  # noqa: RUF005
+            added = added + (count,)
     return added
 
 
 @triton.jit
 def _count_below(value, ordered, size, greatest_step):  # type: ignore[no-untyped-def]
-    """How many of the ordered numbers are smaller than the value; the step is a power of two, the greatest up to size."""
+    """How many of the ordered numbers are smaller than the value; the first step is `_greatest_power_of_two(size)`."""
     below = tl.zeros(value.shape, tl.int32)
     step = greatest_step
     while step > 0:
@@ -273,13 +293,15 @@ def _count_below(value, ordered, size, greatest_step):  # type: ignore[no-untype
 
 
 @triton.jit
-def _add_costs(total, counts, value, split, reference, sums, WINDOWS: tl.constexpr):  # type: ignore[no-untyped-def]
+def _add_costs(total, counts, value, split, reference, sums, origin, WINDOWS: tl.constexpr):  # type: ignore[no-untyped-def]
     """The total cost in each window, with the mean |value - reference[rank]| over the ranks of the value added.
 
-    References of ranks below the split are smaller than the value, the others are not.
+    References of ranks below the split are smaller than the value, the others are not. The sums are those of the
+    references less the origin.
     """
+    centred = value - origin
     split_sum = tl.load(sums + split)
-    added = ()
+    added: tl.tuple = ()
     for window in tl.static_range(WINDOWS):
         start, equal = counts[window] & 65535, counts[window] >> 16
         stop = start + equal
@@ -287,31 +309,34 @@ def _add_costs(total, counts, value, split, reference, sums, WINDOWS: tl.constex
         middle = tl.minimum(tl.maximum(split, start), stop)
         middle_sum = tl.where(split <= start, start_sum, tl.where(split >= stop, stop_sum, split_sum))
         signed = (2 * middle - start - stop).to(tl.float32)
-        several = (signed * value + ((start_sum - middle_sum) + (stop_sum - middle_sum))) / equal.to(tl.float32)
+        several = (signed * centred + ((start_sum - middle_sum) + (stop_sum - middle_sum))) / equal.to(tl.float32)
         # One difference is rounded less than two sums are.
         one = tl.abs(value - tl.load(reference + start))
-        added = added + (total[window] + tl.where(equal == 1, one, several),)  # noqa: RUF005
+        added = added + (total[window] + tl.where(equal == 1, one, several),)
     return added
 
 
 @triton.jit
 def _add_table_costs(total, counts, table, cells, WINDOWS: tl.constexpr):  # type: ignore[no-untyped-def]
     """The total cost in each window, with the mean over the ranks of the value of what the table sums up added."""
-    added = ()
+    added: tl.tuple = ()
     for window in tl.static_range(WINDOWS):
         start, equal = counts[window] & 65535, counts[window] >> 16
         several = tl.load(table + (start + equal) * cells) - tl.load(table + start * cells)
-        added = added + (total[window] + several / equal.to(tl.float32),)  # noqa: RUF005
+        added = added + (total[window] + several / equal.to(tl.float32),)
     return added
 
 
-@triton.jit
-def _cost_table_kernel(values, references, sums, table, cells, ranks, count, greatest_step, CELLS: tl.constexpr):  # type: ignore[no-untyped-def]
-    """Fill the table (C, T * T + 1, H * W) of one channel and CELLS cells, by a search in the references of each rank."""
+@triton.jit(do_not_specialize=["cells", "ranks", "count", "greatest_step"])
+def _cost_table_kernel(  # type: ignore[no-untyped-def]
+    values, references, sums, origins, table, cells, ranks, count, greatest_step, CELLS: tl.constexpr
+):
+    """Fill the table (C, T * T + 1, H * W) for one channel and CELLS cells: a search in the references of each rank."""
     cell = tl.program_id(0) * CELLS + tl.arange(0, CELLS)
     inside = cell < cells
     channel = tl.program_id(1).to(tl.int64)
     value = tl.load(values + channel * cells + cell, mask=inside, other=0.0)
+    centred = value - tl.load(origins + channel)
     ordered, ordered_sums = references + channel * ranks * count, sums + channel * ranks * (count + 1)
     place = table + channel * (ranks + 1) * cells + cell
     total = tl.zeros((CELLS,), tl.float32)
@@ -319,7 +344,7 @@ def _cost_table_kernel(values, references, sums, table, cells, ranks, count, gre
     for _ in range(ranks):
         below = _count_below(value, ordered, count, greatest_step)
         below_sum, whole_sum = tl.load(ordered_sums + below), tl.load(ordered_sums + count)
-        total += ((2 * below - count).to(tl.float32) * value + (whole_sum - 2 * below_sum)) / count
+        total += ((2 * below - count).to(tl.float32) * centred + (whole_sum - 2 * below_sum)) / count
         ordered += count
         ordered_sums += count + 1
         place += cells

@@ -49,6 +49,7 @@ def detect_anomalies(
         for key in job.progress(keys, len(keys)):
             attributes = reader.attributes(key)
             token = attributes["token"]
+            job.n_images += 1
             if writer.has(key, token):
                 continue
             entry = {"image": attributes["image"], "status": attributes["status"]}
@@ -65,4 +66,3 @@ def detect_anomalies(
                     entry["status"] = f"{job.detector}: {error}"
             with job.step("write"):
                 writer.add(key, token, arrays, entry)
-            job.n_images += 1

@@ -56,6 +56,7 @@ def extract_features(
     with ShardWriter(output, dtype=settings["dtype"]) as writer:
         for index, row in enumerate(job.progress(rows, len(rows))):
             key, token = f"{index:05d}", f"{row['image']} {row['sha256']} {row['status']}"
+            job.n_images += 1
             if writer.has(key, token):
                 continue
             with job.step("extract"):
@@ -66,7 +67,6 @@ def extract_features(
                     writer.add(key, token, arrays, names | attributes)
                 except FirstsightError as error:
                     writer.add(key, token, {}, names | {"status": str(error)})
-            job.n_images += 1
 
 
 def choose_device(device: str) -> str:
