@@ -49,18 +49,24 @@ def feature_correspondence(
     ranks, count = references.shape[1:]
     with torch.cuda.device_of(features):  # type: ignore[no-untyped-call]
         values, ordered = features.contiguous(), references.contiguous()
-        origins = references[:, ranks // 2, count // 2].contiguous()
         if count == 1:
-            reference = ordered[:, :, 0]
-            lines = _spread_costs(values, reference, _sums(reference - origins[:, None]), origins, column_weights)
+            origins, centred = _centred(ordered)
+            lines = _spread_costs(values, ordered, _sums(centred[:, :, 0]), origins, column_weights)
         else:
             lines = torch.zeros((patch_size, height, width + column_weights.shape[2] - 1), device=features.device)
             group = max(1, TABLE_VALUES // (height * width * (ranks + 1)))
             for start in range(0, channels, group):
                 part = slice(start, start + group)
-                table = _cost_table(values[part], ordered[part], origins[part])
-                lines += _spread_costs(values[part], table, table, origins[part], column_weights)
+                table = _cost_table(values[part], ordered[part])
+                lines += _spread_costs(values[part], table, table, table, column_weights)
         return _gather_rows(lines, row_weights) / channels
+
+
+def _centred(references: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The middle value of every channel of references (C, T * T, N), (C,), and the references less these values."""
+    ranks, count = references.shape[1:]
+    origins = references[:, ranks // 2, count // 2].clone()
+    return origins, references - origins[:, None, None]
 
 
 def _sums(values: torch.Tensor) -> torch.Tensor:
@@ -68,16 +74,17 @@ def _sums(values: torch.Tensor) -> torch.Tensor:
     return functional.pad(values.cumsum(-1, dtype=torch.float64), (1, 0)).to(torch.float32).contiguous()
 
 
-def _cost_table(values: torch.Tensor, references: torch.Tensor, origins: torch.Tensor) -> torch.Tensor:
+def _cost_table(values: torch.Tensor, references: torch.Tensor) -> torch.Tensor:
     """Sums of the mean costs, over references (C, T * T, N), of the first 0 .. T * T ranks: (C, T * T + 1, H * W)."""
     channels, height, width = values.shape
     ranks, count = references.shape[1:]
+    origins, centred = _centred(references)
     table = torch.empty((channels, ranks + 1, height * width), device=values.device)
     grid = (triton.cdiv(height * width, CELLS), channels)
     _cost_table_kernel[grid](
         values,
         references,
-        _sums(references - origins[:, None, None]),
+        _sums(centred),
         origins,
         table,
         height * width,
@@ -102,7 +109,8 @@ def _spread_costs(
 
     Args:
         values: (C, H, W).
-        costs, sums: one reference, (C, T * T), and `_sums` of it less the origins; of several, the `_cost_table`, twice.
+        costs: of one reference, (C, T * T, 1); of several, their `_cost_table`, which is sums and origins, too.
+        sums: (C, T * T + 1), of the reference less the origins.
         origins: (C,).
         column_weights: (W, T, 2R + 1).
     """
@@ -128,7 +136,7 @@ def _spread_costs(
         patch_size,
         windows,
         spread,
-        costs.ndim == 3,
+        sums is costs,
         CELLS,
         num_warps=WARPS,
         enable_fp_fusion=True,
