@@ -159,6 +159,13 @@ def test_weights_by_file_count_by_their_content(folder: Path, tmp_path: Path) ->
     assert a != c
 
 
+def test_weights_by_name(folder: Path) -> None:
+    assert plan(folder).weights == "none"
+    assert plan(folder, features={"extractor": "resnet18"}).weights == "IMAGENET1K_V1"
+    named = {"extractor": "wide_resnet50_2", "weights": "IMAGENET1K_V2"}
+    assert plan(folder, features=named).weights == "IMAGENET1K_V2"
+
+
 def test_settings_are_plain_values(folder: Path) -> None:
     detector = plan(folder).detectors["fca"]
     assert json.loads(json.dumps(detector.settings))["sigma_p"] == 3

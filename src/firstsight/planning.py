@@ -48,6 +48,12 @@ class CollectionPlan:
     def features_folder(self) -> str:
         return f"{self.settings.features.extractor}-{self.features_fingerprint}"
 
+    @property
+    def weights(self) -> str:
+        """The weights of the extractor: a file or a name, ``none`` where it has none."""
+        features = self.settings.features
+        return features.weights or next(iter(EXTRACTORS[features.extractor].weights), "none")
+
     def shard_files(self, shard: str) -> list[dict[str, str | None]]:
         """The shard's images as plain rows: image, path, problem, and a stamp that changes with the file."""
         return [

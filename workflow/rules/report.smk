@@ -76,7 +76,7 @@ rule page:
                 "name": name,
                 "path": str(each.settings.path or f"demo, cut from {each.settings.texture}"),
                 "extractor": each.settings.features.extractor,
-                "weights": each.settings.features.weights or "the default",
+                "weights": each.weights,
                 "detectors": [
                     {
                         "name": detector.name,

@@ -37,7 +37,10 @@ def automatic_patch_size(stride: float) -> int:
 
 
 def fuse_maps(maps: Mapping[str, Tensor], places: Mapping[str, Geometry]) -> Tensor:
-    """Mean of the anomaly maps of several layers on the grid of the finest.
+    """Mean of the anomaly maps of several layers, weighted by their strides, on the grid of the finest.
+
+    A cell of a coarser layer speaks for a larger part of the image: equal weights did worse on the development sets
+    (docs/methods.md).
 
     Args:
         maps: (h_l, w_l) of each layer, on one common scale of scores.
@@ -50,12 +53,13 @@ def fuse_maps(maps: Mapping[str, Tensor], places: Mapping[str, Geometry]) -> Ten
     height, width = maps[finest].shape
     total = torch.zeros_like(maps[finest])
     for layer, anomaly_map in maps.items():
+        share = places[layer].stride / sum(places[each].stride for each in maps)
         if layer == finest:
-            total += anomaly_map
+            total += share * anomaly_map
         else:
             rows = _read_along(anomaly_map, height, places[finest], places[layer])
-            total += _read_along(rows.T, width, places[finest], places[layer]).T
-    return total / len(maps)
+            total += share * _read_along(rows.T, width, places[finest], places[layer]).T
+    return total
 
 
 def _read_along(values: Tensor, size: int, fine: Geometry, coarse: Geometry) -> Tensor:

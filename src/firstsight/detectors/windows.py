@@ -1,5 +1,7 @@
 """What the detectors share about the T x T windows of a feature map: checks, Gaussian weights and blurring."""
 
+from functools import lru_cache
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -51,6 +53,8 @@ def blur(maps: torch.Tensor, size: int, sigma: float) -> torch.Tensor:
     return functional.conv2d(rows, weights.view(1, 1, 1, size))[:, 0]
 
 
+# These two are kept, since the images of a shard have few different sizes; nobody may change what they return.
+@lru_cache(maxsize=64)
 def spread_weights(
     size: int, patch_size: int, sigma_p: float, sigma_s: float | None, *, renormalise: bool
 ) -> npt.NDArray[np.float32]:
@@ -79,6 +83,7 @@ def spread_weights(
     return weights.astype(np.float32)
 
 
+@lru_cache(maxsize=64)
 def centre_weights(size: int, patch_size: int, sigma: float) -> npt.NDArray[np.float32]:
     """Weights of SWW along one axis of `size` cells, (size, T, T): all errors of a window count for its centre."""
     half = patch_size // 2
