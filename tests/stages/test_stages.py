@@ -27,6 +27,20 @@ from firstsight.stages.shards import stored_maps
 LAWS = FeatureSettings("laws", None, "auto", "reflect", "float32", "cpu")
 
 
+def detect(out: Path, maps: str, patch_size: int, job: Job) -> None:
+    """FCA on the features in a folder, its maps beside them."""
+    detect_anomalies(
+        features=out / "features.zarr",
+        output=out / maps,
+        method="fca",
+        settings=asdict(FcaSettings(patch_size=patch_size)),
+        layers=["energy"],
+        device="cpu",
+        threads=1,
+        job=job,
+    )
+
+
 def run_stages(pile: Path, out: Path, job: Job, *, crop: float = 0.0, masks: bool = True) -> dict[str, Any]:
     """All stages of one shard, as the workflow runs them."""
     names = [f"{number}.png" for number in range(6)]
@@ -51,16 +65,7 @@ def run_stages(pile: Path, out: Path, job: Job, *, crop: float = 0.0, masks: boo
         threads=1,
         job=job,
     )
-    detect_anomalies(
-        features=out / "features.zarr",
-        output=out / "maps.zarr",
-        method="fca",
-        settings=asdict(FcaSettings(patch_size=7)),
-        layers=["energy"],
-        device="cpu",
-        threads=1,
-        job=job,
-    )
+    detect(out, "maps.zarr", 7, job)
     find_threshold([out / "maps.zarr"], out / "threshold.json", 0, job)
     describe_shard(
         maps=out / "maps.zarr",
@@ -142,16 +147,7 @@ def test_labels_without_masks_give_metrics_of_images_and_clusters(pile: Path, tm
 
 def test_an_image_smaller_than_a_patch_has_a_status(pile: Path, tmp_path: Path, job: Job) -> None:
     run_stages(pile, tmp_path, job)
-    detect_anomalies(
-        features=tmp_path / "features.zarr",
-        output=tmp_path / "large.zarr",
-        method="fca",
-        settings=asdict(FcaSettings(patch_size=41)),
-        layers=["energy"],
-        device="cpu",
-        threads=1,
-        job=job,
-    )
+    detect(tmp_path, "large.zarr", 41, job)
     statuses = [stored.status for stored in stored_maps([tmp_path / "large.zarr"])]
     assert all(status.startswith("fca: ") for status in statuses[:5])
     find_threshold([tmp_path / "large.zarr"], tmp_path / "none.json", 0, job)

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torchvision import models
 
-from firstsight.features.resnet import IMAGENET_MEAN, IMAGENET_STD
 from firstsight.features.state_dicts import fill
+from firstsight.features.trunk import normalise_images, prepare_trunk
 
 
 def build(
@@ -39,16 +39,10 @@ def build(
     deeper = whole - trunk.state_dict().keys()
     needed = {key: value for key, value in state_dict.items() if key not in deeper}
     fill(trunk, needed, f"{name} to {layers[-1]}")
-    if border == "reflect":
-        for module in trunk.modules():
-            if isinstance(module, nn.Conv2d):
-                module.padding_mode = "reflect"
-    trunk.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
-    mean = torch.tensor(IMAGENET_MEAN, device=device)[:, None, None]
-    std = torch.tensor(IMAGENET_STD, device=device)[:, None, None]
+    prepare_trunk(trunk, border=border, device=device)
 
     def network(images: Tensor) -> dict[str, Tensor]:
-        maps = ((images - mean) / std).to(memory_format=torch.channels_last)
+        maps = normalise_images(images)
         features = {}
         for position, module in enumerate(trunk.features):
             maps = module(maps)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from firstsight.collections.demo import DemoSettings, make_demo
 from firstsight.collections.images import inspect_image, inspect_mask
@@ -44,10 +45,7 @@ def make_manifest(
                 )
             )
             rows.append({"collection": collection, "shard": shard, "label": None, "mask": None, **row})
-    job.n_images = len(rows)
-    for row in rows:
-        if row["status"] != "ok":
-            job.note(f"{row['image']}: {row['status']}")
+    _count_and_note(rows, job)
     write_table(output, "images", rows)
     write_json(members, [file["image"] for file in files])
 
@@ -71,8 +69,13 @@ def read_truth(*, rows: Sequence[Mapping[str, str | None]], manifest: Path, outp
             if row["mask"] is not None and image["status"] == "ok":
                 status = inspect_mask(Path(row["mask"]), *image[["height", "width"]].astype(int))
             found.append({"image": row["image"], "label": row["label"], "mask": row["mask"], "status": status})
-    job.n_images = len(found)
-    for row in found:
+    _count_and_note(found, job)
+    write_json(output, found)
+
+
+def _count_and_note(rows: Sequence[Mapping[str, Any]], job: Job) -> None:
+    """Count the images of a shard, and note in the log those that are not as they should be."""
+    job.n_images = len(rows)
+    for row in rows:
         if row["status"] != "ok":
             job.note(f"{row['image']}: {row['status']}")
-    write_json(output, found)

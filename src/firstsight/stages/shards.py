@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas
@@ -49,11 +48,6 @@ def stored_maps(shards: Sequence[Path]) -> list[StoredMap]:
             geometry = Geometry(**attributes["geometry"]) if attributes["status"] == "ok" else None
             found.append(StoredMap(reader, key, attributes["image"], attributes["status"], geometry))
     return found
-
-
-def geometry_attributes(geometry: Geometry) -> dict[str, Any]:
-    """A geometry as the attributes of a stored map keep it."""
-    return {name: getattr(geometry, name) for name in Geometry.__dataclass_fields__}
 
 
 def read_images(manifests: Sequence[Path], truths: Sequence[Path]) -> pandas.DataFrame:
