@@ -1,12 +1,12 @@
 # make demo   run the whole workflow on the demo collection
-# make test   run every test
+# make test   run the tests; make test-slow those that run the workflow for minutes
 # Both install into .venv first, once, with the versions of requirements.lock.
 
 PYTHON ?= python3
 BIN := .venv/bin
 CORES ?= all
 
-.PHONY: install demo test benchmark check clean
+.PHONY: install demo test test-slow benchmark check clean
 
 install: .venv/.installed
 
@@ -21,6 +21,9 @@ demo: install
 
 test: install
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest
+
+test-slow: install
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -m slow
 
 benchmark: install
 	$(BIN)/pytest benchmarks --benchmark-only

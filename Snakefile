@@ -13,13 +13,17 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/collections.smk"
 include: "workflow/rules/features.smk"
 include: "workflow/rules/detect.smk"
+include: "workflow/rules/describe.smk"
 include: "workflow/rules/cluster.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/common_studies.smk"
+include: "workflow/rules/studies.smk"
 
 
 localrules:
     all,
+    assign,
 
 
 rule all:
@@ -27,3 +31,9 @@ rule all:
     input:
         page=f"{RESULTS}/index.html",
         tables=expand(f"{RESULTS}/tables/{{table}}.parquet", table=TABLES),
+
+
+rule assign:
+    input:
+        page=f"{RESULTS}/index.html",
+        clusters=everywhere(f"{KINDS}/clusters.parquet", only=lambda collection, detector: collection.is_new),

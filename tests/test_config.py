@@ -1,12 +1,13 @@
 """The config a user writes: what is filled in, what is replaced, and how a mistake reads."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from firstsight.config import load_settings, merge_config
+from firstsight.config import load_settings, merge_config, refuse_duplicates
 from firstsight.errors import FirstsightError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -123,3 +124,45 @@ def test_the_schema_describes_every_key_of_the_default_config() -> None:
     assert set(schema["properties"]) == set(config)
     for room in ("features", "clustering", "evaluation"):
         assert set(schema["$defs"][room]["properties"]) == set(config[room])
+
+
+NEW = {"wood": {"path": "x", "clustering": {"clusters": 3}}, "fresh": {"path": "y", "assign_to": "wood"}}
+
+
+def test_new_images_are_treated_as_those_they_are_held_against() -> None:
+    collections = {"wood": {**NEW["wood"], "features": {"extractor": "colors"}}, "fresh": NEW["fresh"]}
+    settings = load({"collections": collections}).collections
+    assert settings["fresh"].assign_to == "wood"
+    assert settings["fresh"].features == settings["wood"].features
+    assert settings["fresh"].detectors == settings["wood"].detectors
+    assert settings["fresh"].clusters == 3
+    assert settings["wood"].assign_to is None
+
+
+@pytest.mark.parametrize(
+    ("fresh", "line"),
+    [
+        ({"assign_to": "woof"}, "collections.fresh.assign_to: unknown collection 'woof'; did you mean wood?"),
+        ({"assign_to": "fresh"}, "collections.fresh.assign_to: fresh has no clusters of its own"),
+        ({"assign_to": "wood", "detectors": {"fca": {}}}, "collections.fresh.detectors: new images are treated as"),
+    ],
+)
+def test_mistakes_about_new_images_are_named(fresh: dict[str, Any], line: str) -> None:
+    with pytest.raises(FirstsightError, match=re.escape(line)):
+        load({"collections": {**NEW, "fresh": {"path": "y", **fresh}}})
+
+
+def test_oracle_and_a_number_exclude_each_other() -> None:
+    with pytest.raises(FirstsightError, match="clustering: oracle and a number of clusters exclude each other"):
+        load({"clustering": {"oracle": True, "clusters": 4}})
+
+
+def test_a_key_that_is_there_twice_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("collections:\n  wood: {path: a}\n  wool: {path: b}\n  wood: {path: c}\n")
+    with pytest.raises(FirstsightError, match=r"config: collections.wood: is there twice \(again in .*, line 4\)"):
+        refuse_duplicates(path)
+    for fine in ("a: {x: 1}\nb: {x: 1}\n", "", "- x\n- x\n", "{", "base: &b {x: 1}\nc: {<<: *b, x: 2}\n"):
+        path.write_text(fine)
+        refuse_duplicates(path)
+    refuse_duplicates(tmp_path / "absent.yaml")

@@ -22,6 +22,10 @@ def plan(folder: Path, **config: Any) -> CollectionPlan:
     return next(iter(plan_run(settings).collections.values()))
 
 
+def layers_of(planned: CollectionPlan) -> tuple[str, ...]:
+    return planned.features[planned.features_folder]
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "pile").mkdir()
@@ -111,13 +115,13 @@ def test_a_device_is_no_part_of_a_path(folder: Path) -> None:
 
 def test_only_the_layers_that_detectors_read(folder: Path) -> None:
     network = {"features": {"extractor": "resnet18"}}
-    assert plan(folder, **network).layers == ("layer1", "layer2")
+    assert layers_of(plan(folder, **network)) == ("layer1", "layer2")
     detectors = {
         "deep": {"method": "fca", "layers": ["layer3"]},
         "both": {"method": "fca", "layers": ["layer3", "layer1"]},
     }
     planned = plan(folder, **network, detectors=detectors)
-    assert planned.layers == ("layer1", "layer3")
+    assert layers_of(planned) == ("layer1", "layer3")
     assert planned.detectors["deep"].layers == ("layer3",)
     assert planned.detector_in(planned.detectors["both"].folder).name == "both"
 
@@ -170,3 +174,39 @@ def test_settings_are_plain_values(folder: Path) -> None:
     detector = plan(folder).detectors["fca"]
     assert json.loads(json.dumps(detector.settings))["sigma_p"] == 3
     assert replace(detector, name="x").folder == f"x-{detector.fingerprint}"
+
+
+def test_new_images_lie_beside_what_they_are_held_against(folder: Path) -> None:
+    (folder / "later").mkdir()
+    Image.new("L", (20, 20)).save(folder / "later/x.png")
+    entries = {"pile": {"path": str(folder / "pile")}, "fresh": {"path": str(folder / "later"), "assign_to": "pile"}}
+    overrides = {"results": str(folder / "results"), "collections": entries, "detectors": {"blind": {}}}
+    planned = plan_run(load_settings(ROOT / "config.yaml", overrides, ROOT / "workflow/schemas/config.schema.yaml"))
+    pile, fresh = planned.collections["pile"], planned.collections["fresh"]
+    assert (pile.is_new, pile.known) == (False, "pile")
+    assert (fresh.is_new, fresh.known) == (True, "pile")
+    assert fresh.detectors == pile.detectors
+
+
+def test_studies_have_features_and_folders_of_their_own(folder: Path) -> None:
+    network = {"extractor": "resnet18", "weights": str(folder / "weights.pth")}
+    (folder / "weights.pth").write_bytes(b"0")
+    planned = plan(folder, features=network)
+    assert layers_of(planned) == ("layer1", "layer2")
+    study = planned.studies["ablation"]
+    assert planned.features[study["blind"].features] == ("layer2", "layer3")
+    assert study["blind"] == plan(folder, features=network, detectors={"blind": {}}).detectors["blind"]
+    folders = [detector.folder for detector in (*planned.detectors.values(), *study.values())]
+    assert len(set(folders)) == len(folders)
+    assert planned.detector_in(study["only_fca"].folder) == study["only_fca"]
+
+
+def test_a_detectors_own_weights_are_in_its_fingerprint(folder: Path) -> None:
+    weights = folder / "vgg.pth"
+    found = set()
+    for content in (b"0", b"1"):
+        weights.write_bytes(content)
+        found.add(plan(folder, detectors={"ssdnet": {"weights": str(weights)}}).detectors["ssdnet"].fingerprint)
+    assert len(found) == 2
+    with pytest.raises(FirstsightError, match=r"detectors\.ssdnet\.weights: "):
+        plan(folder, detectors={"ssdnet": {"weights": str(folder / "absent.pth")}})

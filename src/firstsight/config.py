@@ -16,6 +16,10 @@ REPLACED_WHOLE = ("collections", "detectors")
 """Keys whose value in the user's config stands in place of the default, instead of being merged into it."""
 
 
+INHERITED = ("features", "detectors", "clustering")
+"""What new images have from the collection that they are held against."""
+
+
 @dataclass(frozen=True)
 class FeatureSettings:
     """Which features are computed, and how they are stored."""
@@ -48,7 +52,10 @@ class CollectionSettings:
     features: FeatureSettings
     detectors: dict[str, DetectorChoice]
     clusters: int | str
+    oracle: bool
+    contrastive: bool
     crop: float
+    assign_to: str | None
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,7 @@ class Settings:
     """A whole run."""
 
     results: Path
+    names: Path | None
     collections: dict[str, CollectionSettings]
 
 
@@ -75,8 +83,10 @@ def load_settings(defaults: Path, overrides: Mapping[str, Any], schema: Path) ->
     """
     config = merge_config(_read_yaml(defaults), overrides)
     check_config(config, _read_yaml(schema))
-    collections = {name: _collection_settings(name, entry, config) for name, entry in config["collections"].items()}
-    return Settings(results=Path(config["results"]), collections=collections)
+    entries = {name: _known_settings(name, entry, config) for name, entry in config["collections"].items()}
+    collections = {name: _collection_settings(name, entry, config) for name, entry in entries.items()}
+    names = Path(config["names"]) if config.get("names") else None
+    return Settings(results=Path(config["results"]), names=names, collections=collections)
 
 
 def merge_config(defaults: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
@@ -104,6 +114,30 @@ def check_config(config: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
         raise FirstsightError(f"config: {_describe(error)}")
 
 
+def refuse_duplicates(path: Path) -> None:
+    """Raise a `FirstsightError` where a config file has a key twice, of which YAML would silently drop the first.
+
+    What cannot be read is left to whoever reads the file for its contents.
+    """
+    try:
+        nodes = [("", yaml.compose(path.read_text(encoding="utf-8")))]
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return
+    while nodes:
+        place, node = nodes.pop()
+        if not isinstance(node, yaml.MappingNode):
+            continue
+        seen = set()
+        for key, value in node.value:
+            name = f"{place}{key.value}"
+            if key.value in seen:
+                line = key.start_mark.line + 1
+                raise FirstsightError(f"config: {name}: is there twice (again in {path}, line {line})")
+            # What a merge key brings in may be said again.
+            seen |= {key.value} - {"<<"}
+            nodes.append((f"{name}.", value))
+
+
 def suggestion(name: str, choices: Iterable[str]) -> str:
     """End of an error message about an unknown ``name``: the nearest of ``choices``, or all of them."""
     choices = list(choices)
@@ -120,11 +154,33 @@ def _read_yaml(path: Path) -> Any:
         raise FirstsightError(f"config: {path} is not YAML: {' '.join(str(error).split())}") from None
 
 
+def _known_settings(name: str, entry: Mapping[str, Any], config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The entry of new images with what applies to the collection that they are held against; others as they are."""
+    if "assign_to" not in entry:
+        return entry
+    key, collections = f"config: collections.{name}", config["collections"]
+    known = entry["assign_to"]
+    if known not in collections:
+        raise FirstsightError(f"{key}.assign_to: unknown collection {known!r}; {suggestion(known, collections)}")
+    if "assign_to" in collections[known]:
+        raise FirstsightError(f"{key}.assign_to: {known} has no clusters of its own")
+    for part in INHERITED:
+        if part in entry:
+            raise FirstsightError(
+                f"{key}.{part}: new images are treated as those of {known}, they have none of their own"
+            )
+    return {**{part: collections[known][part] for part in INHERITED if part in collections[known]}, **entry}
+
+
 def _collection_settings(name: str, entry: Mapping[str, Any], config: Mapping[str, Any]) -> CollectionSettings:
     own = merge_config(
         {key: config[key] for key in ("images_per_job", "features", "detectors", "clustering", "evaluation")}, entry
     )
     layout = entry.get("layout", "auto")
+    if own["clustering"].get("oracle") and own["clustering"].get("clusters", "auto") != "auto":
+        raise FirstsightError(
+            f"config: collections.{name}.clustering: oracle and a number of clusters exclude each other"
+        )
     unused = "path" if layout == "demo" else "texture"
     if unused in entry:
         raise FirstsightError(f"config: collections.{name}.{unused}: has no meaning with layout {layout}")
@@ -146,7 +202,10 @@ def _collection_settings(name: str, entry: Mapping[str, Any], config: Mapping[st
         features=features,
         detectors={detector: _detector_choice(detector, given) for detector, given in own["detectors"].items()},
         clusters=own["clustering"].get("clusters", "auto"),
+        oracle=own["clustering"].get("oracle", False),
+        contrastive=own["clustering"].get("contrastive", False),
         crop=float(own["evaluation"].get("crop", 0.0)),
+        assign_to=entry.get("assign_to"),
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -9,23 +10,31 @@ from typing import Any
 from firstsight.collections.demo import DemoSettings, list_demo
 from firstsight.collections.readers import ImageFile, list_images
 from firstsight.collections.shards import plan_shards
-from firstsight.config import CollectionSettings, FeatureSettings, Settings, suggestion
+from firstsight.config import CollectionSettings, DetectorChoice, FeatureSettings, Settings, suggestion
 from firstsight.detectors.registry import find_detector
 from firstsight.detectors.settings import parse_settings
 from firstsight.errors import FirstsightError
 from firstsight.features.registry import EXTRACTORS
 from firstsight.features.weights import weights_fingerprint
 from firstsight.fingerprints import settings_fingerprint
+from firstsight.studies import STUDIES
 
 
 @dataclass(frozen=True)
 class DetectorPlan:
-    """One detector on one collection. ``folder`` carries all that its maps depend on."""
+    """One detector on one collection. ``folder`` carries all that its maps depend on.
+
+    ``layers`` are those it reads, of the features in the folder ``features``; of a detector that reads the image, those
+    by which its anomalies are described.
+    """
 
     name: str
     method: str
     settings: dict[str, Any]
     layers: tuple[str, ...]
+    features: str
+    reads_image: bool
+    learns: bool
     fingerprint: str
 
     @property
@@ -35,18 +44,33 @@ class DetectorPlan:
 
 @dataclass(frozen=True)
 class CollectionPlan:
-    """One collection: its images by id, its shards (id to image ids), and what is computed from them."""
+    """One collection: its images by id, its shards (id to image ids), and what is computed from them.
+
+    ``features`` holds the layers of each folder of features; ``detectors`` are those of the config, ``studies`` those
+    of each study, by name.
+    """
 
     settings: CollectionSettings
     files: dict[str, ImageFile]
     shards: dict[str, tuple[str, ...]]
-    layers: tuple[str, ...]
-    features_fingerprint: str
+    features: dict[str, tuple[str, ...]]
     detectors: dict[str, DetectorPlan]
+    studies: dict[str, dict[str, DetectorPlan]]
 
     @property
     def features_folder(self) -> str:
-        return f"{self.settings.features.extractor}-{self.features_fingerprint}"
+        """The features that the detectors of the config read."""
+        return next(iter(self.detectors.values())).features
+
+    @property
+    def is_new(self) -> bool:
+        """Whether its images are held against another collection: then nothing is learned from them."""
+        return self.settings.assign_to is not None
+
+    @property
+    def known(self) -> str:
+        """Name of the collection whose models, threshold and clusters hold here: its own, or the known one's."""
+        return self.settings.assign_to or self.settings.name
 
     @property
     def weights(self) -> str:
@@ -85,14 +109,16 @@ class CollectionPlan:
 
     def detector_in(self, folder: str) -> DetectorPlan:
         """The detector whose results lie in ``folder`` (its name and fingerprint)."""
-        return next(detector for detector in self.detectors.values() if detector.folder == folder)
+        every = [self.detectors, *self.studies.values()]
+        return next(detector for group in every for detector in group.values() if detector.folder == folder)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A whole run: where its results go, and its collections by name."""
+    """A whole run: where its results go, the file of clusters' names, and its collections by name."""
 
     results: Path
+    names: Path | None
     collections: dict[str, CollectionPlan]
 
 
@@ -111,7 +137,7 @@ def plan_run(settings: Settings) -> Plan:
             collections[name] = _plan_collection(collection, settings.results)
         except FirstsightError as error:
             raise FirstsightError(f"config: collections.{name}: {error}") from None
-    return Plan(results=settings.results, collections=collections)
+    return Plan(results=settings.results, names=settings.names, collections=collections)
 
 
 def demo_settings(collection: CollectionSettings) -> DemoSettings:
@@ -132,39 +158,50 @@ def _plan_collection(collection: CollectionSettings, results: Path) -> Collectio
         files = list_images(collection.path, collection.layout)
     by_image = {file.image: file for file in files}
     finished = _finished_shards(results / collection.name / "shards")
-    layers, detector_settings = _choose_layers(collection)
-    features = _features_fingerprint(collection.features, layers)
+    detectors = _plan_detectors(collection, collection.detectors)
+    studies = {study: _plan_detectors(collection, choices) for study, choices in STUDIES.items()}
     return CollectionPlan(
         settings=collection,
         files=by_image,
         shards=plan_shards(sorted(by_image), collection.images_per_job, finished),
-        layers=layers,
-        features_fingerprint=features,
-        detectors={name: _plan_detector(name, chosen, features) for name, chosen in detector_settings.items()},
+        features={folder: layers for group in (detectors, *studies.values()) for folder, layers in group[1].items()},
+        detectors=detectors[0],
+        studies={study: planned for study, (planned, _) in studies.items()},
     )
 
 
-def _choose_layers(collection: CollectionSettings) -> tuple[tuple[str, ...], dict[str, Any]]:
-    extractor = collection.features.extractor
+def _plan_detectors(
+    collection: CollectionSettings, choices: Mapping[str, DetectorChoice]
+) -> tuple[dict[str, DetectorPlan], dict[str, tuple[str, ...]]]:
+    """The plan of each detector, and the layers of the features that they read together, by folder."""
+    layers, detector_settings = _choose_layers(collection.features.extractor, choices)
+    fingerprint = _features_fingerprint(collection.features, layers)
+    features = f"{collection.features.extractor}-{fingerprint}"
+    planned = {name: _plan_detector(name, chosen, features) for name, chosen in detector_settings.items()}
+    return planned, {features: layers}
+
+
+def _choose_layers(extractor: str, choices: Mapping[str, DetectorChoice]) -> tuple[tuple[str, ...], dict[str, Any]]:
     if extractor not in EXTRACTORS:
         raise FirstsightError(
             f"features.extractor: unknown extractor {extractor!r}; {suggestion(extractor, EXTRACTORS)}"
         )
-    available = EXTRACTORS[extractor].layers
+    spec = EXTRACTORS[extractor]
     chosen = {}
     read: set[str] = set()
-    for name, choice in collection.detectors.items():
+    for name, choice in choices.items():
         detector = find_detector(choice.method, f"detectors.{name}")
         settings: Any = parse_settings(detector.settings, choice.settings, f"detectors.{name}")
-        layers = settings.layers or EXTRACTORS[extractor].default_layers
+        own = (spec.context_layers if detector.context else ()) or spec.default_layers
+        layers = getattr(settings, "layers", None) or own
         for layer in layers:
-            if layer not in available:
+            if layer not in spec.layers:
                 raise FirstsightError(
-                    f"detectors.{name}.layers: {extractor} has no layer {layer!r}; {suggestion(layer, available)}"
+                    f"detectors.{name}.layers: {extractor} has no layer {layer!r}; {suggestion(layer, spec.layers)}"
                 )
         read.update(layers)
         chosen[name] = (choice.method, settings, tuple(layers))
-    return tuple(layer for layer in available if layer in read), chosen
+    return tuple(layer for layer in spec.layers if layer in read), chosen
 
 
 def _features_fingerprint(features: FeatureSettings, layers: tuple[str, ...]) -> str:
@@ -188,9 +225,23 @@ def _features_fingerprint(features: FeatureSettings, layers: tuple[str, ...]) ->
 def _plan_detector(name: str, chosen: tuple[str, Any, Any], features: str) -> DetectorPlan:
     method, settings, layers = chosen
     values = asdict(settings)
-    version = find_detector(method, name).version
-    covered = {"features": features, "method": method, "version": version, "settings": values, "layers": layers}
-    return DetectorPlan(name, method, values, layers, settings_fingerprint(covered))
+    detector = find_detector(method, name)
+    covered: dict[str, object] = {
+        "features": features.rpartition("-")[2],
+        "method": method,
+        "version": detector.version,
+        "settings": values,
+        "layers": layers,
+    }
+    if detector.weights_of:
+        try:
+            covered["weights"] = weights_fingerprint(detector.weights_of, values["weights"])
+        except FirstsightError as error:
+            raise FirstsightError(f"detectors.{name}.weights: {error}") from None
+    learns = detector.fit is not None
+    return DetectorPlan(
+        name, method, values, layers, features, detector.reads_image, learns, settings_fingerprint(covered)
+    )
 
 
 def _finished_shards(folder: Path) -> dict[str, tuple[str, ...]]:

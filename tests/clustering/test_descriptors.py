@@ -2,142 +2,183 @@ import numpy as np
 import pytest
 
 from firstsight.clustering.descriptors import (
-    image_descriptor,
+    blur_features,
+    describe,
+    fit_normalisation,
+    join_weightings,
     normalise_descriptors,
-    region_descriptor,
-    weighting_temperature,
+    root_descriptors,
+    smooth_descriptors,
+    unit_cells,
+    weighting_temperatures,
 )
 from firstsight.errors import FirstsightError
-from oracles.descriptors import slow_blur, slow_descriptor, slow_normalise
+from oracles.descriptors import slow_blur, slow_describe, slow_normalise, slow_root
 
 
-@pytest.mark.parametrize("shape", [(1, 4, 4), (3, 9, 5), (5, 7, 16)])
-@pytest.mark.parametrize("subtract_mean", [False, True])
-def test_a_region_equals_the_definition(shape, subtract_mean):
-    rng = np.random.default_rng(shape)
-    features = rng.random(shape, dtype=np.float32)
-    weights = rng.random(shape[1:]) * (rng.random(shape[1:]) < 0.5)
-    np.testing.assert_allclose(
-        region_descriptor(features, weights, subtract_mean=subtract_mean),
-        slow_descriptor(features, weights, subtract_mean),
-        rtol=1e-9,
-        atol=1e-12,
-    )
+@pytest.mark.parametrize(
+    ("shape", "stride", "sigma", "radius"),
+    [((1, 8, 9), 8, 2.0, 3), ((3, 9, 5), 16, 1.0, 2), ((2, 7, 16), 4, 4.0, 6), ((2, 3, 4), 32, 0.5, 1)],
+)
+def test_the_blur_equals_the_definition(shape: tuple[int, ...], stride: int, sigma: float, radius: int) -> None:
+    features = np.random.default_rng(shape).random(shape, dtype=np.float32)
+    np.testing.assert_allclose(blur_features(features, stride), slow_blur(features, sigma, radius), rtol=1e-9)
 
 
-@pytest.mark.parametrize("subtract_mean", [False, True])
-def test_an_image_is_a_region_weighted_by_the_softmax(subtract_mean):
-    rng = np.random.default_rng(0)
-    features = rng.random((4, 8, 11))
-    anomaly_map = rng.random((8, 11))
-    np.testing.assert_allclose(
-        image_descriptor(features, anomaly_map, temperature=0.2, subtract_mean=subtract_mean),
-        slow_descriptor(features, np.exp(anomaly_map / 0.2), subtract_mean),
-        rtol=1e-9,
-    )
-
-
-@pytest.mark.parametrize("temperature", [0.0, 0.3])
-def test_a_map_without_variation_weighs_all_cells_alike(temperature):
-    features = np.random.default_rng(1).random((3, 6, 7))
-    flat = np.full((6, 7), 0.4, dtype=np.float32)
-    expected = slow_blur(features).mean(axis=(1, 2))
-    np.testing.assert_allclose(image_descriptor(features, flat, temperature=temperature), expected)
-    centred = image_descriptor(features, flat, temperature=temperature, subtract_mean=True)
-    np.testing.assert_allclose(centred, 0, atol=1e-12)
-
-
-def test_a_cold_softmax_takes_the_highest_cells_alone():
-    features = np.random.default_rng(2).random((3, 6, 7))
-    anomaly_map = np.zeros((6, 7))
-    anomaly_map[2, 3] = anomaly_map[4, 1] = 1
-    expected = slow_blur(features)[:, [2, 4], [3, 1]].mean(axis=1)
-    for temperature in (0.0, 1e-300, 1e-3):
-        np.testing.assert_allclose(image_descriptor(features, anomaly_map, temperature=temperature), expected)
-
-
-@pytest.mark.parametrize("factor", [1e-8, 1.0, 1e8])
-def test_scale_and_zero_of_the_maps_do_not_matter(factor):
-    rng = np.random.default_rng(3)
-    features = rng.random((3, 8, 8))
-    maps = rng.gamma(3, 0.01, (5, 8, 8))
-    first = image_descriptor(features, maps[0], temperature=weighting_temperature(maps.ravel()))
-    scaled = factor * (maps + 1)
-    again = image_descriptor(features, scaled[0], temperature=weighting_temperature(scaled.ravel()))
-    np.testing.assert_allclose(again, first, rtol=1e-6)
-
-
-def test_the_temperature_is_half_a_deviation():
-    assert weighting_temperature(np.random.default_rng(4).normal(0, 1, 100_000)) == pytest.approx(0.5, rel=0.02)
-    assert weighting_temperature(np.full(10, 0.7)) == 0
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 2, 5), (7, 4, 1)])
+def test_cells_are_scaled_to_length_one(shape: tuple[int, ...]) -> None:
+    features = np.random.default_rng(shape).normal(size=shape).astype(np.float32)
+    features[:, 0, 0] = 0
+    found = unit_cells(features)
+    for y in range(shape[1]):
+        for x in range(shape[2]):
+            length = sum(float(value) ** 2 for value in features[:, y, x]) ** 0.5
+            expected = features[:, y, x] / length if length else np.zeros(shape[0])
+            np.testing.assert_allclose(found[:, y, x], expected, atol=1e-12)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (2, 1, 9), (2, 2, 3)])
-def test_maps_smaller_than_the_blur_give_finite_descriptors(shape):
-    descriptor = image_descriptor(np.ones(shape), np.zeros(shape[1:]), temperature=1.0)
-    np.testing.assert_allclose(descriptor, 1)
+@pytest.mark.parametrize("stride", [1, 16])
+def test_maps_smaller_than_the_blur_stay_finite(shape: tuple[int, ...], stride: int) -> None:
+    np.testing.assert_allclose(blur_features(np.ones(shape), stride), 1)
 
 
-@pytest.mark.parametrize("factor", [1e-300, 1e300])
-def test_any_factor_on_the_weights_cancels(factor):
-    rng = np.random.default_rng(5)
-    features, weights = rng.random((2, 5, 5)), rng.random((5, 5))
-    scaled = region_descriptor(features, factor * weights)
-    np.testing.assert_allclose(scaled, region_descriptor(features, weights))
+@pytest.mark.parametrize("cells", [1, 7, 40])
+def test_a_descriptor_equals_the_definition(cells: int) -> None:
+    rng = np.random.default_rng(cells)
+    features, scores, share = rng.random((4, cells)), rng.random(cells), rng.random(cells) + 0.01
+    found = describe(features, scores, [0.2, 0.7], share)
+    np.testing.assert_allclose(found, slow_describe(features, scores, [0.2, 0.7], share), rtol=1e-9)
+    whole = describe(features, scores, [0.3])
+    np.testing.assert_allclose(whole, slow_describe(features, scores, [0.3], np.ones(cells)), rtol=1e-9)
 
 
-@pytest.mark.parametrize("shape", [(2, 3), (5, 1), (20, 40)])
-def test_normalised_descriptors_equal_the_definition(shape):
+@pytest.mark.parametrize("temperature", [0.0, 0.3])
+def test_a_map_without_variation_weighs_all_cells_alike(temperature: float) -> None:
+    features = np.random.default_rng(1).random((3, 42))
+    found = describe(features, np.full(42, 0.4, dtype=np.float32), [temperature])
+    np.testing.assert_allclose(found[0], features.mean(axis=1))
+
+
+def test_a_cold_softmax_takes_the_highest_cells_alone() -> None:
+    features = np.random.default_rng(2).random((3, 42))
+    scores = np.zeros(42)
+    scores[[17, 29]] = 1
+    found = describe(features, scores, [0.0, 1e-300, 1e-3])
+    np.testing.assert_allclose(found, np.tile(features[:, [17, 29]].mean(axis=1), (3, 1)))
+
+
+@pytest.mark.parametrize("factor", [1e-8, 1.0, 1e8])
+def test_scale_and_zero_of_the_maps_do_not_matter(factor: float) -> None:
+    rng = np.random.default_rng(3)
+    features = rng.random((3, 64))
+    maps = rng.gamma(3, 0.01, (5, 64))
+    first = describe(features, maps[0], weighting_temperatures(maps.ravel()))
+    scaled = factor * (maps + 1)
+    again = describe(features, scaled[0], weighting_temperatures(scaled.ravel()))
+    np.testing.assert_allclose(again, first, rtol=1e-6)
+
+
+def test_the_temperatures_are_a_half_and_a_whole_deviation() -> None:
+    scores = np.random.default_rng(4).normal(0, 1, 100_000)
+    assert weighting_temperatures(scores) == pytest.approx((0.5, 1), rel=0.02)
+    assert weighting_temperatures(np.full(10, 0.7)) == (0, 0)
+
+
+@pytest.mark.parametrize("shape", [(2, 1, 3), (5, 2, 1), (20, 3, 40)])
+def test_normalised_descriptors_equal_the_definition(shape: tuple[int, ...]) -> None:
     descriptors = np.random.default_rng(shape).gamma(2, 3, shape)
+    normalisation = fit_normalisation(descriptors)
+    np.testing.assert_allclose(root_descriptors(descriptors, normalisation), slow_root(descriptors), rtol=1e-9)
     np.testing.assert_allclose(normalise_descriptors(descriptors), slow_normalise(descriptors), rtol=1e-9)
 
 
+def test_new_descriptors_get_the_units_of_the_old() -> None:
+    rng = np.random.default_rng(5)
+    old, new = rng.random((30, 2, 6)), rng.random((4, 2, 6))
+    normalisation = fit_normalisation(old)
+    expected = np.sign(new - old.mean(0)) * np.sqrt(np.abs(new - old.mean(0)) / old.std(0))
+    np.testing.assert_allclose(root_descriptors(new, normalisation), expected)
+    np.testing.assert_allclose(normalise_descriptors(new, normalisation), join_weightings(expected))
+
+
+def test_a_channel_that_hardly_varied_does_not_drown_the_others() -> None:
+    old = np.random.default_rng(6).random((10, 1, 5))
+    old[:, 0, 0] = 0
+    old[3, 0, 0] = 1e-20
+    new = old[:1].copy()
+    new[0, 0, 0] = 1
+    rooted = root_descriptors(new, fit_normalisation(old))
+    assert rooted[0, 0, 0] == pytest.approx(9**0.25)
+
+
 @pytest.mark.parametrize("value", [0.0, 0.1, 1e-200, 1e200])
-def test_what_does_not_vary_is_zero(value):
-    same = normalise_descriptors(np.full((7, 3), value))
-    np.testing.assert_array_equal(same, 0)
-    mixed = normalise_descriptors(np.column_stack([np.full(4, value), np.arange(4)]))
+def test_what_does_not_vary_is_zero(value: float) -> None:
+    np.testing.assert_array_equal(normalise_descriptors(np.full((7, 2, 3), value)), 0)
+    mixed = normalise_descriptors(np.stack([np.full(4, value), np.arange(4)], axis=1)[:, None])
     np.testing.assert_array_equal(mixed[:, 0], 0)
     np.testing.assert_allclose(np.linalg.norm(mixed, axis=1), 1)
 
 
-def test_no_and_one_descriptor():
-    assert normalise_descriptors(np.empty((0, 5))).shape == (0, 5)
-    np.testing.assert_array_equal(normalise_descriptors(np.ones((1, 5))), 0)
+def test_one_descriptor() -> None:
+    np.testing.assert_array_equal(normalise_descriptors(np.ones((1, 2, 5))), np.zeros((1, 10)))
 
 
 @pytest.mark.parametrize(
-    ("features", "weights", "message"),
+    ("features", "scores", "temperatures", "share", "message"),
     [
-        (np.ones((2, 3, 4)), np.ones((4, 3)), r"\(2, 3, 4\).*\(4, 3\)"),
-        (np.ones((3, 4)), np.ones((3, 4)), r"\(3, 4\)"),
-        (np.full((2, 3, 4), np.nan), np.ones((3, 4)), "features"),
-        (np.ones((2, 3, 4)), np.zeros((3, 4)), "weights"),
-        (np.ones((2, 3, 4)), -np.ones((3, 4)), "weights"),
-        (np.ones((2, 3, 4)), np.full((3, 4), np.nan), "weights"),
+        (np.ones((2, 3)), np.ones(4), [1.0], None, r"\(2, 3\).*\(4,\)"),
+        (np.ones((2, 0)), np.ones(0), [1.0], None, r"\(2, 0\)"),
+        (np.ones((2, 3)), np.full(3, np.inf), [1.0], None, "anomaly map"),
+        (np.ones((2, 3)), np.ones(3), [-1.0], None, "-1"),
+        (np.ones((2, 3)), np.ones(3), [np.nan], None, "nan"),
+        (np.ones((2, 3)), np.ones(3), [1.0], np.zeros(3), "share"),
+        (np.ones((2, 3)), np.ones(3), [1.0], np.ones(2), "share"),
     ],
 )
-def test_bad_regions_are_named(features, weights, message):
+def test_bad_cells_are_named(features, scores, temperatures, share, message) -> None:
     with pytest.raises(FirstsightError, match=message):
-        region_descriptor(features, weights)
+        describe(features, scores, temperatures, share)
 
 
-@pytest.mark.parametrize(
-    ("anomaly_map", "temperature", "message"),
-    [
-        (np.ones((3, 4)), -1.0, "-1"),
-        (np.ones((3, 4)), np.nan, "nan"),
-        (np.full((3, 4), np.inf), 1.0, "anomaly map"),
-        (np.ones((0, 4)), 1.0, r"\(0, 4\)"),
-        (np.ones((4, 4)), 1.0, r"\(4, 4\)"),
-    ],
-)
-def test_bad_maps_are_named(anomaly_map, temperature, message):
-    with pytest.raises(FirstsightError, match=message):
-        image_descriptor(np.ones((2, 3, 4)), anomaly_map, temperature=temperature)
+@pytest.mark.parametrize("features", [np.ones((3, 4)), np.ones((2, 0, 3)), np.full((2, 3, 4), np.nan)])
+def test_bad_features_are_named(features: np.ndarray) -> None:
+    with pytest.raises(FirstsightError, match="features"):
+        blur_features(features, 8)
 
 
-@pytest.mark.parametrize("descriptors", [np.ones(3), np.array([[1.0, np.nan]])])
-def test_bad_descriptors_are_named(descriptors):
+@pytest.mark.parametrize("descriptors", [np.ones((3, 2)), np.full((2, 1, 1), np.nan), np.ones((0, 2, 3))])
+def test_bad_descriptors_are_named(descriptors: np.ndarray) -> None:
     with pytest.raises(FirstsightError, match="descriptors"):
         normalise_descriptors(descriptors)
+
+
+def test_descriptors_of_other_features_are_refused() -> None:
+    with pytest.raises(FirstsightError, match="2 x 4 values do not compare with those of 2 x 3"):
+        root_descriptors(np.ones((5, 2, 4)), fit_normalisation(np.ones((5, 2, 3))))
+
+
+@pytest.mark.parametrize(("count", "neighbours"), [(7, 0), (16, 2), (40, 5), (60, 5)])
+def test_smoothed_descriptors_are_means_of_the_nearest(count: int, neighbours: int) -> None:
+    values = np.random.default_rng(count).normal(size=(count, 3))
+    expected = np.zeros_like(values)
+    for index, value in enumerate(values):
+        distances = [float(((value - other) ** 2).sum()) for other in values]
+        nearest = sorted(range(count), key=lambda other: distances[other])
+        assert nearest[0] == index
+        expected[index] = values[nearest[: neighbours + 1]].mean(axis=0)
+    np.testing.assert_allclose(smooth_descriptors(values), expected)
+
+
+def test_smoothing_equal_descriptors_changes_nothing() -> None:
+    values = np.ones((30, 4))
+    np.testing.assert_allclose(smooth_descriptors(values), values)
+
+
+def test_smoothing_against_a_sample_stays_near(monkeypatch: pytest.MonkeyPatch) -> None:
+    centres = np.array([[0.0, 0.0], [10.0, 0.0]])
+    values = np.repeat(centres, 50, axis=0) + np.random.default_rng(0).normal(size=(100, 2))
+    monkeypatch.setattr("firstsight.clustering.descriptors.LARGEST_COMPARED", 40)
+    smoothed = smooth_descriptors(values)
+    assert smoothed.shape == values.shape
+    assert np.linalg.norm(smoothed - np.repeat(centres, 50, axis=0), axis=1).max() < 3

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from firstsight.clustering.regions import find_regions
+from firstsight.clustering.regions import covered_cells, find_regions
+from firstsight.detectors.geometry import Geometry
 from firstsight.errors import FirstsightError
 from oracles.regions import slow_regions
 
@@ -85,3 +86,33 @@ def test_an_infinite_threshold_finds_nothing_and_minus_infinity_everything():
 def test_bad_values_are_named(anomaly_map, threshold, minimum_area, message):
     with pytest.raises(FirstsightError, match=message):
         find_regions(anomaly_map, threshold, minimum_area=minimum_area)
+
+
+@pytest.mark.parametrize(
+    ("place", "shape"),
+    [
+        (Geometry(31, 47, 31, 47, 8, 3.5), (4, 6)),
+        (Geometry(31, 47, 62, 94, 16, 0.0), (4, 6)),
+        (Geometry(31, 47, 15, 23, 4, 1.5), (3, 5)),
+        (Geometry(31, 47, 31, 47, 1, 0.0), (31, 47)),
+        (Geometry(31, 47, 124, 188, 2, 0.5), (62, 94)),
+    ],
+)
+def test_a_pixel_covers_the_cell_with_the_nearest_centre(place: Geometry, shape: tuple[int, int]) -> None:
+    labels, regions = find_regions(np.random.default_rng(3).random((31, 47)), 0.8)
+    found = covered_cells(labels, place, shape)
+    assert len(found) == len(regions) > 10
+    for number, (cells, pixels) in enumerate(found, start=1):
+        counts: dict[int, int] = {}
+        for y, x in zip(*np.nonzero(labels == number), strict=True):
+            row = ((y + 0.5) * place.input_height / 31 - 0.5 - place.offset) / place.stride
+            column = ((x + 0.5) * place.input_width / 47 - 0.5 - place.offset) / place.stride
+            nearest = int(np.clip(round(row), 0, shape[0] - 1)) * shape[1] + int(
+                np.clip(round(column), 0, shape[1] - 1)
+            )
+            counts[nearest] = counts.get(nearest, 0) + 1
+        assert dict(zip(cells.tolist(), pixels.tolist(), strict=True)) == counts
+
+
+def test_no_regions_cover_no_cells() -> None:
+    assert covered_cells(np.zeros((5, 6), np.int32), Geometry(5, 6, 5, 6, 2, 0.5), (2, 3)) == []

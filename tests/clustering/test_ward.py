@@ -64,6 +64,56 @@ def test_well_parted_groups_are_counted_and_found(counts):
     assert estimate_clusters(descriptors) == (clustering.n_clusters, clustering.criterion)
 
 
+def test_a_weak_elbow_is_drawn_towards_the_usual_number():
+    rng = np.random.default_rng(1)
+    descriptors = np.eye(60)[rng.permutation(np.repeat([0, 1], 40))] * 6 + rng.standard_normal((80, 60))
+    number, criterion = estimate_clusters(descriptors)
+    assert number == 3
+    assert "the elbow of the merge heights, 2, and the usual 5" in criterion
+
+
+def loners(seed: int = 0) -> np.ndarray:
+    """Three groups of 6, 5 and 4, and five loners between and beyond them."""
+    rng = np.random.default_rng(seed)
+    groups = np.repeat([[0.0, 0], [10, 0], [0, 10]], [6, 5, 4], axis=0) + 0.1 * rng.standard_normal((15, 2))
+    return np.concatenate([groups, [[40, 40], [-50, 3], [5, 5], [10, 60], [-9, -70]]])
+
+
+@pytest.mark.parametrize("smallest", [1, 2, 4, 5])
+@pytest.mark.parametrize("wanted", [1, 2, 3, 4, 9])
+def test_small_clusters_are_outliers_and_the_tree_is_cut_until_enough_are_large(smallest, wanted):
+    descriptors = loners()
+    found = cluster_descriptors(descriptors, wanted, smallest=smallest)
+    best: tuple[int, np.ndarray] = (0, np.zeros(0))
+    for number in range(1, len(descriptors) + 1):
+        cluster = slow_ward(descriptors, number)
+        sizes = np.bincount(cluster)
+        large = int((sizes >= smallest).sum())
+        if large > best[0]:
+            best = (large, np.where(sizes[cluster] >= smallest, cluster, -1))
+        if large >= wanted:
+            break
+    assert found.n_clusters == best[0]
+    np.testing.assert_array_equal(found.cluster, best[1])
+    inside = found.cluster >= 0
+    assert np.isnan(found.silhouette[~inside]).all()
+    np.testing.assert_allclose(
+        found.silhouette[inside], slow_silhouettes(descriptors[inside], found.cluster[inside]), atol=1e-9
+    )
+    distances = np.linalg.norm(descriptors[:, None] - found.centres, axis=2)
+    np.testing.assert_allclose(found.distance[~inside], distances[~inside].min(axis=1))
+    assert not found.is_medoid[~inside].any()
+    assert found.is_medoid.sum() == found.n_clusters
+
+
+def test_outliers_among_more_descriptors_than_can_be_linked():
+    descriptors, kinds = blobs([300, 200], 0.3)
+    descriptors = np.concatenate([descriptors, [[500.0] * 6]])
+    sampled = cluster_descriptors(descriptors, 2, smallest=2, largest_linkage=400, seed=0)
+    np.testing.assert_array_equal(sampled.cluster[:-1], kinds)
+    assert sampled.n_clusters == 2
+
+
 @pytest.mark.parametrize("count", [5, 20, 80])
 def test_one_round_cloud_is_mostly_one_cluster(count):
     clouds = [np.random.default_rng([count, seed]).standard_normal((count, 30)) for seed in range(10)]
@@ -144,3 +194,20 @@ def test_bad_values_are_named(descriptors, clusters, message):
 def test_linkage_of_less_than_two_is_refused():
     with pytest.raises(FirstsightError, match="largest_linkage=1"):
         cluster_descriptors(np.ones((3, 2)), largest_linkage=1)
+
+
+def test_members_settle_at_the_nearest_centre() -> None:
+    """What is linked by other values ends as k-means of the descriptors: no member is nearer to another centre."""
+    generator = np.random.default_rng(3)
+    descriptors = generator.normal(size=(60, 4)) + np.repeat([[0.0], [2.0], [4.0]], 20, axis=0)
+    found = cluster_descriptors(descriptors, 3, linked_by=descriptors + generator.normal(size=(60, 4)), smallest=2)
+    distances = np.linalg.norm(descriptors[:, None] - found.centres, axis=2)
+    np.testing.assert_array_equal(distances.argmin(axis=1), found.cluster)
+    for index in range(3):
+        np.testing.assert_allclose(found.centres[index], descriptors[found.cluster == index].mean(axis=0))
+
+
+def test_equal_descriptors_stay_where_linkage_puts_them() -> None:
+    descriptors = np.repeat([[0.0, 1.0], [1.0, 0.0]], 5, axis=0)
+    found = cluster_descriptors(descriptors, 3, linked_by=descriptors)
+    assert sorted(np.bincount(found.cluster)) == [1, 4, 5]

@@ -10,11 +10,19 @@ import torch
 from firstsight.detectors import aota, patch_statistics
 from firstsight.detectors.geometry import Geometry
 from firstsight.detectors.layers import scale_channels
-from firstsight.detectors.registry import DETECTORS, find_detector
+from firstsight.detectors.registry import DETECTORS, IMAGE, find_detector
 from firstsight.errors import FirstsightError
 
-FUNCTIONS = {name: getattr(patch_statistics, name, None) or getattr(aota, name) for name in DETECTORS}
-
+PATCH_STATISTICS = {
+    "fca": patch_statistics.fca,
+    "sample_weighted_wasserstein": patch_statistics.sample_weighted_wasserstein,
+    "histogram": patch_statistics.histogram,
+    "moments": patch_statistics.moments,
+    "aota": aota.aota,
+}
+LEARNING = [name for name, detector in DETECTORS.items() if detector.fit]
+READING_IMAGES = [name for name, detector in DETECTORS.items() if detector.reads_image]
+READING_FEATURES = [name for name in DETECTORS if name not in (*LEARNING, *READING_IMAGES)]
 
 PLACES = {"layer2": Geometry(160, 192, 160, 192, 8, 0.0), "layer3": Geometry(160, 192, 160, 192, 16, 0.0)}
 
@@ -28,7 +36,7 @@ def features() -> dict[str, torch.Tensor]:
     }
 
 
-@pytest.mark.parametrize("name", DETECTORS)
+@pytest.mark.parametrize("name", READING_FEATURES)
 def test_every_detector_runs_with_its_defaults(name: str, features: dict[str, torch.Tensor]) -> None:
     detector = DETECTORS[name]
     one = detector.detect({"layer2": features["layer2"]}, PLACES, detector.settings())
@@ -40,9 +48,21 @@ def test_every_detector_runs_with_its_defaults(name: str, features: dict[str, to
     assert not torch.equal(one, both)
 
 
-@pytest.mark.parametrize("name", DETECTORS)
+@pytest.mark.parametrize("name", READING_IMAGES)
+def test_every_detector_of_images_takes_one_with_missing_pixels(name: str) -> None:
+    detector = DETECTORS[name]
+    image = torch.rand(3, 72, 90, generator=torch.Generator().manual_seed(0))
+    image[:, 5:9, 80:] = torch.nan
+    quick = {"w_rec": 1.0, "w_perc": 0.0, "epochs": 1, "steps": 1} if name == "ssdnet" else {}
+    found = detector.detect({IMAGE: image}, {IMAGE: Geometry(72, 90, 72, 90, 1, 0.0)}, detector.settings(**quick))
+    assert found.shape == (72, 90)
+    assert found.dtype == torch.float32
+    assert torch.isfinite(found).all()
+
+
+@pytest.mark.parametrize("name", PATCH_STATISTICS)
 def test_settings_are_arguments_of_the_function_with_its_defaults(name: str) -> None:
-    parameters = inspect.signature(FUNCTIONS[name]).parameters
+    parameters = inspect.signature(PATCH_STATISTICS[name]).parameters
     for field in fields(DETECTORS[name].settings):
         if field.name not in ("layers", "patch_size"):
             assert parameters[field.name].default == field.default
@@ -56,7 +76,7 @@ def test_fca_reads_channels_scaled_to_one_range(features: dict[str, torch.Tensor
     np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-3, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", DETECTORS)
+@pytest.mark.parametrize("name", [*PATCH_STATISTICS, *LEARNING])
 def test_an_even_patch_size_is_refused(name: str) -> None:
     with pytest.raises(FirstsightError, match="patch_size is 4, but must be odd"):
         DETECTORS[name].settings(patch_size=4)

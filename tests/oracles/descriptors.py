@@ -6,38 +6,54 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def slow_blur(features: NDArray) -> NDArray:
-    """7 x 7 Gaussian, sigma 2, the border cell not repeated where the window is reflected."""
+def slow_blur(features: NDArray, sigma: float, radius: int) -> NDArray:
+    """Gaussian of 2 radius + 1 cells, the border cell not repeated where the window is reflected."""
     channels, height, width = features.shape
-    weights = np.array([[math.exp(-(dy**2 + dx**2) / 8) for dx in range(-3, 4)] for dy in range(-3, 4)])
+    offsets = range(-radius, radius + 1)
+    weights = np.array([[math.exp(-(dy**2 + dx**2) / (2 * sigma**2)) for dx in offsets] for dy in offsets])
     weights /= weights.sum()
-    padded = np.pad(features.astype(np.float64), ((0, 0), (3, 3), (3, 3)), mode="reflect")
+    padded = np.pad(features.astype(np.float64), ((0, 0), (radius, radius), (radius, radius)), mode="reflect")
     blurred = np.zeros((channels, height, width))
+    size = 2 * radius + 1
     for channel in range(channels):
         for y in range(height):
             for x in range(width):
-                blurred[channel, y, x] = (padded[channel, y : y + 7, x : x + 7] * weights).sum()
+                blurred[channel, y, x] = (padded[channel, y : y + size, x : x + size] * weights).sum()
     return blurred
 
 
-def slow_descriptor(features: NDArray, weights: NDArray, subtract_mean: bool) -> NDArray:
-    blurred = slow_blur(features)
-    channels, height, width = features.shape
-    descriptor = np.zeros(channels)
-    for channel in range(channels):
-        weighted = [weights[y, x] * blurred[channel, y, x] for y in range(height) for x in range(width)]
-        descriptor[channel] = sum(weighted) / weights.sum()
-        if subtract_mean:
-            descriptor[channel] -= blurred[channel].mean()
+def slow_describe(features: NDArray, scores: NDArray, temperatures: list[float], share: NDArray) -> NDArray:
+    """Weighted means, (W, C), one cell after the other."""
+    descriptor = np.zeros((len(temperatures), len(features)))
+    for row, temperature in enumerate(temperatures):
+        weights = [part * math.exp(score / temperature) for part, score in zip(share, scores, strict=True)]
+        for channel, values in enumerate(features):
+            total = sum(weight * value for weight, value in zip(weights, values, strict=True))
+            descriptor[row, channel] = total / sum(weights)
     return descriptor
 
 
+def slow_root(descriptors: NDArray) -> NDArray:
+    """Signed square roots of standardised values, (N, W, C)."""
+    rooted = np.zeros(descriptors.shape)
+    for row in range(descriptors.shape[1]):
+        for channel in range(descriptors.shape[2]):
+            column = descriptors[:, row, channel]
+            mean = sum(column) / len(column)
+            deviation = math.sqrt(sum((value - mean) ** 2 for value in column) / len(column))
+            for image, value in enumerate(column):
+                z = (value - mean) / deviation
+                rooted[image, row, channel] = math.copysign(math.sqrt(abs(z)), z)
+    return rooted
+
+
 def slow_normalise(descriptors: NDArray) -> NDArray:
-    rows = [[0.0] * descriptors.shape[1] for _ in descriptors]
-    for channel, column in enumerate(descriptors.T):
-        mean = sum(column) / len(column)
-        deviation = math.sqrt(sum((value - mean) ** 2 for value in column) / len(column))
-        for row, value in zip(rows, column, strict=True):
-            z = (value - mean) / deviation
-            row[channel] = math.copysign(math.sqrt(abs(z)), z)
-    return np.array([[value / math.sqrt(sum(v**2 for v in row)) for value in row] for row in rows])
+    """Each weighting of length 1, side by side, (N, W * C)."""
+    joined = []
+    for blocks in slow_root(descriptors):
+        row: list[float] = []
+        for block in blocks:
+            length = math.sqrt(sum(value**2 for value in block))
+            row += [value / length / math.sqrt(len(blocks)) for value in block]
+        joined.append(row)
+    return np.array(joined)

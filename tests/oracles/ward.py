@@ -34,15 +34,12 @@ def slow_silhouettes(descriptors: NDArray, cluster: NDArray) -> NDArray:
     silhouettes = []
     for index, point in enumerate(descriptors):
         distances = {
-            other: [
-                np.linalg.norm(point - descriptors[member])
-                for member in np.flatnonzero(cluster == other)
-                if member != index
-            ]
+            other: np.linalg.norm(descriptors[members[members != index]] - point, axis=1)
             for other in np.unique(cluster)
+            for members in [np.flatnonzero(cluster == other)]
         }
         own = distances.pop(cluster[index])
-        if not own or not distances:
+        if not len(own) or not distances:
             silhouettes.append(0.0)
             continue
         a, b = np.mean(own), min(np.mean(other) for other in distances.values())

@@ -109,6 +109,7 @@ def report(tmp_path: Path) -> Page:
         n_anomalous=19,
         n_regions=1234,
         n_clusters=2,
+        n_outliers=0,
         clusters_chosen="The number was estimated.",
         images=tuple(cards),
         clusters=(
@@ -241,6 +242,21 @@ def test_most_anomalous_first_and_the_medoid_first(report: Page, tmp_path: Path)
     assert f"and {71 - MOST_ANOMALOUS_SHOWN} more in images.parquet" in document.text
     assert f"and {53 - CLUSTER_SHOWN} more in clusters.parquet" in document.text
     assert f"and {16 - CLUSTER_SHOWN} more in clusters.parquet" in document.text
+
+
+def test_images_in_no_cluster_come_without_a_medoid(report: Page, tmp_path: Path) -> None:
+    detector = report.collections[0].detectors[0]
+    outliers = tuple(dataclasses.replace(image, cluster=-1) for image in detector.clusters[1].images[:1])
+    clusters = (detector.clusters[0], ClusterReport(-1, "outlier", 1, None, outliers))
+    images = (*detector.images[:16], *outliers)
+    changed = dataclasses.replace(detector, clusters=clusters, images=images, n_clusters=1, n_outliers=1)
+    collection = dataclasses.replace(report.collections[0], detectors=(changed,))
+    write_page(tmp_path / "index.html", dataclasses.replace(report, collections=(collection,)))
+    document = parsed(tmp_path / "index.html")
+    assert "1 cluster, 1 image in none. The number was estimated." in document.text
+    assert document.text.count("medoid") == 1
+    assert "in outlier" in document.text
+    assert "outlier 1 image" in document.text
 
 
 def test_without_any_masks_the_summary_has_no_columns_for_them(report: Page, tmp_path: Path) -> None:

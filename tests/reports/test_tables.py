@@ -48,6 +48,7 @@ REGION = {
     "centroid_x": 5.5,
     "centroid_y": 6.5,
     "cluster": 1,
+    "cluster_name": "cluster 1",
 }
 CLUSTER = {
     "collection": "tiles",
@@ -58,6 +59,7 @@ CLUSTER = {
     "distance": 0.5,
     "silhouette": 0.25,
     "is_medoid": True,
+    "n_clusters_from": "estimated",
 }
 METRIC = {
     "collection": "tiles",

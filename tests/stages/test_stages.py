@@ -30,7 +30,8 @@ LAWS = FeatureSettings("laws", None, "auto", "reflect", "float32", "cpu")
 def detect(out: Path, maps: str, patch_size: int, job: Job) -> None:
     """FCA on the features in a folder, its maps beside them."""
     detect_anomalies(
-        features=out / "features.zarr",
+        source=out / "features.zarr",
+        model=None,
         output=out / maps,
         method="fca",
         settings=asdict(FcaSettings(patch_size=patch_size)),
@@ -86,6 +87,10 @@ def run_stages(pile: Path, out: Path, job: Job, *, crop: float = 0.0, masks: boo
         detector="fca",
         output=out / "clusters.parquet",
         summary=out / "clusters.json",
+        scores=[out / "scores.json"],
+        regions=[out / "regions.parquet"],
+        region_clusters=out / "region_clusters.parquet",
+        kinds=out / "kinds.npz",
         job=job,
     )
     evaluate_collection(
@@ -103,7 +108,7 @@ def run_stages(pile: Path, out: Path, job: Job, *, crop: float = 0.0, masks: boo
     )
     return {
         "images": read_table(out / "images.parquet").set_index("image"),
-        "regions": read_table(out / "regions.parquet"),
+        "regions": read_table(out / "region_clusters.parquet"),
         "clusters": read_table(out / "clusters.parquet"),
         "metrics": read_table(out / "metrics.parquet"),
         "scores": json.loads((out / "scores.json").read_text())["rows"],
@@ -123,7 +128,10 @@ def test_every_stage_does_its_part(pile: Path, tmp_path: Path, job: Job) -> None
     assert metrics.loc[("pro", 0.0), ["n_images", "n_regions"]].tolist() == [5, 3]
     assert ("pro", 0.1) in metrics.index
     assert ("nmi", 0.1) not in metrics.index
-    assert len(found["clusters"]) == 5, "more clusters asked for than images: as many as images"
+    assert len(found["clusters"]) == 5
+    assert found["clusters"]["cluster"].max() == 1, "more clusters asked for than images: as many as hold two"
+    assert found["clusters"]["n_clusters_from"].eq("given").all()
+    assert found["regions"]["cluster_name"].notna().all()
 
 
 def test_maps_are_those_of_the_detector(pile: Path, tmp_path: Path, job: Job) -> None:
@@ -156,12 +164,12 @@ def test_an_image_smaller_than_a_patch_has_a_status(pile: Path, tmp_path: Path, 
 
 def test_descriptors_do_not_depend_on_the_order_of_shards(tmp_path: Path) -> None:
     for shard, names in {"a": ["x", "z"], "b": ["y"], "empty": []}.items():
-        values = np.array([[float(ord(name))] * 3 for name in names])
+        values = np.array([[[float(ord(name))] * 3] * 2 for name in names])
         np.savez(tmp_path / f"{shard}.npz", image=np.array(names, dtype=np.str_), descriptor=values)
     paths = [tmp_path / f"{shard}.npz" for shard in ("a", "b", "empty")]
     names, values = read_descriptors(paths)
     assert names == ["x", "y", "z"]
-    assert values[:, 0].tolist() == [120, 121, 122]
+    assert values[:, 0, 0].tolist() == [120, 121, 122]
     again, same = read_descriptors(paths[::-1])
     assert again == names
     np.testing.assert_array_equal(same, values)

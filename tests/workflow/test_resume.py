@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pandas
+import pytest
 
 from running import command, environment, read_tables, run
 
@@ -38,6 +39,7 @@ def finished(results: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in results.glob("*/*/*/**/*.zarr/zarr.json")}
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments(tmp_path: Path, demo: Path) -> None:
     moments = random.Random(20261122)
     kills, kept = 0, 0

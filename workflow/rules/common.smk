@@ -2,7 +2,7 @@
 import os
 from dataclasses import asdict
 
-from firstsight.config import load_settings
+from firstsight.config import load_settings, refuse_duplicates
 from firstsight.errors import FirstsightError
 from firstsight.planning import plan_run
 
@@ -12,6 +12,8 @@ BASE = Path(workflow.basedir)
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [str(BASE / "src"), os.getenv("PYTHONPATH")])))
 
 try:
+    for configfile in workflow.configfiles:
+        refuse_duplicates(Path(configfile))
     PLAN = plan_run(load_settings(BASE / "config.yaml", config, BASE / "workflow/schemas/config.schema.yaml"))
 except FirstsightError as error:
     sys.exit(f"firstsight: {error}")
@@ -27,9 +29,21 @@ TABLES = ("images", "regions", "clusters", "metrics", "runs")
 SHARD = f"{RESULTS}/{{collection}}/shards/{{shard}}"
 FEATURES = f"{RESULTS}/{{collection}}/features/{{features}}"
 DETECTOR = f"{RESULTS}/{{collection}}/detectors/{{detector}}"
+# Kinds of anomaly, from descriptors of the features as they are, or of features that the contrastive head made.
+PLAIN, CONTRASTIVE = "kinds", "contrastive_kinds"
+KINDS = f"{DETECTOR}/{{kinds}}"
+# New images are held against the collections that are known.
+NEW = [name for name, each in PLAN.collections.items() if each.is_new]
+KNOWN = [name for name in PLAN.collections if name not in NEW]
+
+
+def one_of(names):
+    """A pattern that one of the names matches; without names, nothing does."""
+    return "|".join(names) or "(?!)"
 
 
 wildcard_constraints:
+    kinds=one_of([PLAIN, CONTRASTIVE]),
     collection="[A-Za-z0-9][A-Za-z0-9_-]*",
     shard="[0-9a-f]{10}",
     features="[a-z0-9_]+-[0-9a-f]{10}",
@@ -41,42 +55,84 @@ def of_collection(wildcards):
     return PLAN.collections[wildcards.collection]
 
 
+def kinds_of(collection):
+    """The folder of the kinds that a collection's settings ask for."""
+    return CONTRASTIVE if collection.settings.contrastive else PLAIN
+
+
 def of_detector(wildcards):
     """The plan of the wildcards' detector."""
     return of_collection(wildcards).detector_in(wildcards.detector)
 
 
+def of_these(pattern, wildcards, **more):
+    """The pattern with the wildcards' values, and with the features that their detector reads."""
+    values = {**dict(wildcards.items()), **more}
+    if "{features}" in pattern:
+        values["features"] = of_detector(wildcards).features
+    return pattern.format(**values)
+
+
 def each_shard(pattern):
     """Input function: the pattern (it holds {shard}) for every shard of the wildcards' collection."""
-
-    def paths(wildcards):
-        shards = of_collection(wildcards).shards
-        return [pattern.format(**dict(wildcards.items()), shard=shard) for shard in shards]
-
-    return paths
+    return lambda wildcards: [of_these(pattern, wildcards, shard=shard) for shard in of_collection(wildcards).shards]
 
 
-def features_of(file):
-    """Input function: the file of the features that belong to the wildcards' collection and shard."""
-
-    def path(wildcards):
-        folder = of_collection(wildcards).features_folder
-        return f"{FEATURES}/{file}".format(**dict(wildcards.items()), features=folder)
-
-    return path
+def of_features(file):
+    """Input function: the file of the features that the wildcards' detector reads, of the wildcards' shard."""
+    return lambda wildcards: of_these(f"{FEATURES}/{file}", wildcards)
 
 
-def everywhere(pattern, *, detector=None):
-    """The pattern for all collections, and for their shards, features and detectors (or one, by name) where it has them."""
+def of_known(pattern):
+    """Input function: the pattern for the collection whose models and clusters hold for the wildcards' collection."""
+    return lambda wildcards: of_these(pattern, wildcards, collection=of_collection(wildcards).known)
+
+
+def what_is_searched(wildcards):
+    """What detect reads of a shard: its features or its images, and what the detector learned where it learns."""
+    detector = of_detector(wildcards)
+    images = of_these(f"{SHARD}/images.parquet", wildcards)
+    source = {"source": images if detector.reads_image else of_features("{shard}.zarr")(wildcards)}
+    if detector.learns:
+        source["model"] = of_known(f"{DETECTOR}/model.pt")(wildcards)
+    return source
+
+
+def fitted_head(wildcards):
+    """The head that makes the features of contrastive descriptors; the others need none."""
+    if wildcards.kinds == PLAIN:
+        return []
+    return of_known(f"{DETECTOR}/{CONTRASTIVE}/head.pt")(wildcards)
+
+
+def true_labels(wildcards):
+    """The labels that give the number of clusters, where the config asks for the true one."""
+    if of_collection(wildcards).settings.oracle:
+        return each_shard(f"{SHARD}/truth.json")(wildcards)
+    return []
+
+
+def names_of_clusters(wildcards):
+    """The file of names that a person gave to clusters, where there is one."""
+    return [PLAN.names.as_posix()] if PLAN.names and PLAN.names.exists() else []
+
+
+def everywhere(pattern, *, detector=None, only=lambda collection, detector: True):
+    """The pattern for all collections, and for their shards, features, detectors and kinds where it has them.
+
+    Of the detectors, only that of one name, or those of the collections and detectors for which ``only`` holds.
+    """
     paths = []
     for name, collection in PLAN.collections.items():
-        chosen = [each for each in collection.detectors.values() if detector in (None, each.name)]
+        named = [each for each in collection.detectors.values() if detector in (None, each.name)]
+        chosen = [each for each in named if only(collection, each)]
         paths += expand(
             pattern,
             collection=name,
             shard=list(collection.shards),
             features=collection.features_folder,
             detector=[each.folder for each in chosen],
+            kinds=kinds_of(collection),
         )
     return list(dict.fromkeys(paths))
 

@@ -1,9 +1,34 @@
-# Features to anomaly maps, a threshold for the collection, regions and descriptors.
+# What a collection teaches a detector, anomaly maps, and the threshold of a collection.
+
+
+rule fit:
+    input:
+        features=each_shard(f"{FEATURES}/{{shard}}.zarr"),
+    output:
+        model=f"{DETECTOR}/model.pt",
+        summary=f"{DETECTOR}/model.json",
+        run=f"{DETECTOR}/model.run.json",
+    log:
+        f"{LOGS}/{{collection}}/{{detector}}/fit.log",
+    conda:
+        ENVIRONMENT
+    threads: 2
+    resources:
+        mem_mb=8000,
+    params:
+        name=lambda wildcards: of_detector(wildcards).name,
+        method=lambda wildcards: of_detector(wildcards).method,
+        settings=lambda wildcards: of_detector(wildcards).settings,
+        layers=lambda wildcards: list(of_detector(wildcards).layers),
+        device=lambda wildcards: of_collection(wildcards).settings.features.device,
+        checkpoints=f"{DETECTOR}/fitting",
+    script:
+        "../scripts/fit.py"
 
 
 rule detect:
     input:
-        features=features_of("{shard}.zarr"),
+        unpack(what_is_searched),
     output:
         maps=directory(f"{DETECTOR}/maps/{{shard}}.zarr"),
         run=f"{DETECTOR}/maps/{{shard}}.run.json",
@@ -32,6 +57,8 @@ rule threshold:
         run=f"{DETECTOR}/threshold.run.json",
     log:
         f"{LOGS}/{{collection}}/{{detector}}/threshold.log",
+    wildcard_constraints:
+        collection=one_of(KNOWN),
     conda:
         "../../envs/cpu.yaml"
     params:
@@ -41,22 +68,20 @@ rule threshold:
         "../scripts/threshold.py"
 
 
-rule describe:
+rule known_threshold:
     input:
-        maps=f"{DETECTOR}/maps/{{shard}}.zarr",
-        features=features_of("{shard}.zarr"),
-        threshold=f"{DETECTOR}/threshold.json",
+        threshold=of_known(f"{DETECTOR}/threshold.json"),
     output:
-        regions=f"{DETECTOR}/regions/{{shard}}.parquet",
-        scores=f"{DETECTOR}/scores/{{shard}}.json",
-        descriptors=f"{DETECTOR}/descriptors/{{shard}}.npz",
-        run=f"{DETECTOR}/descriptors/{{shard}}.run.json",
+        threshold=f"{DETECTOR}/threshold.json",
+        run=f"{DETECTOR}/threshold.run.json",
     log:
-        f"{LOGS}/{{collection}}/{{detector}}/describe/{{shard}}.log",
+        f"{LOGS}/{{collection}}/{{detector}}/threshold.log",
+    wildcard_constraints:
+        collection=one_of(NEW),
     conda:
         "../../envs/cpu.yaml"
     params:
         name=lambda wildcards: of_detector(wildcards).name,
-        layers=lambda wildcards: list(of_detector(wildcards).layers),
+        known=lambda wildcards: of_collection(wildcards).known,
     script:
-        "../scripts/describe.py"
+        "../scripts/known_threshold.py"

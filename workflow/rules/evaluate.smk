@@ -6,13 +6,13 @@ rule evaluate:
         maps=each_shard(f"{DETECTOR}/maps/{{shard}}.zarr"),
         manifests=each_shard(f"{SHARD}/images.parquet"),
         truths=each_shard(f"{SHARD}/truth.json"),
-        descriptors=each_shard(f"{DETECTOR}/descriptors/{{shard}}.npz"),
-        clusters=f"{DETECTOR}/clusters.parquet",
+        descriptors=each_shard(f"{KINDS}/descriptors/{{shard}}.npz"),
+        clusters=f"{KINDS}/clusters.parquet",
     output:
-        metrics=f"{DETECTOR}/metrics.parquet",
-        run=f"{DETECTOR}/metrics.run.json",
+        metrics=f"{KINDS}/metrics.parquet",
+        run=f"{KINDS}/metrics.run.json",
     log:
-        f"{LOGS}/{{collection}}/{{detector}}/evaluate.log",
+        f"{LOGS}/{{collection}}/{{detector}}/{{kinds}}/evaluate.log",
     conda:
         "../../envs/cpu.yaml"
     resources:

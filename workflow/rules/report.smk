@@ -24,21 +24,30 @@ rule overlays:
 
 rule tables:
     input:
-        **{f"scores_{name}": everywhere(f"{DETECTOR}/scores/{{shard}}.json", detector=name) for name in DETECTOR_NAMES},
+        **{f"scores_{name}": everywhere(f"{KINDS}/scores/{{shard}}.json", detector=name) for name in DETECTOR_NAMES},
         manifests=everywhere(f"{SHARD}/images.parquet"),
         truths=everywhere(f"{SHARD}/truth.json"),
-        regions=everywhere(f"{DETECTOR}/regions/{{shard}}.parquet"),
-        clusters=everywhere(f"{DETECTOR}/clusters.parquet"),
-        metrics=everywhere(f"{DETECTOR}/metrics.parquet"),
+        regions=everywhere(f"{KINDS}/regions.parquet"),
+        clusters=everywhere(f"{KINDS}/clusters.parquet"),
+        metrics=everywhere(f"{KINDS}/metrics.parquet"),
+        names=names_of_clusters,
         records=[
             *everywhere(f"{SHARD}/manifest.run.json"),
             *everywhere(f"{SHARD}/truth.run.json"),
             *everywhere(f"{FEATURES}/{{shard}}.run.json"),
+            *everywhere(
+                f"{DETECTOR}/model.run.json",
+                only=lambda collection, detector: detector.learns and not collection.is_new,
+            ),
+            *everywhere(
+                f"{DETECTOR}/{CONTRASTIVE}/head.run.json",
+                only=lambda collection, detector: collection.settings.contrastive and not collection.is_new,
+            ),
             *everywhere(f"{DETECTOR}/maps/{{shard}}.run.json"),
             *everywhere(f"{DETECTOR}/threshold.run.json"),
-            *everywhere(f"{DETECTOR}/descriptors/{{shard}}.run.json"),
-            *everywhere(f"{DETECTOR}/clusters.run.json"),
-            *everywhere(f"{DETECTOR}/metrics.run.json"),
+            *everywhere(f"{KINDS}/descriptors/{{shard}}.run.json"),
+            *everywhere(f"{KINDS}/clusters.run.json"),
+            *everywhere(f"{KINDS}/metrics.run.json"),
         ],
     output:
         **{table: f"{RESULTS}/tables/{table}.parquet" for table in TABLES},
@@ -61,7 +70,7 @@ rule page:
         metrics=f"{RESULTS}/tables/metrics.parquet",
         overlays=everywhere(f"{DETECTOR}/overlays/{{shard}}"),
         thresholds=everywhere(f"{DETECTOR}/threshold.json"),
-        summaries=everywhere(f"{DETECTOR}/clusters.json"),
+        summaries=everywhere(f"{KINDS}/clusters.json"),
     output:
         page=f"{RESULTS}/index.html",
         legends=everywhere(f"{DETECTOR}/colour_bar.png"),
@@ -84,6 +93,12 @@ rule page:
                             f"{key} {value}" for key, value in detector.settings.items() if value is not None
                         ),
                         "folder": f"{RESULTS}/{name}/detectors/{detector.folder}",
+                        "kinds": kinds_of(each),
+                        "model": (
+                            f"{RESULTS}/{each.known}/detectors/{detector.folder}/model.json"
+                            if detector.learns
+                            else None
+                        ),
                     }
                     for detector in each.detectors.values()
                 ],
@@ -92,3 +107,18 @@ rule page:
         ],
     script:
         "../scripts/page.py"
+
+
+# Without an output, since a person edits the file: Snakemake removes outputs before it makes them again.
+rule name_clusters:
+    input:
+        clusters=f"{RESULTS}/tables/clusters.parquet",
+    log:
+        f"{LOGS}/name_clusters.log",
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        names=(PLAN.names or PLAN.results / "cluster_names.csv").as_posix(),
+        record=f"{RESULTS}/tables/.name_clusters.run.json",
+    script:
+        "../scripts/name_clusters.py"

@@ -13,5 +13,11 @@ with run_job(snakemake.log[0], snakemake.output.run, rule="cluster", **names) as
         **names,
         output=Path(snakemake.output.clusters),
         summary=Path(snakemake.output.summary),
+        scores=[Path(path) for path in snakemake.input.scores],
+        truths=[Path(path) for path in snakemake.input.truths],
+        oracle=snakemake.params.oracle,
+        regions=[Path(path) for path in snakemake.input.regions],
+        region_clusters=Path(snakemake.output.regions),
+        kinds=Path(snakemake.output.kinds),
         job=job,
     )

@@ -11,6 +11,7 @@ with run_job(snakemake.log[0], snakemake.output.run, rule="describe", shard=snak
         maps=Path(snakemake.input.maps),
         features=Path(snakemake.input.features),
         threshold=Path(snakemake.input.threshold),
+        head=Path(snakemake.input.head) if snakemake.input.head else None,
         layers=snakemake.params.layers,
         **names,
         regions=Path(snakemake.output.regions),

@@ -8,7 +8,8 @@ from firstsight.stages.job import run_job
 names = dict(collection=snakemake.wildcards.collection, shard=snakemake.wildcards.shard, detector=snakemake.params.name)
 with run_job(snakemake.log[0], snakemake.output.run, rule="detect", **names) as job:
     detect_anomalies(
-        features=Path(snakemake.input.features),
+        source=Path(snakemake.input.source),
+        model=Path(snakemake.input.model) if snakemake.input.get("model") else None,
         output=Path(snakemake.output.maps),
         method=snakemake.params.method,
         settings=snakemake.params.settings,

@@ -19,6 +19,7 @@ with run_job(snakemake.log[0], snakemake.params.record, rule="tables") as job:
         clusters=paths("clusters"),
         metrics=paths("metrics"),
         records=paths("records"),
+        names=paths("names")[0] if snakemake.input.names else None,
         output={name: Path(path) for name, path in snakemake.output.items()},
         job=job,
     )

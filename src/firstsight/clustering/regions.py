@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from firstsight.detectors.geometry import Geometry
 from firstsight.errors import FirstsightError
 
 EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=bool)
@@ -92,3 +93,35 @@ def find_regions(
             )
         )
     return labels, regions
+
+
+def covered_cells(
+    labels: NDArray[np.int32], geometry: Geometry, shape: tuple[int, int]
+) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """The cells of a feature map that each region covers; every pixel belongs to the cell with the nearest centre.
+
+    Args:
+        labels: (H, W) of `find_regions` on the pixels of the image, regions 1 .. n.
+        geometry: how the feature map lies on the image.
+        shape: (h, w) of the feature map.
+
+    Returns:
+        For each region, in order: the cells (m,), at least one, as indices into the flattened feature map, and how many
+        pixels of the region lie in each (m,).
+    """
+    rows = _nearest_cells(labels.shape[0], geometry.input_height, geometry, shape[0])
+    columns = _nearest_cells(labels.shape[1], geometry.input_width, geometry, shape[1])
+    y, x = np.nonzero(labels)
+    cells = shape[0] * shape[1]
+    pairs, pixels = np.unique(
+        labels[y, x].astype(np.int64) * cells + rows[y] * shape[1] + columns[x], return_counts=True
+    )
+    region, cell = np.divmod(pairs, cells)
+    ends = np.flatnonzero(np.diff(region)) + 1
+    parts = zip(np.split(cell, ends), np.split(pixels.astype(np.int64), ends), strict=True)
+    return list(parts) if len(region) else []
+
+
+def _nearest_cells(size: int, input_size: int, geometry: Geometry, cells: int) -> NDArray[np.int64]:
+    pixels = (np.arange(size) + 0.5) * (input_size / size) - 0.5
+    return np.clip(np.rint((pixels - geometry.offset) / geometry.stride), 0, cells - 1).astype(np.int64)

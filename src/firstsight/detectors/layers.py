@@ -57,9 +57,23 @@ def fuse_maps(maps: Mapping[str, Tensor], places: Mapping[str, Geometry]) -> Ten
         if layer == finest:
             total += share * anomaly_map
         else:
-            rows = _read_along(anomaly_map, height, places[finest], places[layer])
-            total += share * _read_along(rows.T, width, places[finest], places[layer]).T
+            total += share * read_at(anomaly_map, (height, width), places[finest], places[layer])
     return total
+
+
+def read_at(anomaly_map: Tensor, shape: tuple[int, int], fine: Geometry, coarse: Geometry) -> Tensor:
+    """A map of a coarse grid, read bilinearly where the cells of a fine grid lie; constant beyond its outer cells.
+
+    Args:
+        anomaly_map: (h, w) on the coarse grid.
+        shape: height and width of the fine grid, in cells.
+        fine, coarse: how the two grids lie on the same image.
+
+    Returns:
+        (*shape), within the range of the map.
+    """
+    rows = _read_along(anomaly_map, shape[0], fine, coarse)
+    return _read_along(rows.T, shape[1], fine, coarse).T
 
 
 def _read_along(values: Tensor, size: int, fine: Geometry, coarse: Geometry) -> Tensor:

@@ -51,7 +51,7 @@ def fca(
     patch_size: int = 9,
     sigma_p: float = 3.0,
     sigma_s: float | None = 1.0,
-    reference: Reference = "median",
+    reference: Reference | torch.Tensor = "median",
     reference_count: int = 10,
     seed: int = 0,
     border: Border = "renormalise",
@@ -69,7 +69,8 @@ def fca(
         sigma_p: deviation, in cells, of the weight of a window by the distance of its centre.
         sigma_s: deviation, in cells, of the 5 x 5 smoothing of errors inside a window; None or 0: no smoothing, as in
             Equation 5.
-        reference, reference_count, seed: see the top of this module.
+        reference, reference_count, seed: see the top of this module; or one reference from elsewhere, (C, T * T),
+            ascending along the last axis.
         border: "renormalise" divides by the summed weights of the windows that hold the cell; "paper" does not, so that
             scores fade within T // 2 cells of the border.
     """
@@ -158,12 +159,20 @@ Match = Callable[[slice, torch.Tensor], torch.Tensor]
 
 
 def _correspondence(
-    features: torch.Tensor, weights: Weights, reference: Reference, reference_count: int, seed: int
+    features: torch.Tensor,
+    weights: Weights,
+    reference: Reference | torch.Tensor,
+    reference_count: int,
+    seed: int,
 ) -> torch.Tensor:
     """The map of the matching errors, weighted as `kernels.feature_correspondence` says, for any kind of reference."""
     height, width = features.shape[1:]
     patch_size = weights[0].shape[1]
     match = _match_on_gpu(features, weights) if features.is_cuda and find_spec("triton") else _match(features, weights)
+    if isinstance(reference, torch.Tensor):
+        if reference.shape != (len(features), patch_size**2):
+            raise FirstsightError(f"the reference is {tuple(reference.shape)}, not {(len(features), patch_size**2)}")
+        return match(slice(None), reference[:, :, None].to(features))
     if reference == "median":
         return match(slice(None), median_reference(features, patch_size)[:, :, None])
     if reference == "random":

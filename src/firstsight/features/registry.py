@@ -41,6 +41,7 @@ class ExtractorSpec:
     Attributes:
         layers: its layers by name, from shallow to deep.
         default_layers: those computed when none are asked for.
+        context_layers: the layers for methods that look at more of a cell's surroundings; empty: the default ones.
         version: version of the code path; part of every fingerprint, so raise it when the numbers change.
         module: dotted name of the file whose function ``build`` makes the extractor.
         least_side: with ``image_size: auto``, images are enlarged until their shorter side has this many pixels; None:
@@ -54,6 +55,7 @@ class ExtractorSpec:
     version: int
     module: str
     least_side: int | None = None
+    context_layers: tuple[str, ...] = ()
     weights: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -133,6 +135,7 @@ EXTRACTORS: dict[str, ExtractorSpec] = {
         version=1,
         module="firstsight.features.resnet",
         least_side=384,
+        context_layers=("layer2", "layer3"),
         weights={"IMAGENET1K_V1": "resnet18-f37072fd.pth"},
     ),
     "wide_resnet50_2": ExtractorSpec(
@@ -141,6 +144,7 @@ EXTRACTORS: dict[str, ExtractorSpec] = {
         version=1,
         module="firstsight.features.resnet",
         least_side=384,
+        context_layers=("layer2", "layer3"),
         weights={
             "IMAGENET1K_V1": "wide_resnet50_2-95faca4d.pth",
             "IMAGENET1K_V2": "wide_resnet50_2-9ba9bcbe.pth",

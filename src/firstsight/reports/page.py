@@ -49,7 +49,7 @@ class ImageCard:
         score: the image's score, in the units of the map.
         area_share: anomalous share of the image's area, in [0, 1].
         label: its label, where there is one.
-        cluster: the number of its cluster, where it is in one.
+        cluster: the number of its cluster, -1 for those in none; None where it was not clustered.
         regions: number of its anomalous regions.
     """
 
@@ -66,13 +66,14 @@ class ImageCard:
 class ClusterReport:
     """One cluster of `n_images` images; `images` are cards of them, the first `CLUSTER_SHOWN` of which are shown.
 
-    The card of the medoid comes first wherever it stands.
+    The card of the medoid comes first wherever it stands. Cluster -1 holds the images that are like no kind: they have
+    no medoid.
     """
 
     cluster: int
     name: str
     n_images: int
-    medoid: str
+    medoid: str | None
     images: tuple[ImageCard, ...]
 
 
@@ -92,6 +93,7 @@ class DetectorReport:
         n_anomalous: those of them with an anomalous region.
         n_regions: anomalous regions, all images together.
         n_clusters: number of clusters, 0 where the images were not clustered.
+        n_outliers: images that are in none of them.
         clusters_chosen: one line that says how that number was found.
         images: cards to choose the most anomalous ones from (`MOST_ANOMALOUS_SHOWN` are shown), in any order.
         clusters: the clusters, in the order of the page.
@@ -107,6 +109,7 @@ class DetectorReport:
     n_anomalous: int
     n_regions: int
     n_clusters: int
+    n_outliers: int
     clusters_chosen: str
     images: tuple[ImageCard, ...]
     clusters: tuple[ClusterReport, ...]

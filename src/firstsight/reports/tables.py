@@ -66,7 +66,9 @@ SCHEMAS: dict[str, pyarrow.Schema] = {
             _required("score_mean", pyarrow.float32()),
             _required("centroid_x", pyarrow.float32()),
             _required("centroid_y", pyarrow.float32()),
+            # Of the region itself, not of its image; -1 and "outlier" or "unknown" where it is of no kind.
             _optional("cluster", pyarrow.int32()),
+            _optional("cluster_name", pyarrow.string()),
         ]
     ),
     "clusters": pyarrow.schema(
@@ -74,12 +76,16 @@ SCHEMAS: dict[str, pyarrow.Schema] = {
             _required("collection", pyarrow.string()),
             _required("image", pyarrow.string()),
             _required("detector", pyarrow.string()),
+            # -1: an outlier, or of an unknown kind.
             _required("cluster", pyarrow.int32()),
             _required("cluster_name", pyarrow.string()),
+            # To the centre of the cluster; of an image in none, to the nearest.
             _optional("distance", pyarrow.float32()),
-            # A silhouette needs two clusters.
+            # A silhouette needs a cluster.
             _optional("silhouette", pyarrow.float32()),
             _required("is_medoid", pyarrow.bool_()),
+            # estimated, given or oracle.
+            _required("n_clusters_from", pyarrow.string()),
         ]
     ),
     "metrics": pyarrow.schema(

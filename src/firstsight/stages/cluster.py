@@ -1,15 +1,17 @@
-"""Stage cluster: the images of a collection sorted into kinds."""
+"""Stage cluster: the images of a collection, and their regions, sorted into kinds."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import pandas
 from numpy.typing import NDArray
 
-from firstsight.clustering.descriptors import normalise_descriptors
-from firstsight.clustering.ward import cluster_descriptors
-from firstsight.reports.tables import write_table
+from firstsight.clustering.kinds import OUTLIER, Counted, Kinds, assign_kinds, fit_kinds, save_kinds, save_no_kinds
+from firstsight.errors import FirstsightError
+from firstsight.reports.tables import read_table, write_table
 from firstsight.stages.job import Job, write_json
 
 
@@ -22,49 +24,93 @@ def cluster_collection(
     output: Path,
     summary: Path,
     job: Job,
+    scores: Sequence[Path] = (),
+    truths: Sequence[Path] = (),
+    oracle: bool = False,
+    regions: Sequence[Path] = (),
+    region_clusters: Path | None = None,
+    kinds: Path | None = None,
 ) -> None:
-    """Cluster the images of a collection by their descriptors.
+    """Cluster the images of a collection by their descriptors, and tell the kind of each of their regions.
 
     Args:
         descriptors: npz files of all shards.
         clusters: ``auto``, or a number; a number beyond the images with a map is lowered to theirs, which the log says.
         collection, detector: names for the table.
         output: Parquet table `clusters` to make.
-        summary: JSON to make: n_clusters, and by what criterion that number was found.
+        summary: JSON to make: n_clusters, n_outliers, and by what criterion the number of clusters was found.
         job: where time and counts are noted.
+        scores: JSON score rows of all shards, by which the cluster without anomalies is known; without them no
+            cluster is called normal.
+        truths: JSON truth rows of all shards, for ``oracle``.
+        oracle: take the true number of labels for ``clusters``.
+        regions: parts of the table `regions` of all shards.
+        region_clusters: Parquet table `regions` to make, of all shards, each region with its cluster.
+        kinds: npz to make, by which `assign_collection` recognises the kinds in other images.
+
+    Raises:
+        FirstsightError: ``oracle``, but no image with a descriptor has a label.
     """
     images, values = read_descriptors(descriptors)
     job.n_images = len(images)
+    counted: Counted = "oracle" if oracle else "estimated" if clusters == "auto" else "given"
+    if oracle and images:
+        clusters = _true_number(truths, images, collection)
     if isinstance(clusters, int) and clusters > len(images):
         job.note(f"{clusters} clusters were asked for, but only {len(images)} images have a map")
         clusters = len(images)
+    if not images:
+        write_table(output, "clusters", [])
+        write_json(summary, {"n_clusters": 0, "n_outliers": 0, "criterion": "no image has a map"})
+        if region_clusters:
+            write_table(region_clusters, "regions", region_rows(regions, [], None, OUTLIER))
+        if kinds:
+            save_no_kinds(kinds)
+        return
+    with job.step("cluster"):
+        score, area = read_scores(scores, images) if scores else (None, None)
+        fitted, found = fit_kinds(
+            images,
+            values,
+            clusters,
+            scores=score,
+            areas=area,
+            counted=counted,
+            collection=collection,
+            detector=detector,
+        )
+    criterion = f"oracle: the true number of labels, {clusters}" if oracle else found.criterion
+    if clusters not in ("auto", found.n_clusters):
+        criterion = f"{criterion}; only {found.n_clusters} hold two images or more"
+    outliers = int((found.cluster < 0).sum())
+    job.note(f"{found.n_clusters} clusters: {criterion}; {outliers} outliers")
     rows = []
-    chosen = {"n_clusters": 0, "criterion": "no image has a map"}
-    if images:
-        with job.step("cluster"):
-            found = cluster_descriptors(normalise_descriptors(values), clusters)
-        chosen = {"n_clusters": found.n_clusters, "criterion": found.criterion}
-        job.note(f"{found.n_clusters} clusters: {found.criterion}")
-        for index, image in enumerate(images):
-            number = int(found.cluster[index])
-            rows.append(
-                {
-                    "collection": collection,
-                    "image": image,
-                    "detector": detector,
-                    "cluster": number,
-                    "cluster_name": f"cluster {number}",
-                    "distance": found.distance[index],
-                    "silhouette": found.silhouette[index],
-                    "is_medoid": bool(found.is_medoid[index]),
-                }
-            )
+    for index, image in enumerate(images):
+        number = int(found.cluster[index])
+        rows.append(
+            {
+                "collection": collection,
+                "image": image,
+                "detector": detector,
+                "cluster": number,
+                "cluster_name": fitted.name(number, OUTLIER),
+                "distance": found.distance[index],
+                "silhouette": found.silhouette[index],
+                "is_medoid": bool(found.is_medoid[index]),
+                "n_clusters_from": counted,
+            }
+        )
     write_table(output, "clusters", rows)
-    write_json(summary, chosen)
+    write_json(summary, {"n_clusters": found.n_clusters, "n_outliers": outliers, "criterion": criterion})
+    if region_clusters:
+        with job.step("regions"):
+            write_table(region_clusters, "regions", region_rows(regions, descriptors, fitted, OUTLIER))
+    if kinds:
+        save_kinds(kinds, fitted)
 
 
 def read_descriptors(shards: Sequence[Path]) -> tuple[list[str], NDArray[np.float64]]:
-    """Image ids (N) and descriptors (N, D) of all shards, sorted by image: the order of shards does not matter."""
+    """Image ids (N) and descriptors (N, W, C) of all shards, by image: the order of shards does not matter."""
     images: list[str] = []
     values = []
     for path in shards:
@@ -73,6 +119,55 @@ def read_descriptors(shards: Sequence[Path]) -> tuple[list[str], NDArray[np.floa
                 images += [str(image) for image in stored["image"]]
                 values.append(stored["descriptor"])
     if not images:
-        return [], np.zeros((0, 0))
+        return [], np.zeros((0, 0, 0))
     order = np.argsort(np.array(images))
-    return [images[index] for index in order], np.concatenate(values)[order]
+    return [images[index] for index in order], np.concatenate(values)[order].astype(np.float64)
+
+
+def read_scores(scores: Sequence[Path], images: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Score and anomalous pixels of the images, (N,) and (N,), from the JSON rows of all shards."""
+    rows = {}
+    for path in scores:
+        for row in json.loads(path.read_text(encoding="utf-8"))["rows"]:
+            rows[row["image"]] = (row["score"], row["anomalous_area"])
+    return np.array([rows[image][0] for image in images], float), np.array([rows[image][1] for image in images], int)
+
+
+def region_rows(
+    regions: Sequence[Path], descriptors: Sequence[Path], kinds: Kinds | None, far: str
+) -> pandas.DataFrame:
+    """Rows of the table `regions`, each region with the kind that its own descriptor is of.
+
+    Args:
+        regions: parts of the table.
+        descriptors: npz files of all shards; they are read one at a time.
+        kinds: to choose from; None: no region has a cluster.
+        far: what a region that is like no kind is called.
+    """
+    keys = ["image", "region"]
+    parts = [read_table(path) for path in regions]
+    table = pandas.concat(parts, ignore_index=True) if parts else pandas.DataFrame()
+    found = []
+    for path in descriptors if kinds else ():
+        with np.load(path, allow_pickle=False) as stored:
+            if len(stored["region_image"]):
+                assert kinds is not None
+                cluster, _ = assign_kinds(kinds, stored["region_descriptor"], of_regions=True)
+                names = [kinds.name(int(number), far) for number in cluster]
+                columns = (stored["region_image"].astype(object), stored["region_number"], cluster, names)
+                found.append(pandas.DataFrame(dict(zip([*keys, "cluster", "cluster_name"], columns, strict=True))))
+    if not found or table.empty:
+        return table
+    own = pandas.concat(found, ignore_index=True).astype({"cluster": "Int32"})
+    joined = table.drop(columns=["cluster", "cluster_name"]).merge(own, on=keys, how="left", validate="one_to_one")
+    return joined.sort_values(keys, kind="stable", ignore_index=True)
+
+
+def _true_number(truths: Sequence[Path], images: Sequence[str], collection: str) -> int:
+    """How many different labels the images have."""
+    rows = [row for path in truths for row in json.loads(path.read_text(encoding="utf-8"))]
+    known = set(images)
+    labels = {row["label"] for row in rows if row["image"] in known and row["label"] is not None}
+    if not labels:
+        raise FirstsightError(f"collection {collection}: clustering.oracle is set, but no image with a map has a label")
+    return len(labels)

@@ -1,7 +1,7 @@
 """Stages threshold and describe: from maps to regions, scores and descriptors."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.transform import resize
 
-from firstsight.clustering.descriptors import image_descriptor, weighting_temperature
-from firstsight.clustering.regions import find_regions
+from firstsight.clustering.descriptors import DEVIATIONS, blur_features, describe, unit_cells, weighting_temperatures
+from firstsight.clustering.regions import covered_cells, find_regions
 from firstsight.clustering.thresholds import anomaly_threshold
-from firstsight.detectors.geometry import map_to_pixels
+from firstsight.detectors.geometry import Geometry, map_to_pixels
 from firstsight.features.store import ShardReader
 from firstsight.reports.tables import write_table
 from firstsight.stages.job import Job, write_json
@@ -26,7 +26,7 @@ def find_threshold(shards: Sequence[Path], output: Path, seed: int, job: Job) ->
     """Find what is the same for all maps of a collection, without labels: threshold, colours, weighting.
 
     Writes JSON: ``threshold`` (score above which a cell is anomalous), ``scale`` (low and high end of the colours:
-    median of the cells and largest score), ``temperature`` (of the descriptors' weights), ``n_images`` (those
+    median of the cells and largest score), ``temperatures`` (of the descriptors' weights), ``n_images`` (those
     with a map). All but the last are null where no image has a map.
     """
     maps = [stored for stored in stored_maps(shards) if stored.status == "ok"]
@@ -39,13 +39,13 @@ def find_threshold(shards: Sequence[Path], output: Path, seed: int, job: Job) ->
             samples.append(_sample(scores, SAMPLED_CELLS // len(maps), seed + index))
     with job.step("threshold"):
         if not samples:
-            write_json(output, {"threshold": None, "scale": None, "temperature": None, "n_images": 0})
+            write_json(output, {"threshold": None, "scale": None, "temperatures": None, "n_images": 0})
             return
         cells = np.concatenate(samples)
         found = {
             "threshold": anomaly_threshold(cells, image_maxima=np.array(maxima)),
             "scale": [float(np.median(cells)), float(max(maxima))],
-            "temperature": weighting_temperature(cells),
+            "temperatures": weighting_temperatures(cells),
             "n_images": len(maps),
         }
     write_json(output, found)
@@ -63,27 +63,33 @@ def describe_shard(
     scores: Path,
     descriptors: Path,
     job: Job,
+    head: Path | None = None,
 ) -> None:
-    """Find the regions, the score and the descriptor of every image of a shard.
+    """Find the regions, the score and the descriptors of every image of a shard.
 
     Args:
         maps: the shard's store of anomaly maps.
         features: the shard's store of features.
-        threshold: JSON that `find_threshold` wrote.
-        layers: feature layers that the detector reads; the descriptor joins them.
+        threshold: JSON that `find_threshold` wrote: of this collection, or for images that come later of the one whose
+            kinds they are compared with.
+        layers: feature layers that the detector reads. The descriptors are of the coarsest, with the largest stride (of
+            equals the last), which says most about the kind of an anomaly.
         collection, detector: names for the tables.
         regions: Parquet table `regions` to make, without clusters.
         scores: JSON to make: the collection, and one row an image with image, status, score (largest value of the map),
             anomalous_area (pixels in regions) and threshold.
-        descriptors: npz to make: ``image`` (N,) text and ``descriptor`` (N, D) of the images with a map.
+        descriptors: npz to make, float32, not normalised: ``image`` (N,) text and ``descriptor`` (N, W, C) of images
+            with a map, a row for each of the W weightings; ``region_image``, ``region_number`` and
+            ``region_descriptor`` (R,), (R,) and (R, W, C) of their regions.
         job: where time and counts are noted.
+        head: file that `fit_head` wrote, whose features are described in the place of the extractor's.
     """
     common = json.loads(threshold.read_text(encoding="utf-8"))
-    limit, temperature = common["threshold"], common["temperature"]
-    reader = ShardReader(features)
+    limit, temperatures = common["threshold"], common["temperatures"]
+    reader, mapped = ShardReader(features), _features_of(head)
     region_rows: list[dict[str, Any]] = []
     score_rows: list[dict[str, Any]] = []
-    found: dict[str, NDArray[np.float64]] = {}
+    found = _Descriptors()
     entries = stored_maps([maps])
     for stored in job.progress(entries, len(entries)):
         row: dict[str, Any] = {"image": stored.image, "status": stored.status, "score": None, "anomalous_area": None}
@@ -92,43 +98,112 @@ def describe_shard(
             with job.step("regions"):
                 cells = stored.cells()
                 cell_area = _cell_area(stored)
-                _, image_regions = find_regions(map_to_pixels(cells, stored.geometry), limit, minimum_area=cell_area)
-            names = {"collection": collection, "image": stored.image, "detector": detector, "cluster": None}
-            region_rows += [{**names, **vars(region)} for region in image_regions]
+                labels, image_regions = find_regions(
+                    map_to_pixels(cells, stored.geometry), limit, minimum_area=cell_area
+                )
+            names = {"collection": collection, "image": stored.image, "detector": detector}
+            nothing_yet = {"cluster": None, "cluster_name": None}
+            region_rows += [{**names, **vars(region), **nothing_yet} for region in image_regions]
             row["score"] = float(cells.max())
             row["anomalous_area"] = sum(region.area for region in image_regions)
             with job.step("descriptor"):
-                found[stored.image] = np.concatenate(
-                    [_describe(reader.read(stored.key, layer), cells, temperature) for layer in layers]
-                )
+                attributes = reader.attributes(stored.key)
+                # A detector that reads the image itself may have a map where the extractor has no features.
+                if attributes["status"] == "ok":
+                    layer, place = coarsest_layer(attributes["geometry"], layers)
+                    blurred = blur_features(mapped(reader.read(stored.key, layer)), place.stride)
+                    found.add(stored.image, blurred, place=place, cells=cells, labels=labels, temperatures=temperatures)
+                else:
+                    job.note(f"{stored.image}: has no descriptor ({attributes['status']})")
         score_rows.append({**row, "threshold": limit})
         job.n_images += 1
     write_table(regions, "regions", region_rows)
     write_json(scores, {"collection": collection, "rows": score_rows})
-    _write_descriptors(descriptors, found)
+    found.write(descriptors)
+
+
+def coarsest_layer(places: Mapping[str, Mapping[str, Any]], layers: Sequence[str]) -> tuple[str, Geometry]:
+    """Of these layers the one with the largest stride, of equals the last, and how it lies on the image.
+
+    Args:
+        places: fields of `Geometry` for each layer, as the store of features keeps them.
+        layers: names, at least one.
+    """
+    layer = max(reversed(layers), key=lambda name: places[name]["stride"])
+    return layer, Geometry(**places[layer])
+
+
+def _features_of(head: Path | None) -> Callable[[NDArray[np.float32]], NDArray[np.floating]]:
+    if head is None:
+        return unit_cells
+    # Importing torch takes seconds, and most runs have no head.
+    from firstsight.stages.head import read_head  # noqa: PLC0415
+
+    return read_head(head)
+
+
+class _Descriptors:
+    """The descriptors of a shard's images and of their regions."""
+
+    def __init__(self) -> None:
+        self._images: list[str] = []
+        self._rows: list[NDArray[np.float64]] = []
+        self._regions: list[tuple[str, int]] = []
+        self._region_rows: list[NDArray[np.float64]] = []
+
+    def add(
+        self,
+        image: str,
+        blurred: NDArray[np.float64],
+        *,
+        place: Geometry,
+        cells: NDArray[np.float32],
+        labels: NDArray[np.int32],
+        temperatures: Sequence[float],
+    ) -> None:
+        """Describe an image and its regions.
+
+        Args:
+            image: its name.
+            blurred, place: (C, h, w) features, and how they lie on the image.
+            cells: (h', w') anomaly map; brought to the grid of the features where it has another.
+            labels: (H, W) regions, on the pixels of the image.
+            temperatures: (W,) of the collection.
+        """
+        height, width = blurred.shape[1:]
+        if cells.shape != (height, width):
+            cells = resize(cells, (height, width), order=1, anti_aliasing=True)
+        values, scores = blurred.reshape(len(blurred), -1), cells.ravel()
+        self._images.append(image)
+        self._rows.append(describe(values, scores, temperatures))
+        for number, (covered, pixels) in enumerate(covered_cells(labels, place, (height, width)), start=1):
+            self._regions.append((image, number))
+            self._region_rows.append(describe(values[:, covered], scores[covered], temperatures, share=pixels))
+
+    def write(self, path: Path) -> None:
+        """Write them beside ``path`` and rename them there."""
+        beside = path.with_name(f"{path.name}.partial")
+        with open(beside, "wb") as file:
+            np.savez(
+                file,
+                image=np.array(self._images, dtype=np.str_),
+                descriptor=_stacked(self._rows),
+                region_image=np.array([image for image, _ in self._regions], dtype=np.str_),
+                region_number=np.array([number for _, number in self._regions], dtype=np.int32),
+                region_descriptor=_stacked(self._region_rows),
+            )
+        beside.replace(path)
+
+
+def _stacked(rows: Sequence[NDArray[np.float64]]) -> NDArray[np.float32]:
+    return np.array(rows, np.float32) if rows else np.zeros((0, len(DEVIATIONS), 0), np.float32)
 
 
 def _sample(scores: NDArray[np.float32], limit: int, seed: int) -> NDArray[np.float32]:
     return scores if scores.size <= limit else np.random.default_rng(seed).choice(scores, limit, replace=False)
 
 
-def _describe(features: NDArray[np.float32], cells: NDArray[np.float32], temperature: float) -> NDArray[np.float64]:
-    """The image's descriptor in one layer; the map is brought to the layer's grid where it has another."""
-    if cells.shape != features.shape[1:]:
-        cells = resize(cells, features.shape[1:], order=1, anti_aliasing=True)
-    return image_descriptor(features, cells, temperature=temperature)
-
-
 def _cell_area(stored: StoredMap) -> int:
     assert stored.geometry is not None
     place = stored.geometry
     return round(place.stride**2 * (place.height / place.input_height) * (place.width / place.input_width))
-
-
-def _write_descriptors(path: Path, found: dict[str, NDArray[np.float64]]) -> None:
-    beside = path.with_name(f"{path.name}.partial")
-    with open(beside, "wb") as file:
-        np.savez(
-            file, image=np.array(list(found), dtype=np.str_), descriptor=np.array(list(found.values()), np.float32)
-        )
-    beside.replace(path)

@@ -1,23 +1,80 @@
-"""Stage detect: the features of a shard to anomaly maps."""
+"""Stage detect: the features of a shard, or its images themselves, to anomaly maps."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
+from firstsight.collections.images import read_image
 from firstsight.detectors.geometry import Geometry
 from firstsight.detectors.layers import finest_layer
-from firstsight.detectors.registry import DETECTORS
+from firstsight.detectors.registry import DETECTORS, IMAGE
 from firstsight.errors import FirstsightError
 from firstsight.features.store import ShardReader, ShardWriter
+from firstsight.reports.tables import read_table
 from firstsight.stages.features import choose_device
+from firstsight.stages.fit import read_model
 from firstsight.stages.job import Job
+
+
+class Entry(NamedTuple):
+    """One image of a shard, before it is read."""
+
+    key: str
+    image: str
+    token: str
+    status: str
+
+
+class ShardFeatures:
+    """The features of a shard, from its store."""
+
+    def __init__(self, store: Path, layers: Sequence[str]) -> None:
+        self._reader, self._layers = ShardReader(store), layers
+
+    def entries(self) -> list[Entry]:
+        """Its images, in order."""
+        found = []
+        keys = self._reader.keys()
+        for key in keys:
+            attributes = self._reader.attributes(key)
+            found.append(Entry(key, attributes["image"], attributes["token"], attributes["status"]))
+        return found
+
+    def read(self, entry: Entry) -> tuple[dict[str, Tensor], dict[str, Geometry]]:
+        """Features (C, h, w) of each layer, and how it lies on the image."""
+        places = self._reader.attributes(entry.key)["geometry"]
+        tensors = {layer: torch.from_numpy(self._reader.read(entry.key, layer)) for layer in self._layers}
+        return tensors, {layer: Geometry(**places[layer]) for layer in self._layers}
+
+
+class ShardImages:
+    """The images of a shard themselves, from their files, with the keys and tokens that their features have."""
+
+    def __init__(self, manifest: Path) -> None:
+        self._rows: list[dict[Any, Any]] = read_table(manifest).to_dict("records")
+
+    def entries(self) -> list[Entry]:
+        """Its images, in order."""
+        return [
+            Entry(f"{index:05d}", row["image"], f"{row['image']} {row['sha256']} {row['status']}", row["status"])
+            for index, row in enumerate(self._rows)
+        ]
+
+    def read(self, entry: Entry) -> tuple[dict[str, Tensor], dict[str, Geometry]]:
+        """The image (3, H, W) as the only layer."""
+        image = torch.from_numpy(read_image(Path(self._rows[int(entry.key)]["path"]))).permute(2, 0, 1).contiguous()
+        height, width = image.shape[1:]
+        return {IMAGE: image}, {IMAGE: Geometry(height, width, height, width, 1, 0.0)}
 
 
 def detect_anomalies(
     *,
-    features: Path,
+    source: Path,
+    model: Path | None,
     output: Path,
     method: str,
     settings: Mapping[str, Any],
@@ -29,7 +86,8 @@ def detect_anomalies(
     """Make the anomaly map of every image of a shard.
 
     Args:
-        features: the shard's store of features.
+        source: the shard's store of features; for a detector that reads images, its rows of the table `images`.
+        model: what `fit_detector` learned, for a detector that learns.
         output: Zarr store to make: one entry an image with the float32 array ``map`` (h, w), and in its attributes how
             the map lies on the image. An image without a map has a ``status`` that says why.
         method: name in `DETECTORS`.
@@ -43,26 +101,28 @@ def detect_anomalies(
     detector = DETECTORS[method]
     chosen = detector.settings(**settings)
     job.device = choose_device(device)
-    reader = ShardReader(features)
-    keys = reader.keys()
+    learned, learned_sha256 = read_model(model) if model else ({}, "")
+    shard = ShardImages(source) if detector.reads_image else ShardFeatures(source, layers)
+    entries = shard.entries()
     with ShardWriter(output, dtype="float32") as writer:
-        for key in job.progress(keys, len(keys)):
-            attributes = reader.attributes(key)
-            token = attributes["token"]
+        for entry in job.progress(entries, len(entries)):
+            # A map of another fit does not belong beside those of this one.
+            token = f"{entry.token} {learned_sha256}".rstrip()
             job.n_images += 1
-            if writer.has(key, token):
+            if writer.has(entry.key, token):
                 continue
-            entry = {"image": attributes["image"], "status": attributes["status"]}
+            attributes: dict[str, Any] = {"image": entry.image, "status": entry.status}
             arrays = {}
-            if attributes["status"] == "ok":
-                with job.step("read"):
-                    tensors = {layer: torch.from_numpy(reader.read(key, layer)).to(job.device) for layer in layers}
-                places = {layer: Geometry(**attributes["geometry"][layer]) for layer in layers}
+            if entry.status == "ok":
                 try:
+                    with job.step("read"):
+                        tensors, places = shard.read(entry)
                     with job.step("detect"):
-                        arrays = {"map": detector.detect(tensors, places, chosen).cpu().numpy()}
-                    entry["geometry"] = attributes["geometry"][finest_layer(places)]
+                        inputs = {layer: tensor.to(job.device) for layer, tensor in tensors.items()}
+                        more = (learned, entry.image) if model else ()
+                        arrays = {"map": detector.detect(inputs, places, chosen, *more).float().cpu().numpy()}
+                    attributes["geometry"] = asdict(places[finest_layer(places)])
                 except FirstsightError as error:
-                    entry["status"] = f"{job.detector}: {error}"
+                    attributes["status"] = f"{job.detector}: {error}"
             with job.step("write"):
-                writer.add(key, token, arrays, entry)
+                writer.add(entry.key, token, arrays, attributes)

@@ -9,8 +9,7 @@ import numpy as np
 import pandas
 from numpy.typing import NDArray
 
-from firstsight.clustering.descriptors import normalise_descriptors
-from firstsight.clustering.ward import cluster_descriptors
+from firstsight.clustering.kinds import fit_kinds
 from firstsight.collections.images import read_mask
 from firstsight.evaluation import clustering, localization
 from firstsight.reports.tables import read_table, write_table
@@ -67,8 +66,8 @@ def evaluate_collection(
     """Compute every metric that the collection's masks and labels allow.
 
     Localization metrics count images that have a mask, or that are labelled good; on the whole frame (``crop`` 0) and,
-    where ``crop`` is not 0, with it. Clustering metrics count images with a map and a label, good ones included. A
-    metric that is not defined (no anomalous pixel, one kind only) is left out.
+    where ``crop`` is not 0, with it. Clustering metrics count images with a map and a label, good ones included;
+    outliers count as one more cluster. A metric that is not defined (no anomalous pixel, one kind only) is left out.
 
     Args:
         maps, manifests, truths, descriptors: files of all shards.
@@ -134,7 +133,7 @@ def _clustering_rows(
         return []
     values = _agreement(true, found.loc[both].tolist(), "")
     names, vectors = read_descriptors(descriptors)
-    known_number = cluster_descriptors(normalise_descriptors(vectors), len(set(true)))
+    _, known_number = fit_kinds(names, vectors, len(set(true)))
     oracle = dict(zip(names, known_number.cluster.tolist(), strict=True))
     values |= _agreement(true, [oracle[image] for image in both], "_oracle")
     counts = {"n_images": len(both), "n_regions": None, "crop": 0.0}

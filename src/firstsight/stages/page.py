@@ -30,7 +30,8 @@ def make_page(*, tables: Mapping[str, Path], collections: Sequence[Mapping[str, 
     Args:
         tables: the tables images, regions, clusters and metrics.
         collections: for each collection its name, path, extractor, weights and detectors; for each detector its name,
-            its settings as text, and the folder of its results.
+            its settings as text, the folder of its results, in that the folder of its kinds; and ``model``, the JSON
+            that says what it learned, for one that learns.
         output: the HTML file; all pictures are linked relative to it.
         job: where time and counts are noted.
     """
@@ -68,10 +69,10 @@ def _detector(detector: Mapping[str, Any], tables: Mapping[str, pandas.DataFrame
         return None
     own = {table: tables[table][tables[table]["detector"].eq(name)] for table in ("regions", "clusters", "metrics")}
     cards = _cards(tables["images"], own["regions"], own["clusters"], name, Path(os.path.relpath(folder, root)))
-    chosen = json.loads((folder / "clusters.json").read_text(encoding="utf-8"))
+    chosen = json.loads((folder / detector["kinds"] / "clusters.json").read_text(encoding="utf-8"))
     return DetectorReport(
         name=name,
-        settings=detector["settings"],
+        settings=_settings(detector),
         threshold=found["threshold"],
         scale=tuple(found["scale"]),
         colour_bar=(Path(os.path.relpath(folder, root)) / "colour_bar.png").as_posix(),
@@ -80,10 +81,19 @@ def _detector(detector: Mapping[str, Any], tables: Mapping[str, pandas.DataFrame
         n_anomalous=sum(card.regions > 0 for card in cards.values()),
         n_regions=len(own["regions"]),
         n_clusters=chosen["n_clusters"],
+        n_outliers=int(own["clusters"]["cluster"].lt(0).sum()),
         clusters_chosen=chosen["criterion"],
         images=tuple(cards.values()),
         clusters=_clusters(own["clusters"], cards),
     )
+
+
+def _settings(detector: Mapping[str, Any]) -> str:
+    """The settings, and what the detector learned, where it learns from its collection."""
+    if not detector.get("model"):
+        return str(detector["settings"])
+    says = json.loads(Path(detector["model"]).read_text(encoding="utf-8"))["says"]
+    return f"{says}. {detector['settings']}"
 
 
 def _cards(
@@ -107,6 +117,7 @@ def _cards(
 
 
 def _clusters(clusters: pandas.DataFrame, cards: Mapping[str, ImageCard]) -> tuple[ClusterReport, ...]:
+    """The clusters in the order of their numbers, and last the images that are in none."""
     reports = []
     for number, members in clusters.groupby("cluster"):
         nearest_first = members.sort_values(["distance", "image"])
@@ -116,11 +127,11 @@ def _clusters(clusters: pandas.DataFrame, cards: Mapping[str, ImageCard]) -> tup
                 cluster=int(str(number)),
                 name=str(members["cluster_name"].iloc[0]),
                 n_images=len(members),
-                medoid=str(medoid.iloc[0]) if len(medoid) else str(nearest_first["image"].iloc[0]),
+                medoid=str(medoid.iloc[0]) if len(medoid) else None,
                 images=tuple(cards[image] for image in nearest_first["image"]),
             )
         )
-    return tuple(reports)
+    return tuple(sorted(reports, key=lambda report: (report.cluster < 0, report.cluster)))
 
 
 def _draw_legend(folder: Path) -> None:

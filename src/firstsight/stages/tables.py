@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas
 
+from firstsight.clustering.names import bind_names, read_names, rename_clusters
 from firstsight.reports.tables import SORT_KEYS, concatenate_tables, read_table, write_table
 from firstsight.stages.job import Job
 from firstsight.stages.shards import read_images
@@ -23,23 +24,34 @@ def join_tables(
     records: Sequence[Path],
     output: Mapping[str, Path],
     job: Job,
+    names: Path | None = None,
 ) -> None:
     """Join the parts of a run into the tables images, regions, clusters, metrics and runs.
 
     Args:
         manifests, truths: parts of `images` as the manifest jobs wrote them, with labels and masks for each.
         scores: for each detector, the JSON score rows of all shards of all collections.
-        regions, clusters, metrics: parts of these tables.
+        regions, clusters, metrics: parts of these tables; regions with their clusters.
         records: JSON records of all jobs.
         output: table name to Parquet file.
         job: where time and counts are noted.
+        names: CSV of `firstsight.clustering.names` with names that a person gave to clusters.
+
+    Raises:
+        FirstsightError: the names cannot be read.
     """
+    given = read_names(names) if names else {}
     with job.step("join"):
         images = _with_scores(read_images(manifests, truths), scores)
         write_table(output["images"], "images", _sorted(images, "images"), detectors=tuple(scores))
-        concatenate_tables("clusters", clusters, output["clusters"])
-        found = _with_clusters(regions, read_table(output["clusters"]))
-        write_table(output["regions"], "regions", _sorted(found, "regions"))
+        for name, parts in (("clusters", clusters), ("regions", regions)):
+            concatenate_tables(name, parts, output[name])
+        if given:
+            found = read_table(output["clusters"])
+            bound = bind_names(found, given)
+            job.note(f"{len(bound)} clusters have one of the {len(given)} names given")
+            write_table(output["clusters"], "clusters", rename_clusters(found, bound))
+            write_table(output["regions"], "regions", rename_clusters(read_table(output["regions"]), bound))
         concatenate_tables("metrics", metrics, output["metrics"])
         runs = pandas.DataFrame([json.loads(path.read_text(encoding="utf-8")) for path in records])
         write_table(output["runs"], "runs", _sorted(runs, "runs"))
@@ -64,9 +76,3 @@ def _with_scores(images: pandas.DataFrame, scores: Mapping[str, Sequence[Path]])
         refused = images["status"].eq("ok") & table["status"].notna() & table["status"].ne("ok")
         images.loc[refused, "status"] = table.loc[refused, "status"]
     return images.reset_index()
-
-
-def _with_clusters(regions: Sequence[Path], clusters: pandas.DataFrame) -> pandas.DataFrame:
-    keys = ["collection", "image", "detector"]
-    table = pandas.concat([read_table(path) for path in regions], ignore_index=True).drop(columns="cluster")
-    return table.merge(clusters[[*keys, "cluster"]], on=keys, how="left")

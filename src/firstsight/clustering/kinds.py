@@ -1,0 +1,377 @@
+"""The kinds of anomaly in a collection: found once, kept in a file, and recognised in other images.
+
+An image that is like no other is an outlier and belongs to no kind; so is one that ends up alone in its cluster. An
+image that comes later, and is farther from every known image than those are from each other, is of an unknown kind.
+Both have cluster `FAR`.
+"""
+
+import os
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
+
+from firstsight.clustering.descriptors import (
+    Normalisation,
+    fit_normalisation,
+    join_weightings,
+    root_descriptors,
+    smooth_descriptors,
+)
+from firstsight.clustering.thresholds import robust_deviation
+from firstsight.clustering.ward import LARGEST_LINKAGE, Clustering, cluster_descriptors
+from firstsight.errors import FirstsightError
+
+FAR = -1
+"""The cluster of outliers, and of images of an unknown kind."""
+
+NORMAL = "normal"
+OUTLIER = "outlier"
+UNKNOWN = "unknown"
+
+ISOLATION_DEVIATIONS = 3.5
+"""Iglewicz and Hoaglin's bound, 1993."""
+
+LEAST_ISOLATION = 0.5
+LARGEST_OUTLYING_SHARE = 0.2
+SMALLEST_KIND = 2
+LARGEST_MEMORY = 4_000
+"""Images that `Kinds` remembers; of more, a random sample."""
+
+ROWS_AT_A_TIME = 1_000
+FORMAT = 1
+
+Counted = Literal["estimated", "given", "oracle"]
+"""Where the number of kinds came from."""
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """What is known of a collection's K kinds.
+
+    normalisation: the units of its descriptors.
+    centres: (K, W * C) of the kinds, among normalised descriptors.
+    known: (M, W, C) float32, rooted descriptors of the images that it was fitted on, outliers and repetitions left out.
+    reach, reach_of_directions: largest distance of a known descriptor from the nearest other one, rooted and
+        normalised, but at least half of what is usual between two; infinite where there is only one.
+    images, cluster, distance: (N,) the images that it was fitted on, their kinds, and how far from the centre they are.
+    medoids: (K,) the image in the middle of each kind.
+    names: (K,) what the kinds are called: "normal" or "cluster <number>", until a person names them.
+    normal: the kind without anomalies, where there is one.
+    counted: where their number came from.
+    collection, detector: whose images these are.
+    """
+
+    normalisation: Normalisation
+    centres: NDArray[np.float64]
+    known: NDArray[np.float32]
+    reach: float
+    reach_of_directions: float
+    images: tuple[str, ...]
+    cluster: NDArray[np.int32]
+    distance: NDArray[np.float64]
+    medoids: tuple[str, ...]
+    names: tuple[str, ...]
+    normal: int | None
+    counted: Counted
+    collection: str
+    detector: str
+
+    def name(self, cluster: int, far: str) -> str:
+        """What a cluster is called; ``far`` is the name of `FAR`."""
+        return far if cluster == FAR else self.names[cluster]
+
+
+def fit_kinds(
+    images: Sequence[str],
+    descriptors: NDArray[np.floating],
+    clusters: int | Literal["auto"] = "auto",
+    *,
+    scores: NDArray[np.floating] | None = None,
+    areas: NDArray[np.integer] | None = None,
+    counted: Counted | None = None,
+    collection: str = "",
+    detector: str = "",
+    seed: int = 0,
+    largest_linkage: int = LARGEST_LINKAGE,
+) -> tuple[Kinds, Clustering]:
+    """Sort the images of a collection into kinds.
+
+    Isolated images (`isolated_descriptors`) are set aside as outliers; Ward's linkage groups the others, smoothed,
+    see `cluster_descriptors`, into kinds of 2 images or more; what it splits off alone is an outlier too.
+
+    Args:
+        images: (N,) their names, all different, at least one.
+        descriptors: (N, W, C), finite, not normalised.
+        clusters: how many kinds, 1 .. N, or "auto". Where there cannot be so many of 2 images or more, the most.
+        scores, areas: (N,) score and anomalous pixels of each image, for `normal_cluster`.
+        counted: where ``clusters`` came from, if it is not "given" by a user.
+        collection, detector: names to keep.
+        seed, largest_linkage: see `cluster_descriptors`.
+
+    Returns:
+        The kinds, and the clustering of the N images.
+
+    Raises:
+        FirstsightError: shapes that do not match, a value that is not finite, or a number of kinds that cannot be.
+    """
+    if len(images) != len(descriptors) or len(images) == 0:
+        raise FirstsightError(f"{len(descriptors)} descriptors of {len(images)} images cannot be sorted into kinds")
+    isolated = isolated_descriptors(descriptors, seed=seed)
+    kept = np.flatnonzero(~isolated)
+    normalisation = fit_normalisation(descriptors[kept])
+    rooted = root_descriptors(descriptors, normalisation)
+    unit = join_weightings(rooted)
+    if clusters != "auto" and not isinstance(clusters, bool) and len(kept) < clusters <= len(images):
+        clusters = len(kept)
+    found = cluster_descriptors(
+        unit[kept],
+        clusters,
+        linked_by=smooth_descriptors(unit[kept], seed=seed),
+        smallest=SMALLEST_KIND,
+        seed=seed,
+        largest_linkage=largest_linkage,
+    )
+
+    cluster = np.full(len(images), FAR, dtype=np.int32)
+    cluster[kept] = found.cluster
+    distance = cdist(unit, found.centres).min(axis=1)
+    distance[kept] = found.distance
+    silhouette = np.full(len(images), np.nan)
+    silhouette[kept] = found.silhouette
+    is_medoid = np.zeros(len(images), dtype=bool)
+    is_medoid[kept] = found.is_medoid
+    clustering = replace(found, cluster=cluster, distance=distance, silhouette=silhouette, is_medoid=is_medoid)
+
+    normal = None if scores is None or areas is None else normal_cluster(cluster, scores, areas)
+    known = _remembered(rooted[cluster != FAR], seed)
+    medoids = sorted(np.flatnonzero(is_medoid).tolist(), key=lambda index: int(cluster[index]))
+    kinds = Kinds(
+        normalisation=normalisation,
+        centres=found.centres,
+        known=known,
+        reach=_reach(_flat(known)),
+        reach_of_directions=_reach(join_weightings(known.astype(np.float64))),
+        images=tuple(images),
+        cluster=cluster,
+        distance=distance,
+        medoids=tuple(images[index] for index in medoids),
+        names=tuple(NORMAL if number == normal else f"cluster {number}" for number in range(found.n_clusters)),
+        normal=normal,
+        counted=counted or ("estimated" if clusters == "auto" else "given"),
+        collection=collection,
+        detector=detector,
+    )
+    return kinds, clustering
+
+
+def assign_kinds(
+    kinds: Kinds, descriptors: NDArray[np.floating], *, of_regions: bool = False
+) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """Recognise known kinds in new images, or in regions of images.
+
+    A descriptor belongs to the kind with the nearest centre, unless its nearest known image is farther than any known
+    image is from the nearest other one (`Kinds.reach`). Images are compared in strength too; regions in direction
+    alone, since a region, without the calm cells around it, is stronger than any image.
+
+    Args:
+        kinds: of `fit_kinds`.
+        descriptors: (n, W, C), finite, not normalised; made with the temperatures of the collection of the kinds.
+        of_regions: whether they are of regions.
+
+    Returns:
+        cluster: (n,) int32, `FAR` for an unknown kind.
+        distance: (n,) to the nearest centre.
+
+    Raises:
+        FirstsightError: descriptors of other shapes, or values that are not finite.
+    """
+    cluster = np.empty(len(descriptors), dtype=np.int32)
+    distance = np.empty(len(descriptors))
+    directions = join_weightings(kinds.known.astype(np.float64))
+    known, reach = (directions, kinds.reach_of_directions) if of_regions else (_flat(kinds.known), kinds.reach)
+    for start in range(0, len(descriptors), ROWS_AT_A_TIME):
+        rows = slice(start, start + ROWS_AT_A_TIME)
+        rooted = root_descriptors(descriptors[rows], kinds.normalisation)
+        unit = join_weightings(rooted)
+        from_centres = cdist(unit, kinds.centres)
+        nearest = np.sqrt(_squared_distances(unit if of_regions else _flat(rooted), known).min(axis=1))
+        cluster[rows] = np.where(nearest > reach, FAR, from_centres.argmin(axis=1))
+        distance[rows] = from_centres.min(axis=1)
+    return cluster, distance
+
+
+def isolated_descriptors(descriptors: NDArray[np.floating], *, seed: int = 0) -> NDArray[np.bool_]:
+    """Which images are like no other: one of another texture, say.
+
+    The distance of a rooted descriptor to the nearest other one exceeds median + 3.5 robust deviations of these
+    distances, and half of what is usual between two images of the collection. Before linkage, since a lone image far
+    away does not stay alone: it takes the nearest group with it.
+    Where more than a fifth of the images are that far, only the farthest fifth.
+
+    Args:
+        descriptors: (N, W, C), finite, not normalised.
+        seed: of the random sample of 4,000 descriptors that all are compared with, where there are more.
+
+    Returns:
+        (N,)
+    """
+    count = len(descriptors)
+    most = int(LARGEST_OUTLYING_SHARE * count)
+    if most == 0:
+        return np.zeros(count, dtype=bool)
+    rooted = _flat(root_descriptors(descriptors, fit_normalisation(descriptors)))
+    sample = _sample(count, seed)
+    nearest = _nearest_others(rooted, rooted[sample], sample)
+    bound = float(np.median(nearest)) + ISOLATION_DEVIATIONS * robust_deviation(nearest)
+    # Within tight groups that stand far apart, a loose member is no outlier.
+    # Distances between equal descriptors are rounding.
+    far = nearest > max(bound, LEAST_ISOLATION * _usual_distance(rooted), 1e-6 * float(np.abs(rooted).max()))
+    farthest = np.argsort(-nearest, kind="stable")[:most]
+    isolated = np.zeros(count, dtype=bool)
+    isolated[farthest] = far[farthest]
+    return isolated
+
+
+def normal_cluster(cluster: NDArray[np.int32], scores: NDArray[np.floating], areas: NDArray[np.integer]) -> int | None:
+    """The cluster of images without anomalies: more than half of its members have no anomalous region.
+
+    Of several the one with the lowest median score (the first of equals).
+
+    Args:
+        cluster: (N,), `FAR` in none.
+        scores, areas: (N,) score and anomalous pixels of each image.
+    """
+    found = [
+        (float(np.median(scores[members])), number)
+        for number in range(int(cluster.max(initial=FAR)) + 1)
+        for members in [cluster == number]
+        if np.mean(areas[members] == 0) > 0.5
+    ]
+    return min(found)[1] if found else None
+
+
+def save_kinds(path: Path, kinds: Kinds) -> None:
+    """Write kinds beside ``path`` and rename them there, as npz without pickled objects."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f"{path.name}.partial")
+    with open(beside, "wb") as file:
+        np.savez(
+            file,
+            format=np.array(FORMAT),
+            mean=kinds.normalisation.mean,
+            deviation=kinds.normalisation.deviation,
+            limit=np.array(kinds.normalisation.limit),
+            centres=kinds.centres,
+            known=kinds.known,
+            reach=np.array([kinds.reach, kinds.reach_of_directions]),
+            images=np.array(kinds.images, dtype=np.str_),
+            cluster=kinds.cluster,
+            distance=kinds.distance,
+            medoids=np.array(kinds.medoids, dtype=np.str_),
+            names=np.array(kinds.names, dtype=np.str_),
+            normal=np.array(FAR if kinds.normal is None else kinds.normal),
+            origin=np.array([kinds.counted, kinds.collection, kinds.detector], dtype=np.str_),
+        )
+    os.replace(beside, path)
+
+
+def save_no_kinds(path: Path) -> None:
+    """Write beside ``path`` and rename there what `load_kinds` refuses with the reason: no image has a map."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f"{path.name}.partial")
+    with open(beside, "wb") as file:
+        np.savez(file, format=np.array(FORMAT))
+    os.replace(beside, path)
+
+
+def load_kinds(path: Path) -> Kinds:
+    """Read kinds that `save_kinds` wrote.
+
+    Raises:
+        FirstsightError: the file is missing, damaged, of another version, or of a collection without maps.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            if int(stored["format"]) != FORMAT:
+                raise FirstsightError(f"{path}: kinds of another version of firstsight; run the clustering again")
+            if "centres" not in stored:
+                raise FirstsightError(f"{path}: there are no kinds, since no image of that collection has a map")
+            normal = int(stored["normal"])
+            counted, collection, detector = (str(name) for name in stored["origin"])
+            return Kinds(
+                normalisation=Normalisation(stored["mean"], stored["deviation"], float(stored["limit"])),
+                centres=stored["centres"],
+                known=stored["known"],
+                reach=float(stored["reach"][0]),
+                reach_of_directions=float(stored["reach"][1]),
+                images=tuple(str(image) for image in stored["images"]),
+                cluster=stored["cluster"],
+                distance=stored["distance"],
+                names=tuple(str(name) for name in stored["names"]),
+                medoids=tuple(str(image) for image in stored["medoids"]),
+                normal=None if normal == FAR else normal,
+                counted=counted,  # type: ignore[arg-type]
+                collection=collection,
+                detector=detector,
+            )
+    except FileNotFoundError as error:
+        raise FirstsightError(f"{path}: there are no such kinds") from error
+    except (OSError, EOFError, KeyError, TypeError, AttributeError, zipfile.BadZipFile, ValueError) as error:
+        if isinstance(error, FirstsightError):
+            raise
+        raise FirstsightError(f"{path}: not the kinds of a collection, or damaged") from error
+
+
+def _flat(rooted: NDArray[np.floating]) -> NDArray[np.float64]:
+    return rooted.reshape(len(rooted), -1).astype(np.float64)
+
+
+def _sample(count: int, seed: int) -> NDArray[np.int64]:
+    if count <= LARGEST_MEMORY:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(seed).choice(count, LARGEST_MEMORY, replace=False))
+
+
+def _remembered(rooted: NDArray[np.float64], seed: int) -> NDArray[np.float32]:
+    """(M, W, C) float32: a sample of the descriptors, each once."""
+    sample = rooted[_sample(len(rooted), seed)].astype(np.float32)
+    return np.unique(sample, axis=0)
+
+
+def _reach(known: NDArray[np.float64]) -> float:
+    if len(known) < 2:
+        return float("inf")
+    largest = float(_nearest_others(known, known, np.arange(len(known))).max())
+    return max(largest, LEAST_ISOLATION * _usual_distance(known))
+
+
+def _usual_distance(descriptors: NDArray[np.float64]) -> float:
+    """What is usual between two descriptors, by how far they are from their mean."""
+    return float(np.sqrt(2) * np.median(np.linalg.norm(descriptors - descriptors.mean(axis=0), axis=1)))
+
+
+def _nearest_others(
+    descriptors: NDArray[np.float64], others: NDArray[np.float64], position: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """(n,) distances to the nearest of the others; others[i] is descriptors[position[i]], which does not count."""
+    nearest = np.empty(len(descriptors))
+    for start in range(0, len(descriptors), ROWS_AT_A_TIME):
+        stop = min(start + ROWS_AT_A_TIME, len(descriptors))
+        squared = _squared_distances(descriptors[start:stop], others)
+        selves = np.flatnonzero((position >= start) & (position < stop))
+        squared[position[selves] - start, selves] = np.inf
+        nearest[start:stop] = np.sqrt(squared.min(axis=1))
+    return nearest
+
+
+def _squared_distances(left: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
+    # By a matrix product: many times faster than cdist where descriptors are long.
+    products = left @ right.T
+    squared: NDArray[np.float64] = (left**2).sum(axis=1)[:, None] + (right**2).sum(axis=1) - 2 * products
+    return np.maximum(squared, 0.0)

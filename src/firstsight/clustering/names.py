@@ -1,0 +1,179 @@
+"""Names that a person gives to kinds of anomaly, in a CSV file that a spreadsheet can edit.
+
+A line names the kind that holds one image, so that names survive a run that numbers the clusters otherwise.
+"""
+
+import csv
+import io
+import os
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pandas
+
+from firstsight.clustering.kinds import Kinds
+from firstsight.errors import FirstsightError
+
+REQUIRED = ("collection", "detector", "medoid", "name")
+WRITTEN = ("collection", "detector", "cluster", "current_name", "size", "medoid", "name")
+LONGEST_NAME = 80
+
+FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
+"""A spreadsheet takes a cell that begins with one of these for a formula."""
+
+Image = tuple[str, str, str]
+"""Collection, detector and image."""
+
+Cluster = tuple[str, str, int]
+"""Collection, detector and number of a cluster."""
+
+
+def read_names(path: Path) -> dict[Image, str]:
+    """Read the names of kinds.
+
+    The file is CSV in UTF-8 with a line of column names, parted by commas, semicolons or tabs. Needed are collection,
+    detector, medoid (any image of the kind) and name; other columns are ignored. A line without a name names nothing.
+
+    Raises:
+        FirstsightError: the file cannot be read or is no UTF-8; a column is missing; a line has no collection, detector
+            or medoid; an image has two names; a name is longer than 80 characters or holds a control character.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = "no UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror or type(error).__name__
+        raise FirstsightError(f"names of clusters: {path} cannot be read ({reason})") from error
+    names: dict[Image, str] = {}
+    header = text.split("\n", 1)[0]
+    try:
+        # io.StringIO with newline="" leaves line breaks inside quotes as they are.
+        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=header.count), strict=True)
+        columns = [(column or "").strip() for column in reader.fieldnames or []]
+        missing = [column for column in REQUIRED if column not in columns]
+        if missing:
+            raise FirstsightError(f"names of clusters: {path} has no column {missing[0]!r}")
+        reader.fieldnames = columns
+        for row in reader:
+            where = f"names of clusters: {path}, line {reader.line_num}"
+            collection, detector, medoid = (_unescaped(row[column] or "") for column in REQUIRED[:3])
+            name = _checked_name(_unescaped(row["name"] or "").strip(), where)
+            if not name:
+                continue
+            if not (collection and detector and medoid):
+                raise FirstsightError(f"{where}: {name!r} has no collection, detector or medoid")
+            if names.setdefault((collection, detector, medoid), name) != name:
+                other = names[collection, detector, medoid]
+                raise FirstsightError(f"{where}: {medoid!r} is named {name!r}, but {other!r} before")
+    except csv.Error as error:
+        raise FirstsightError(f"names of clusters: {path} cannot be read ({error})") from error
+    return names
+
+
+def bind_names(clusters: pandas.DataFrame, names: Mapping[Image, str]) -> dict[Cluster, str]:
+    """Find the clusters that hold the named images.
+
+    Where a cluster holds several, the one nearest to its centre gives the name (the medoid is the nearest of all); of
+    equals the first in the alphabet. An outlier, or an image that is in no cluster, names nothing.
+
+    Args:
+        clusters: rows of the table `clusters`.
+        names: of `read_names`.
+    """
+    keys = ["collection", "detector", "image"]
+    rows = clusters[clusters["cluster"].ge(0)].sort_values(["distance", "image"])
+    bound: dict[Cluster, str] = {}
+    for image, number in zip(rows[keys].itertuples(index=False, name=None), rows["cluster"], strict=True):
+        if image in names:
+            bound.setdefault((image[0], image[1], int(number)), names[image])
+    return bound
+
+
+def rename_clusters(rows: pandas.DataFrame, bound: Mapping[Cluster, str]) -> pandas.DataFrame:
+    """Set `cluster_name` where the cluster of a row has a name; a copy.
+
+    Args:
+        rows: with the columns collection, detector, cluster (may be missing) and cluster_name.
+        bound: of `bind_names`.
+    """
+    renamed = rows.copy()
+    places = zip(rows["collection"], rows["detector"], rows["cluster"], rows["cluster_name"], strict=True)
+    renamed["cluster_name"] = pandas.Series(
+        [
+            default if pandas.isna(number) else bound.get((collection, detector, int(number)), default)
+            for collection, detector, number, default in places
+        ],
+        index=rows.index,
+        dtype=rows["cluster_name"].dtype,
+    )
+    return renamed
+
+
+def apply_names(clusters: pandas.DataFrame, names: Mapping[Image, str]) -> pandas.DataFrame:
+    """Rows of the table `clusters` with the names that a person gave; a copy."""
+    return rename_clusters(clusters, bind_names(clusters, names))
+
+
+def name_kinds(kinds: Kinds, names: Mapping[Image, str]) -> Kinds:
+    """Kinds with the names that a person gave, by which images that come later are called too."""
+    columns = {"image": kinds.images, "cluster": kinds.cluster, "distance": kinds.distance}
+    bound = bind_names(pandas.DataFrame(columns).assign(collection=kinds.collection, detector=kinds.detector), names)
+    place = (kinds.collection, kinds.detector)
+    return replace(kinds, names=tuple(bound.get((*place, number), name) for number, name in enumerate(kinds.names)))
+
+
+def write_names(path: Path, clusters: pandas.DataFrame) -> None:
+    """Write a file to edit, one line a cluster, with the names that the file at ``path`` gives already.
+
+    Lines of that file that name no cluster any more come last, so that nothing a person wrote is lost. Text that a
+    spreadsheet would take for a formula gets an apostrophe in front, which `read_names` takes off again.
+
+    Args:
+        path: the CSV file, written beside and renamed.
+        clusters: rows of the table `clusters`, under the names they have without the file, or with it.
+
+    Raises:
+        FirstsightError: there is a file that `read_names` refuses.
+    """
+    names = read_names(path) if path.exists() else {}
+    bound = bind_names(clusters, names)
+    images = zip(*(clusters[column] for column in ("collection", "detector", "image")), strict=True)
+    numbers = dict(zip(images, clusters["cluster"], strict=True))
+    sizes = clusters.groupby(["collection", "detector", "cluster"]).size()
+    lines: list[tuple[str, ...]] = []
+    for row in clusters[clusters["is_medoid"]].sort_values(["collection", "detector", "cluster"]).itertuples():
+        place = (str(row.collection), str(row.detector), int(str(row.cluster)))
+        name = bound.get(place, "")
+        text = (place[0], place[1], str(place[2]), str(row.cluster_name), str(sizes[place]), str(row.image), name)
+        lines.append(text)
+    for (collection, detector, image), name in names.items():
+        place = (collection, detector, int(numbers.get((collection, detector, image), -1)))
+        if bound.get(place) != name:
+            lines.append((collection, detector, "", "", "", image, name))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.part")
+    # With the mark that Excel needs to take a file for UTF-8.
+    with open(beside, "w", encoding="utf-8-sig", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(WRITTEN)
+        writer.writerows([_escaped(cell) for cell in line] for line in lines)
+    os.replace(beside, path)
+
+
+def _checked_name(name: str, where: str) -> str:
+    if len(name) > LONGEST_NAME:
+        raise FirstsightError(
+            f"{where}: the name {name[:20]!r}... has {len(name)} characters, at most {LONGEST_NAME} can be"
+        )
+    if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in name):
+        raise FirstsightError(f"{where}: the name {name!r} holds a line break or another control character")
+    return name
+
+
+def _escaped(cell: str) -> str:
+    return f"'{cell}" if cell.startswith((*FORMULA_SIGNS, "'")) else cell
+
+
+def _unescaped(cell: str) -> str:
+    return cell[1:] if cell.startswith(tuple(f"'{sign}" for sign in (*FORMULA_SIGNS, "'"))) else cell

@@ -1,0 +1,195 @@
+"""Global-regularized neighbourhood regression (Yao et al., "GRNR", 2024): every cell explained by its neighbours.
+
+Equation 15 asks for the combination of a cell's neighbours S that is nearest to the cell Q and to the K most typical
+cells of the image. Its sum of squares is, up to a constant, 1 + K eta times the squared distance to one target
+
+    T = (Q + K eta G) / (1 + K eta),    G the mean of the typical cells,
+
+so the reconstruction is the projection of T on the span of the neighbours, and W solves (S S^T) w = S T, which is
+Equation 18. Both sides hold inner products of two cells of a window, or of one and G. They are computed once for every
+displacement between two cells (13 in a 3 x 3 window) and shared by all windows, not once for every pair of neighbours.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from firstsight.detectors.geometry import Geometry
+from firstsight.detectors.layers import finest_layer, read_at
+from firstsight.detectors.windows import blur, check_features
+from firstsight.errors import FirstsightError
+
+RIDGE = 1e-5
+"""Share of its trace that is added to the diagonal of S S^T, which is singular where neighbours depend on each other:
+well above the rounding of its entries (1e-7 of the trace), and too little to be seen in the metrics, as is 1e-3."""
+
+# The same for neighbours of zeros, or so near them that their products have lost digits; the largest feature is 1.
+LEAST_RIDGE = 1e-30
+
+# Values of one product of features, and of the systems, of the rows worked on at a time: 4 MiB and 16 MiB.
+PRODUCTS, SYSTEMS = 2**20, 2**21
+
+LARGEST = 1e38
+"""Products of layers end here, within float32."""
+
+
+@dataclass(frozen=True)
+class GrnrSettings:
+    """Global-regularized neighbourhood regression; the defaults are the paper's.
+
+    Attributes:
+        layers: the feature layers that are read, None for the extractor's own choice; the paper reads ``layer2`` and
+            ``layer3`` of a Wide-ResNet50-2.
+        neighbour_radius: m of Equation 1: the (2 m + 1)^2 - 1 cells round a cell explain it.
+        global_cells: K of Equation 3, the number of typical cells; a map of fewer cells takes all of them.
+        eta: weight of every typical cell in Equation 15; 0: the cell itself is the only target.
+        sigma: deviation of the Gaussian that smooths the fused map, in pixels of the extractor's input; 0: none.
+    """
+
+    layers: tuple[str, ...] | None = None
+    neighbour_radius: int = 1
+    global_cells: int = 40
+    eta: float = 5.0
+    sigma: float = 4.0
+
+    def __post_init__(self) -> None:
+        for name, least in (("neighbour_radius", 1), ("global_cells", 1), ("eta", 0), ("sigma", 0)):
+            value = getattr(self, name)
+            if not (value >= least and math.isfinite(value)):
+                raise FirstsightError(f"{name} is {value}, but must be at least {least} and finite")
+
+
+def grnr(features: Mapping[str, Tensor], places: Mapping[str, Geometry], settings: GrnrSettings) -> Tensor:
+    """Anomaly map of one image: the product of its layers' regression errors (Equation 20), smoothed.
+
+    The paper enlarges every layer's errors to the image, multiplies and smooths there; here the coarser layers are read
+    where the cells of the finest lie, and ``sigma`` is divided by its stride.
+
+    Args:
+        features: {layer: (C, h, w)}, finite, used as they are: no channel is scaled.
+        places: how each layer lies on the image.
+        settings: see `GrnrSettings`.
+
+    Returns:
+        (h, w) of the finest layer, float32, not negative; in units of the features to the power of 2 for each layer.
+
+    Raises:
+        FirstsightError: features of another shape, or values that are not finite.
+    """
+    finest = finest_layer({layer: places[layer] for layer in features})
+    errors = {layer: regression_errors(values, settings) for layer, values in features.items()}
+    fused = errors.pop(finest).clamp(max=LARGEST)
+    height, width = fused.shape
+    for layer, values in errors.items():
+        fused = (fused * read_at(values, (height, width), places[finest], places[layer])).clamp(max=LARGEST)
+    return _smooth(fused.float(), settings.sigma / places[finest].stride)
+
+
+def regression_errors(features: Tensor, settings: GrnrSettings) -> Tensor:
+    """Squared distance of every cell from its reconstruction (Equations 15, 18 and 19).
+
+    A window that reaches beyond the border has fewer neighbours: those that are there. (For m = 1 reflected ones would
+    give the same: they repeat neighbours, which adds nothing to what these span.)
+
+    Args:
+        features: (C, H, W), finite.
+
+    Returns:
+        (H, W) float64, in squared units of the features.
+    """
+    checked = check_features(features, 1)
+    # Features of any size are squared below, without overflow or underflow.
+    scale = max(checked.amax().item(), -checked.amin().item()) or 1.0
+    checked = checked / scale
+    typical = typical_cells(checked, settings.global_cells)
+    share = 1 - 1 / (1 + typical.shape[1] * settings.eta)
+    radius, (height, width) = settings.neighbour_radius, checked.shape[1:]
+    window = (2 * radius + 1) ** 2
+    step = max(1, min(PRODUCTS // (len(checked) * width), SYSTEMS // (window**2 * width)))
+    # A cell of zeros adds nothing to what the others span.
+    padded = functional.pad(checked, [radius] * 4)
+    errors = torch.empty(height, width, dtype=torch.float64, device=checked.device)
+    for top in range(0, height, step):
+        slab = padded[:, top : top + step + 2 * radius]
+        errors[top : top + step] = _slab_errors(slab, typical.mean(1), share, radius)
+    return errors * scale**2
+
+
+def typical_cells(features: Tensor, count: int) -> Tensor:
+    """The cells with the smallest sum of squared distances to all cells (Equation 3); ties in raster order.
+
+    That sum is N times the squared distance to the mean of the N cells, plus a constant: no N x N matrix is needed.
+
+    Args:
+        features: (C, H, W).
+        count: K; all cells where there are fewer.
+
+    Returns:
+        (C, min(K, N)), the most typical first.
+    """
+    cells = features.flatten(1)
+    distances = (cells - cells.mean(1, keepdim=True)).square_().sum(0)
+    return cells[:, distances.sort(stable=True).indices[:count]]
+
+
+def _slab_errors(slab: Tensor, typical: Tensor, share: float, radius: int) -> Tensor:
+    """Errors (R, W) of the inner cells of a slab (C, R + 2 m, W + 2 m); the target is share * G + (1 - share) * Q."""
+    size = 2 * radius + 1
+    height, width = slab.shape[1] - 2 * radius, slab.shape[2] - 2 * radius
+    places = [(y, x) for y in range(size) for x in range(size)]
+    centre = places.pop(len(places) // 2)
+    products = _inner_products(slab, size)
+
+    def product(first: tuple[int, int], second: tuple[int, int]) -> Tensor:
+        low, high = sorted((first, second))
+        return _cut(products[high[0] - low[0], high[1] - low[1]], low, height, width)
+
+    gram = torch.stack([product(first, second) for first in places for second in places], dim=-1)
+    gram = gram.double().view(height, width, len(places), len(places))
+    likeness = (slab * typical[:, None, None]).sum(0)
+    targets = torch.stack(
+        [share * _cut(likeness, place, height, width) + (1 - share) * product(place, centre) for place in places], -1
+    )
+    trace = gram.diagonal(dim1=-2, dim2=-1).sum(-1, keepdim=True)
+    gram.diagonal(dim1=-2, dim2=-1).add_(RIDGE * trace + LEAST_RIDGE)
+    factor = torch.linalg.cholesky_ex(gram).L
+    weights = torch.cholesky_solve(targets.double()[..., None], factor)[..., 0].float()
+    # Written out, since expanding the square would lose small errors to rounding.
+    rest = _cut(slab, centre, height, width).clone()
+    for place, weight in zip(places, weights.unbind(-1), strict=True):
+        rest.addcmul_(_cut(slab, place, height, width), weight, value=-1)
+    return rest.square_().sum(0).double()
+
+
+def _inner_products(slab: Tensor, size: int) -> dict[tuple[int, int], Tensor]:
+    """{(dy, dx): map}: at (y, x) the inner product of the cells (y, x) and (y + dy, x + dx) of a slab (C, h, w).
+
+    Every displacement within a size x size window that leads to a later cell in raster order, and none; a cell whose
+    partner lies outside of the slab has 0.
+    """
+    _, height, width = slab.shape
+    products = {}
+    for down in range(size):
+        for right in range(-size + 1 if down else 0, size):
+            left, end = max(0, -right), min(width, width - right)
+            first = slab[:, : height - down, left:end]
+            second = slab[:, down:, left + right : end + right]
+            values = slab.new_zeros(height, width)
+            values[: height - down, left:end] = (first * second).sum(0)
+            products[down, right] = values
+    return products
+
+
+def _cut(maps: Tensor, corner: tuple[int, int], height: int, width: int) -> Tensor:
+    """The cells of maps (..., H, W) from a corner on: (..., height, width)."""
+    return maps[..., corner[0] : corner[0] + height, corner[1] : corner[1] + width]
+
+
+def _smooth(values: Tensor, sigma: float) -> Tensor:
+    """Gaussian of a deviation in cells, reflected at the border of (h, w); it reaches 3 deviations, or to the end."""
+    reach = min(math.ceil(3 * sigma), *(side - 1 for side in values.shape))
+    return blur(values[None], 2 * reach + 1, sigma)[0] if reach else values

@@ -1,0 +1,155 @@
+"""What detectors that read the image itself share: reading it, mirrored borders, and patches that overlap."""
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from firstsight.detectors.windows import gaussian
+from firstsight.errors import FirstsightError
+
+
+def read_grey(features: Mapping[str, Tensor], image_size: int | None) -> Tensor:
+    """The grey image (ITU-R BT.601 weights), missing pixels filled, reduced to the size at which a method works.
+
+    Args:
+        features: {"image": (3, H, W)}, RGB in [0, 1], NaN where a pixel is missing.
+        image_size: pixels of the shorter side of the reduced image; an image that is not larger stays as it is, as it
+            does with None.
+
+    Returns:
+        (h, w) float32, finite.
+
+    Raises:
+        FirstsightError: no image, another shape, infinite values, or not a single known pixel.
+    """
+    if "image" not in features:
+        raise FirstsightError(f"this detector reads the image, but was given only {', '.join(features) or 'nothing'}")
+    image = features["image"].detach().to(torch.float32)
+    if image.ndim != 3 or image.shape[0] != 3 or image.numel() == 0:
+        raise FirstsightError(f"image has shape {tuple(image.shape)}, but must be (3, height, width)")
+    if image.isinf().any():
+        raise FirstsightError(f"image holds {int(image.isinf().sum())} infinite values")
+    red, green, blue = fill_missing(image)
+    grey = 0.299 * red + 0.587 * green + 0.114 * blue
+    height, width = grey.shape
+    if image_size is None or min(height, width) <= image_size:
+        return grey
+    factor = image_size / min(height, width)
+    return resize(grey, (round(height * factor), round(width * factor)))
+
+
+def fill_missing(image: Tensor) -> Tensor:
+    """Fill missing pixels with what is known round them.
+
+    The image is halved until no pixel is missing, each pixel the mean of the known ones among its four; then every
+    missing pixel takes the value of the next coarser image, read bilinearly, where it lies.
+
+    Args:
+        image: (C, H, W), NaN in any channel where a pixel is missing.
+
+    Returns:
+        (C, H, W) without NaN; known pixels as they were.
+
+    Raises:
+        FirstsightError: every pixel is missing.
+    """
+    known = ~image.isnan().any(dim=0, keepdim=True)
+    if known.all():
+        return image
+    if not known.any():
+        raise FirstsightError("image: every pixel is missing")
+    size = image.shape[1:]
+    held = functional.avg_pool2d(known.to(image)[None], 2, ceil_mode=True, count_include_pad=False)[0]
+    values = torch.where(known, image, 0)
+    total = functional.avg_pool2d(values[None], 2, ceil_mode=True, count_include_pad=False)[0]
+    coarse = fill_missing(torch.where(held > 0, total / held, torch.nan))
+    enlarged = functional.interpolate(
+        coarse[None], size=(2 * coarse.shape[1], 2 * coarse.shape[2]), mode="bilinear", align_corners=False
+    )[0]
+    return torch.where(known, image, enlarged[:, : size[0], : size[1]])
+
+
+def resize(values: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize (h, w) bilinearly, with antialiasing where it becomes smaller."""
+    if tuple(values.shape) == size:
+        return values
+    return functional.interpolate(values[None, None], size=size, mode="bilinear", align_corners=False, antialias=True)[
+        0, 0
+    ]
+
+
+def mirrored(size: int, before: int, after: int, device: torch.device) -> Tensor:
+    """Indices from -before to size - 1 + after, mirrored at the first and the last cell as often as it takes."""
+    cells = torch.arange(-before, size + after, device=device)
+    period = max(2 * (size - 1), 1)
+    cells = cells.remainder(period)
+    return torch.minimum(cells, period - cells) if size > 1 else torch.zeros_like(cells)
+
+
+def smooth(values: Tensor, sigma: float) -> Tensor:
+    """Gaussian-weighted mean of (h, w), as far as 4 sigma (pixels), mirrored at the border; any size."""
+    radius = math.ceil(4 * sigma)
+    weights = torch.from_numpy(gaussian(2 * radius + 1, sigma)).to(values)
+    height, width = values.shape
+    padded = values[mirrored(height, radius, radius, values.device)][:, mirrored(width, radius, radius, values.device)]
+    rows = functional.conv2d(padded[None, None], weights.view(1, 1, -1, 1))
+    return functional.conv2d(rows, weights.view(1, 1, 1, -1))[0, 0]
+
+
+def patch_starts(size: int, patch_size: int, step: int) -> list[int]:
+    """Where patches start along an axis: at every ``step``-th pixel, and the last so that it ends at the frame."""
+    last = size - patch_size
+    return [*range(0, last, step), last]
+
+
+def extract_patches(values: Tensor, patch_size: int, step: int) -> Tensor:
+    """Overlapping patches of (C, h, w): (rows, columns, C, patch_size, patch_size).
+
+    One starts at every ``step``-th pixel, and one ends at the frame, so that every pixel is in a patch.
+
+    Raises:
+        FirstsightError: the image is smaller than a patch.
+    """
+    height, width = values.shape[1:]
+    if patch_size > min(height, width):
+        raise FirstsightError(f"patch_size is {patch_size}, but the image is only {height} x {width} pixels")
+    inside = torch.arange(patch_size, device=values.device)
+    rows = torch.tensor(patch_starts(height, patch_size, step), device=values.device)[:, None] + inside
+    columns = torch.tensor(patch_starts(width, patch_size, step), device=values.device)[:, None] + inside
+    return values[:, rows[:, None, :, None], columns[None, :, None, :]].permute(1, 2, 0, 3, 4)
+
+
+def merge_patches(patches: Tensor, size: tuple[int, int], step: int) -> Tensor:
+    """Mean, at every pixel, of the patches (rows, columns, patch_size, patch_size) that hold it: (h, w).
+
+    The patches lie as `extract_patches` took them. Sums are taken in one order, so the result is the same on a GPU
+    from run to run.
+    """
+    height, width = size
+    across = _add_along(patches.permute(0, 2, 1, 3), width, step)
+    total = _add_along(across.permute(2, 0, 1), height, step).T
+    ones = torch.ones_like(patches[:, :, 0])
+    return total / (_add_along(ones[:, 0], height, step)[:, None] * _add_along(ones[0], width, step))
+
+
+def check_setting(name: str, value: object, fits: bool, rule: str) -> None:
+    """Refuse a setting: a FirstsightError that names it, its value and what it must be."""
+    if not fits:
+        raise FirstsightError(f"{name} is {value}, but must be {rule}")
+
+
+def check_image_size(image_size: int | None) -> None:
+    """Refuse an ``image_size`` of `read_grey` below 1."""
+    check_setting("image_size", image_size, image_size is None or image_size >= 1, "positive")
+
+
+def _add_along(pieces: Tensor, size: int, step: int) -> Tensor:
+    """Sum of pieces (..., n, patch_size), each where it starts: (..., size)."""
+    patch_size = pieces.shape[-1]
+    total = pieces.new_zeros((*pieces.shape[:-2], size))
+    for place, start in enumerate(patch_starts(size, patch_size, step)):
+        total[..., start : start + patch_size] += pieces[..., place, :]
+    return total

@@ -1,0 +1,153 @@
+"""Equations 2 and 3 of SSDnet: what its network is trained on, and how anomalous a pixel is.
+
+A term is first a map of values a pixel, such as the squared error. A patch has the mean of its pixels; patches of a
+size lie at every pixel at which they fit.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+Aggregate = Literal["max", "min"]
+
+
+def squared_error(images: Tensor, outputs: Tensor) -> Tensor:
+    """(B, 3, H, W) twice to (B, H, W): the squared error of every pixel, the mean over the colours."""
+    return (images - outputs).square().mean(dim=1)
+
+
+def inner_product(features: Tensor, output_features: Tensor, stride: int, size: tuple[int, int]) -> Tensor:
+    """The perceptual similarity of every pixel: the inner product of its features, the mean over the channels.
+
+    Args:
+        features, output_features: (B, C, h, w), a cell for a block of stride x stride pixels, none for a last,
+            unfinished block.
+        stride: pixels.
+        size: height and width of the image.
+
+    Returns:
+        (B, height, width); a pixel has the value of its block, one of an unfinished block that of the block before.
+    """
+    products = (features * output_features).mean(dim=1)
+    for dimension, length in zip((1, 2), size, strict=True):
+        blocks = torch.arange(length, device=products.device) // stride
+        products = products.index_select(dimension, blocks.clamp(max=products.shape[dimension] - 1))
+    return products
+
+
+def patch_means(values: Tensor, known: Tensor, patch_size: int) -> tuple[Tensor, Tensor]:
+    """Mean of the known pixels of every patch.
+
+    Args:
+        values: (B, H, W), finite.
+        known: (B, H, W), bool.
+        patch_size: m_r, at most H and W.
+
+    Returns:
+        (B, H - m_r + 1, W - m_r + 1) means, 0 in a patch without a known pixel, and whether a patch has any.
+    """
+    total = _window_sums(torch.where(known, values, 0), patch_size)
+    count = _window_sums(known.to(values), patch_size)
+    return total / count.clamp(min=1), count > 0.5
+
+
+def training_loss(
+    error: Tensor | None,
+    similarity: Tensor | None,
+    known: Tensor,
+    *,
+    w_rec: float,
+    w_perc: float,
+    patch_sizes: Sequence[int],
+    aggregate: Aggregate,
+) -> Tensor:
+    """Equation 2, but for R(theta), which is the network itself.
+
+    The mean over the patches of a size of w_rec times the reconstruction error less w_perc times the perceptual
+    similarity; of several patch sizes, the largest or the smallest of their means.
+
+    Args:
+        error: (B, H, W) of `squared_error`; None where w_rec is 0.
+        similarity: (B, H, W) of `inner_product`; None where w_perc is 0.
+        known: (B, H, W), bool; without a known pixel the loss is 0.
+
+    Returns:
+        A number, with gradients.
+    """
+    values = torch.zeros_like(known, dtype=torch.float32)
+    if error is not None:
+        values = values + w_rec * error
+    if similarity is not None:
+        values = values - w_perc * similarity
+    losses = []
+    for patch_size in patch_sizes:
+        means, held = patch_means(values, known, patch_size)
+        losses.append(means.sum() / held.sum().clamp(min=1))
+    return _aggregate(torch.stack(losses), aggregate)
+
+
+def anomaly_scores(
+    error: Tensor,
+    similarity: Tensor | None,
+    known: Tensor,
+    *,
+    alpha_perc: float,
+    patch_sizes: Sequence[int],
+    aggregate: Aggregate,
+    min_max: bool,
+) -> Tensor:
+    """Equation 3: a pixel's score is the mean over the patches that hold it, of one image.
+
+    (1 - alpha_perc) times the reconstruction error less alpha_perc times the perceptual similarity, for every patch
+    size; of several sizes, the largest or the smallest at every pixel. The paper divides by the number of all patches,
+    which only scales the map but makes it fade out at the frame; here the sum is divided by the number of patches
+    that hold the pixel. Missing pixels count in no patch, and patches without a known pixel do not count.
+
+    Args:
+        error: (H, W) of `squared_error`.
+        similarity: (H, W) of `inner_product`; None where alpha_perc is 0.
+        known: (H, W), bool, at least one of them. A pixel that no patch with a known pixel holds has the lowest score.
+        min_max: scale each term and patch size to [0, 1] before they are put together, as the paper does; maps of two
+            images cannot be compared then.
+
+    Returns:
+        (H, W) float32; in squared grey values, where alpha_perc is 0 and nothing is scaled.
+    """
+    scores = []
+    for patch_size in patch_sizes:
+        score = torch.zeros_like(error)
+        held = torch.ones_like(known)
+        for term, weight in ((error, 1 - alpha_perc), (similarity, -alpha_perc)):
+            if term is not None and weight:
+                values, held = _mean_of_patches(term, known, patch_size)
+                score += weight * (_to_unit_range(values, held) if min_max else values)
+        scores.append(torch.where(held, score, score[held].min()))
+    return _aggregate(torch.stack(scores), aggregate)
+
+
+def _mean_of_patches(values: Tensor, known: Tensor, patch_size: int) -> tuple[Tensor, Tensor]:
+    """(H, W) mean of the patches that hold a pixel, and whether there is one."""
+    means, held = patch_means(values[None], known[None], patch_size)
+    beyond = [patch_size - 1] * 4
+    total = _window_sums(functional.pad(means, beyond), patch_size)[0]
+    count = _window_sums(functional.pad(held.to(values), beyond), patch_size)[0]
+    return total / count.clamp(min=1), count > 0.5
+
+
+def _window_sums(values: Tensor, size: int) -> Tensor:
+    """(B, H, W) to the sums over size x size windows, (B, H - size + 1, W - size + 1)."""
+    ones = torch.ones(size).to(values)
+    rows = functional.conv2d(values[:, None], ones.view(1, 1, size, 1))
+    return functional.conv2d(rows, ones.view(1, 1, 1, size))[:, 0]
+
+
+def _to_unit_range(values: Tensor, held: Tensor) -> Tensor:
+    low, high = torch.aminmax(values[held])
+    return (values - low) / torch.where(high > low, high - low, 1)
+
+
+def _aggregate(values: Tensor, aggregate: Aggregate) -> Tensor:
+    return values.amax(dim=0) if aggregate == "max" else values.amin(dim=0)

@@ -1,0 +1,73 @@
+"""Stage assign: the images of a collection, and their regions, compared with kinds that are known."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from firstsight.clustering.kinds import UNKNOWN, assign_kinds, load_kinds
+from firstsight.clustering.names import name_kinds, read_names
+from firstsight.reports.tables import write_table
+from firstsight.stages.cluster import read_descriptors, region_rows
+from firstsight.stages.job import Job, write_json
+
+
+def assign_collection(
+    *,
+    descriptors: Sequence[Path],
+    kinds: Path,
+    collection: str,
+    detector: str,
+    output: Path,
+    summary: Path,
+    regions: Sequence[Path],
+    region_clusters: Path,
+    job: Job,
+    names: Path | None = None,
+) -> None:
+    """Tell for each image of a collection, and for each region, which of the known kinds it is of, if any.
+
+    The descriptors must come from the same features as those of the kinds, with the threshold (and its temperatures) of
+    the collection that the kinds are of.
+
+    Args:
+        descriptors: npz files of all shards.
+        kinds: npz that `cluster_collection` wrote.
+        collection, detector: names for the table.
+        output: Parquet table `clusters` to make; the numbers are those of the kinds, -1 and "unknown" where an image is
+            far from all. There are no medoids and no silhouettes.
+        summary: JSON to make: n_clusters (kinds that were met), n_outliers (images of an unknown kind) and criterion.
+        regions: parts of the table `regions` of all shards.
+        region_clusters: Parquet table `regions` to make, each region with its cluster.
+        job: where time and counts are noted.
+        names: CSV of `firstsight.clustering.names`; names of the kinds hold here too.
+
+    Raises:
+        FirstsightError: kinds or names that cannot be read, or descriptors of other features.
+    """
+    known = load_kinds(kinds)
+    if names:
+        known = name_kinds(known, read_names(names))
+    images, values = read_descriptors(descriptors)
+    job.n_images = len(images)
+    with job.step("assign"):
+        cluster, distance = assign_kinds(known, values)
+    rows = [
+        {
+            "collection": collection,
+            "image": image,
+            "detector": detector,
+            "cluster": int(cluster[index]),
+            "cluster_name": known.name(int(cluster[index]), UNKNOWN),
+            "distance": distance[index],
+            "silhouette": None,
+            "is_medoid": False,
+            "n_clusters_from": known.counted,
+        }
+        for index, image in enumerate(images)
+    ]
+    met, far = len(set(cluster[cluster >= 0].tolist())), int((cluster < 0).sum())
+    criterion = f"{met} of the {len(known.centres)} kinds of {known.collection}, {known.detector}"
+    job.note(f"{criterion}; {far} images of an unknown kind")
+    write_table(output, "clusters", rows)
+    write_json(summary, {"n_clusters": met, "n_outliers": far, "criterion": criterion})
+    with job.step("regions"):
+        write_table(region_clusters, "regions", region_rows(regions, descriptors, known, UNKNOWN))

@@ -1,0 +1,120 @@
+"""Stage head: a contrastive head for a collection, by whose features its images are described."""
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from skimage.transform import resize
+
+from firstsight.clustering.contrastive import ContrastiveSettings, apply_head, load_head, train_head
+from firstsight.clustering.descriptors import normalise_descriptors, unit_cells
+from firstsight.errors import FirstsightError
+from firstsight.features.store import ShardReader
+from firstsight.stages.cluster import read_descriptors
+from firstsight.stages.describe import coarsest_layer
+from firstsight.stages.features import choose_device
+from firstsight.stages.job import Job
+from firstsight.stages.shards import StoredMap, stored_maps
+
+ExtendFeatures = Callable[[NDArray[np.floating]], NDArray[np.floating]]
+
+
+@dataclass(frozen=True)
+class StoredCells:
+    """An image's features and its map on their grid, read when asked (see `contrastive_pairs.ImageCells`)."""
+
+    stored: StoredMap
+    features: ShardReader
+    layers: tuple[str, ...]
+
+    def read(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Features (C, h, w) of the coarsest layer, and the anomaly map (h, w)."""
+        layer, _ = coarsest_layer(self.features.attributes(self.stored.key)["geometry"], self.layers)
+        values, cells = self.features.read(self.stored.key, layer), self.stored.cells()
+        if cells.shape != values.shape[1:]:
+            cells = resize(cells, values.shape[1:], order=1, anti_aliasing=True)
+        return values, cells
+
+
+def fit_head(
+    *,
+    maps: Sequence[Path],
+    features: Sequence[Path],
+    threshold: Path,
+    descriptors: Sequence[Path],
+    layers: Sequence[str],
+    output: Path,
+    device: str,
+    threads: int,
+    job: Job,
+) -> None:
+    """Train the head of a collection.
+
+    Args:
+        maps, features: stores of all shards, in the same order.
+        threshold: JSON that `find_threshold` wrote; cells above its threshold are anomalous.
+        descriptors: npz files of all shards, of the features as they are: alike images are alike by these.
+        layers: feature layers that the detector reads; the coarsest is what the head maps.
+        output: file to make, which `read_head` reads; without a head where too few images have anomalous cells.
+        device: auto, cpu or cuda.
+        threads: CPU threads to use.
+        job: where time and counts are noted.
+    """
+    torch.set_num_threads(threads)
+    job.device = choose_device(device)
+    common = json.loads(threshold.read_text(encoding="utf-8"))
+    names, values = read_descriptors(descriptors)
+    readers = {store.name: ShardReader(store) for store in features}
+    by_image = {
+        stored.image: StoredCells(stored, readers[store.name], tuple(layers))
+        for store in maps
+        for stored in stored_maps([store])
+        if stored.status == "ok"
+    }
+    job.n_images = len(names)
+    head = None
+    if names:
+        with job.step("train"):
+            head = train_head(
+                [by_image[name] for name in names],
+                normalise_descriptors(values),
+                ContrastiveSettings(),
+                temperature=common["temperatures"][-1],
+                threshold=common["threshold"],
+                device=job.device,
+                note=job.note,
+            )
+    beside = output.with_name(f"{output.name}.partial")
+    torch.save(head.state() if head is not None else {}, beside)
+    os.replace(beside, output)
+
+
+def read_head(path: Path) -> ExtendFeatures:
+    """What adds to `unit_cells` of features (C, h, w) those of the head that `fit_head` wrote: (C + D, h, w).
+
+    Without a head nothing is added.
+
+    The head's features alone make worse clusters than the two together (docs/methods.md).
+
+    Raises:
+        FirstsightError: the file is damaged.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    # A damaged file fails in many ways: in zip, in pickle, in the types it names.
+    except Exception as error:
+        raise FirstsightError(f"{str(path)!r} is damaged: delete it and run again") from error
+    if not state:
+        return unit_cells
+    head = load_head(state)
+
+    def extend(features: NDArray[np.floating]) -> NDArray[np.floating]:
+        mapped = apply_head(head, torch.from_numpy(np.asarray(features, np.float32)))
+        return np.concatenate([unit_cells(features), mapped.numpy()])
+
+    return extend

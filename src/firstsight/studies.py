@@ -1,0 +1,17 @@
+"""The studies that a run can make besides its own detectors: which detectors each of them compares."""
+
+from firstsight.config import DetectorChoice
+
+ABLATION: dict[str, DetectorChoice] = {
+    "only_fca": DetectorChoice("blind", {"correspondence": "features", "neighbours": False}),
+    "fca_autoencoder": DetectorChoice("blind", {"correspondence": "residuals", "neighbours": False}),
+    "pooled_reference": DetectorChoice("blind", {"correspondence": "pooled", "neighbours": False}),
+    "nearest_cells": DetectorChoice("blind", {"correspondence": "none"}),
+    "weighted_average": DetectorChoice("blind", {"correspondence": "none", "neighbour_share": 1.0}),
+    "blind": DetectorChoice("blind", {}),
+}
+"""Blind localization and what it is made of. The published ablation has FCA with and without the autoencoder, each with
+and without the contrastive head; ``weighted_average`` stands for Sohn et al. (2023), whose weights are the distances to
+the nearest cells of all other images."""
+
+STUDIES: dict[str, dict[str, DetectorChoice]] = {"ablation": ABLATION}

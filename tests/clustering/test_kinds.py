@@ -1,0 +1,275 @@
+"""Kinds: outliers are set aside, the calm cluster is normal, new images are recognised or unknown."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from firstsight.clustering.descriptors import fit_normalisation, normalise_descriptors
+from firstsight.clustering.kinds import (
+    FAR,
+    LARGEST_MEMORY,
+    Kinds,
+    assign_kinds,
+    fit_kinds,
+    isolated_descriptors,
+    load_kinds,
+    normal_cluster,
+    save_kinds,
+)
+from firstsight.clustering.ward import cluster_descriptors
+from firstsight.errors import FirstsightError
+from oracles.descriptors import slow_root
+
+
+def groups(counts: list[int], seed: int = 0, spread: float = 0.3) -> tuple[np.ndarray, np.ndarray]:
+    """Raw descriptors (N, 2, 24) of several kinds, and their kinds."""
+    rng = np.random.default_rng(seed)
+    kind = np.repeat(np.arange(len(counts)), counts)
+    centres = 5 + np.random.default_rng(99).normal(0, 1, (len(counts), 2, 24))
+    return centres[kind] + spread * rng.standard_normal((len(kind), 2, 24)), kind
+
+
+def named(count: int) -> list[str]:
+    return [f"{number}.png" for number in range(count)]
+
+
+def slow_isolated(descriptors: np.ndarray) -> np.ndarray:
+    """Median + 3.5 robust deviations of the distances to the nearest neighbour, and half the usual; at most a fifth."""
+    rooted = slow_root(descriptors).reshape(len(descriptors), -1)
+    nearest = np.array(
+        [min(np.linalg.norm(a - b) for j, b in enumerate(rooted) if j != i) for i, a in enumerate(rooted)]
+    )
+    bound = np.median(nearest) + 3.5 * 1.4826 * np.median(np.abs(nearest - np.median(nearest)))
+    bound = max(bound, 0.5 * np.sqrt(2) * np.median(np.linalg.norm(rooted - rooted.mean(axis=0), axis=1)))
+    farthest = sorted(range(len(nearest)), key=lambda index: -nearest[index])[: len(nearest) // 5]
+    return np.array([nearest[index] > bound and index in farthest for index in range(len(nearest))])
+
+
+def test_isolated_images_equal_the_definition() -> None:
+    descriptors, _ = groups([12, 9])
+    descriptors[4] += 20
+    descriptors[17] -= 30
+    found = isolated_descriptors(descriptors)
+    np.testing.assert_array_equal(found, slow_isolated(descriptors))
+    assert np.flatnonzero(found).tolist() == [4, 17]
+
+
+def test_at_most_a_fifth_are_isolated() -> None:
+    descriptors, _ = groups([20])
+    descriptors[:9] += np.random.default_rng(1).normal(0, 30, (9, 2, 24))
+    assert isolated_descriptors(descriptors).sum() == 4
+    assert not isolated_descriptors(descriptors[:4]).any()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_loose_members_of_tight_groups_are_not_isolated(seed: int) -> None:
+    descriptors, kind = groups([6, 5], seed=seed, spread=0.02)
+    assert not isolated_descriptors(descriptors).any()
+    np.testing.assert_array_equal(fit_kinds(named(11), descriptors, 2)[1].cluster, kind)
+
+
+@pytest.mark.parametrize("copies", [1, 2])
+def test_equal_images_are_not_isolated(copies: int) -> None:
+    assert not isolated_descriptors(np.full((30, 2, 5), 0.1)).any()
+    descriptors, _ = groups([10])
+    assert not isolated_descriptors(np.concatenate([descriptors] * copies)).any()
+
+
+def test_without_outliers_kinds_are_wards_clusters() -> None:
+    descriptors, kind = groups([9, 7, 5])
+    kinds, clustering = fit_kinds(named(21), descriptors, 3)
+    plain = cluster_descriptors(normalise_descriptors(descriptors), 3)
+    np.testing.assert_array_equal(clustering.cluster, kind)
+    np.testing.assert_array_equal(clustering.cluster, plain.cluster)
+    np.testing.assert_allclose(clustering.distance, plain.distance)
+    np.testing.assert_allclose(clustering.silhouette, plain.silhouette)
+    assert kinds.medoids == tuple(f"{index}.png" for index in np.flatnonzero(plain.is_medoid))
+    assert kinds.counted == "given"
+    assert fit_kinds(named(21), descriptors)[0].counted == "estimated"
+    assert fit_kinds(named(21), descriptors)[1].n_clusters == 3
+
+
+def test_an_image_of_another_texture_is_an_outlier_and_changes_nothing_for_the_others() -> None:
+    descriptors, kind = groups([9, 7, 5])
+    other = 40 * np.random.default_rng(8).random((1, 2, 24))
+    kinds, clustering = fit_kinds(named(22), np.concatenate([descriptors, other]), 3)
+    np.testing.assert_array_equal(clustering.cluster, [*kind, FAR])
+    assert np.isnan(clustering.silhouette[-1])
+    assert not clustering.is_medoid[-1]
+    distances = np.linalg.norm(normalise_descriptors(other, kinds.normalisation) - kinds.centres, axis=1)
+    assert clustering.distance[-1] == pytest.approx(distances.min())
+    alone, _ = fit_kinds(named(21), descriptors, 3)
+    np.testing.assert_allclose(kinds.centres, alone.centres)
+    assert kinds.name(FAR, "outlier") == "outlier"
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("clusters", ["auto", 1, 2, 5])
+def test_few_images(count: int, clusters: int | str) -> None:
+    descriptors, _ = groups([count], spread=1.0)
+    if clusters != "auto" and clusters > count:
+        with pytest.raises(FirstsightError, match=f"{clusters} clusters"):
+            fit_kinds(named(count), descriptors, clusters)
+        return
+    kinds, clustering = fit_kinds(named(count), descriptors, clusters)
+    assert 1 <= clustering.n_clusters <= max(1, count // 2)
+    assert np.isfinite(clustering.distance).all()
+    assert (clustering.cluster >= 0).any()
+    assert len(kinds.medoids) == len(kinds.names) == len(kinds.centres) == clustering.n_clusters
+    assert assign_kinds(kinds, descriptors)[0].shape == (count,)
+
+
+@pytest.mark.parametrize("clusters", ["auto", 1, 3, 8])
+def test_the_same_image_many_times(clusters: int | str) -> None:
+    kinds, clustering = fit_kinds(named(8), np.full((8, 2, 5), 0.3), clusters)
+    assert clustering.n_clusters >= 1
+    np.testing.assert_array_equal(clustering.distance, 0)
+    cluster, distance = assign_kinds(kinds, np.full((2, 2, 5), 0.3))
+    assert (cluster >= 0).all()
+    np.testing.assert_array_equal(distance, 0)
+
+
+def test_every_image_is_recognised_as_what_it_is() -> None:
+    descriptors, kind = groups([9, 7, 5])
+    kinds, _ = fit_kinds(named(21), descriptors, 3)
+    for of_regions in (False, True):
+        cluster, distance = assign_kinds(kinds, descriptors, of_regions=of_regions)
+        np.testing.assert_array_equal(cluster, kind)
+        np.testing.assert_allclose(distance, kinds.distance)
+    more, of = groups([4, 4, 4], seed=7)
+    np.testing.assert_array_equal(assign_kinds(kinds, more, of_regions=True)[0], of)
+
+
+def test_what_is_like_no_known_image_is_unknown() -> None:
+    descriptors, _ = groups([9, 7, 5])
+    kinds, _ = fit_kinds(named(21), descriptors, 3)
+    strange = 5 + np.random.default_rng(3).normal(0, 1, (6, 2, 24))
+    cluster, distance = assign_kinds(kinds, strange)
+    assert (cluster == FAR).all()
+    expected = np.linalg.norm(normalise_descriptors(strange, kinds.normalisation)[:, None] - kinds.centres, axis=2)
+    np.testing.assert_allclose(distance, expected.min(axis=1))
+
+
+def test_a_stronger_anomaly_of_a_kind_is_unknown_as_an_image_and_known_as_a_region() -> None:
+    descriptors, kind = groups([9, 7, 5])
+    kinds, _ = fit_kinds(named(21), descriptors, 3)
+    mean = kinds.normalisation.mean
+    stronger = mean + 4 * (descriptors - mean)
+    np.testing.assert_array_equal(assign_kinds(kinds, stronger, of_regions=True)[0], kind)
+    assert (assign_kinds(kinds, stronger)[0] == FAR).all()
+
+
+def test_most_images_would_be_recognised_had_they_not_been_there() -> None:
+    descriptors, _ = groups([30, 20, 15], spread=1.0)
+    unknown = 0
+    for left_out in range(65):
+        others = np.arange(65) != left_out
+        kinds, _ = fit_kinds(named(64), descriptors[others], 3)
+        unknown += int(assign_kinds(kinds, descriptors[left_out : left_out + 1])[0][0] == FAR)
+    assert unknown <= 4
+
+
+def test_assigning_in_parts_and_nothing() -> None:
+    descriptors, _ = groups([9, 7, 5])
+    kinds, _ = fit_kinds(named(21), descriptors, 3)
+    many = np.tile(descriptors, (60, 1, 1))
+    cluster, distance = assign_kinds(kinds, many)
+    np.testing.assert_array_equal(cluster, np.tile(assign_kinds(kinds, descriptors)[0], 60))
+    assert len(distance) == 21 * 60
+    assert assign_kinds(kinds, np.zeros((0, 2, 24)))[0].shape == (0,)
+
+
+def test_of_many_images_a_sample_is_remembered() -> None:
+    descriptors = np.random.default_rng(0).random((LARGEST_MEMORY + 500, 1, 3))
+    kinds, clustering = fit_kinds(named(len(descriptors)), descriptors, 2, largest_linkage=200)
+    assert len(kinds.known) == LARGEST_MEMORY
+    assert (assign_kinds(kinds, descriptors)[0] >= 0).mean() > 0.99
+    assert len(clustering.cluster) == len(descriptors)
+
+
+def test_the_normal_cluster_is_the_calmest_of_those_that_are_mostly_without_regions() -> None:
+    cluster = np.array([0, 0, 0, 1, 1, 1, 2, 2, 3, 3, -1], dtype=np.int32)
+    scores = np.array([5.0, 5, 5, 2, 2, 9, 3, 3, 1, 1, 0])
+    areas = np.array([9, 0, 0, 0, 0, 7, 0, 0, 0, 4, 0])
+    assert normal_cluster(cluster, scores, areas) == 1
+    assert normal_cluster(cluster, scores, np.where(cluster == 1, 5, areas)) == 2
+    assert normal_cluster(cluster, scores, areas + 1) is None
+    assert normal_cluster(np.full(3, -1, np.int32), np.ones(3), np.zeros(3, int)) is None
+
+
+def test_the_normal_kind_has_its_name() -> None:
+    descriptors, kind = groups([9, 7, 5])
+    areas = np.where(kind == 1, 0, 50)
+    kinds, _ = fit_kinds(named(21), descriptors, 3, scores=areas + 1.0, areas=areas)
+    assert kinds.normal == 1
+    assert kinds.names == ("cluster 0", "normal", "cluster 2")
+
+
+@pytest.fixture
+def fitted() -> Kinds:
+    descriptors, _ = groups([9, 7, 5])
+    return fit_kinds([*named(20), "odd é.png"], descriptors, 3, counted="oracle", collection="pile", detector="fca")[0]
+
+
+def test_kinds_survive_their_file(fitted: Kinds, tmp_path: Path) -> None:
+    save_kinds(tmp_path / "deep" / "kinds.npz", fitted)
+    again = load_kinds(tmp_path / "deep" / "kinds.npz")
+    for field, value in vars(fitted).items():
+        if field == "normalisation":
+            for part, expected in vars(value).items():
+                np.testing.assert_array_equal(getattr(again.normalisation, part), expected)
+        elif isinstance(value, np.ndarray):
+            np.testing.assert_array_equal(getattr(again, field), value)
+        else:
+            assert getattr(again, field) == value
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["kinds.npz"]
+    save_kinds(tmp_path / "again.npz", again)
+    assert (tmp_path / "again.npz").read_bytes() == (tmp_path / "deep" / "kinds.npz").read_bytes()
+
+
+def test_files_that_are_no_kinds_are_named(fitted: Kinds, tmp_path: Path) -> None:
+    save_kinds(tmp_path / "whole.npz", fitted)
+    content = (tmp_path / "whole.npz").read_bytes()
+    (tmp_path / "cut.npz").write_bytes(content[: len(content) // 2])
+    (tmp_path / "text.npz").write_text("kinds")
+    (tmp_path / "empty.npz").write_bytes(b"")
+    np.save(tmp_path / "array.npy", np.ones(3))
+    np.savez(tmp_path / "other.npz", cluster=np.ones(3))
+    np.savez(tmp_path / "pickled.npz", format=np.array([object()]))
+    np.savez(tmp_path / "future.npz", format=np.array(99))
+    for name in (
+        "cut.npz",
+        "text.npz",
+        "empty.npz",
+        "array.npy",
+        "other.npz",
+        "pickled.npz",
+        "future.npz",
+        "absent.npz",
+    ):
+        with pytest.raises(FirstsightError, match=name) as error:
+            load_kinds(tmp_path / name)
+        assert "\n" not in str(error.value)
+
+
+def test_bad_values_are_named(fitted: Kinds) -> None:
+    descriptors, _ = groups([9, 7, 5])
+    with pytest.raises(FirstsightError, match="20 images"):
+        fit_kinds(named(20), descriptors)
+    with pytest.raises(FirstsightError, match="0 images"):
+        fit_kinds([], descriptors[:0])
+    with pytest.raises(FirstsightError, match="not finite"):
+        fit_kinds(named(21), np.where(descriptors > 6, np.nan, descriptors))
+    with pytest.raises(FirstsightError, match="not finite"):
+        assign_kinds(fitted, np.full((1, 2, 24), np.inf))
+    with pytest.raises(FirstsightError, match="2 x 23 values do not compare with those of 2 x 24"):
+        assign_kinds(fitted, descriptors[:, :, 1:])
+    with pytest.raises(FirstsightError, match="22 clusters"):
+        fit_kinds(named(21), descriptors, 22)
+
+
+def test_the_units_are_those_of_the_images_that_are_no_outliers() -> None:
+    descriptors, _ = groups([9, 7, 5])
+    kinds, _ = fit_kinds(named(22), np.concatenate([descriptors, descriptors[:1] + 50]), 3)
+    np.testing.assert_allclose(kinds.normalisation.mean, fit_normalisation(descriptors).mean)

@@ -1,0 +1,55 @@
+"""Global-regularized neighbourhood regression by its definitions, cell by cell in float64."""
+
+import numpy as np
+
+from oracles.patch_statistics import gaussian
+
+
+def typical_cells(features, count):
+    """Equation 3 with all N x N distances: (K, C), ties in raster order."""
+    cells = np.asarray(features, np.float64).reshape(len(features), -1).T
+    sums = [sum(((cell - other) ** 2).sum() for other in cells) for cell in cells]
+    return cells[np.argsort(sums, kind="stable")[:count]]
+
+
+def regression_errors(features, *, neighbour_radius, global_cells, eta, ridge=0.0):
+    """Equations 15 and 19: the sum of K + 1 squared distances as one least-squares problem for every cell.
+
+    With a ridge the weights' squares are added, times ridge, the neighbours' squares, and the 1 + K eta distances.
+    """
+    features = np.asarray(features, np.float64)
+    typical = typical_cells(features, global_cells)
+    errors = np.zeros(features.shape[1:])
+    for row, column in np.ndindex(errors.shape):
+        query = features[:, row, column]
+        near = np.array(
+            [
+                features[:, y, x]
+                for y in range(row - neighbour_radius, row + neighbour_radius + 1)
+                for x in range(column - neighbour_radius, column + neighbour_radius + 1)
+                if (y, x) != (row, column) and 0 <= y < errors.shape[0] and 0 <= x < errors.shape[1]
+            ]
+        ).reshape(-1, len(query))
+        penalty = np.sqrt((1 + len(typical) * eta) * ridge * (near**2).sum()) * np.eye(len(near))
+        matrix = np.concatenate([near.T] + [np.sqrt(eta) * near.T] * len(typical) + [penalty])
+        target = np.concatenate([query] + [np.sqrt(eta) * cell for cell in typical] + [np.zeros(len(near))])
+        weights = np.linalg.lstsq(matrix, target, rcond=1e-9)[0]
+        errors[row, column] = ((query - weights @ near) ** 2).sum()
+    return errors
+
+
+def read_at(values, rows, columns):
+    """Values (h, w) read bilinearly at fractional rows and columns, constant beyond the outer cells."""
+    along = np.array([np.interp(rows, np.arange(len(values)), column) for column in values.T]).T
+    return np.array([np.interp(columns, np.arange(len(row)), row) for row in along])
+
+
+def smooth(values, sigma):
+    """Gaussian of a deviation in cells, cut at three deviations, reflected at the border."""
+    reach = int(np.ceil(3 * sigma))
+    weights = gaussian(2 * reach + 1, sigma)
+    padded = np.pad(values, reach, mode="reflect")
+    result = np.zeros(values.shape)
+    for row, column in np.ndindex(values.shape):
+        result[row, column] = (padded[row : row + 2 * reach + 1, column : column + 2 * reach + 1] * weights).sum()
+    return result

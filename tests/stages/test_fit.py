@@ -1,0 +1,127 @@
+"""Stages fit and detect: a detector learns from a collection, or reads the images themselves."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from firstsight.blind.localization import BlindSettings, detect_blind
+from firstsight.collections.images import read_image
+from firstsight.config import FeatureSettings
+from firstsight.detectors import spectral_residual
+from firstsight.detectors.geometry import Geometry
+from firstsight.detectors.registry import IMAGE
+from firstsight.errors import FirstsightError
+from firstsight.features.store import ShardReader
+from firstsight.stages.detect import detect_anomalies
+from firstsight.stages.features import extract_features
+from firstsight.stages.fit import fit_detector, read_model
+from firstsight.stages.job import Job
+from firstsight.stages.manifest import make_manifest
+from firstsight.stages.shards import stored_maps
+
+LAWS = FeatureSettings("laws", None, "auto", "reflect", "float32", "cpu")
+SETTINGS = BlindSettings(
+    epochs=1, cells_per_epoch=256, bank_images=3, bank_cells=4, sampled_images=3, correspondence="residuals"
+)
+
+
+@pytest.fixture
+def prepared(pile: Path, tmp_path: Path, job: Job) -> Path:
+    """A shard of manifest and features: five images, and one that is no image."""
+    names = [f"{number}.png" for number in range(6)]
+    files = [{"image": name, "path": str(pile / name), "problem": None} for name in names]
+    outputs = {"output": tmp_path / "images.parquet", "members": tmp_path / "m.json"}
+    make_manifest(files=files, collection="pile", shard="s", **outputs, job=job)
+    extract_features(
+        manifest=tmp_path / "images.parquet",
+        output=tmp_path / "features.zarr",
+        settings=asdict(LAWS),
+        layers=["energy"],
+        threads=1,
+        job=job,
+    )
+    return tmp_path
+
+
+@pytest.fixture
+def detect(job: Job) -> Callable[..., None]:
+    def run(method: str, settings: Any, **files: Any) -> None:
+        detect_anomalies(
+            method=method, settings=asdict(settings), layers=["energy"], device="cpu", threads=1, job=job, **files
+        )
+
+    return run
+
+
+def fit(folder: Path, model: str, settings: BlindSettings, job: Job) -> Path:
+    fit_detector(
+        features=[folder / "features.zarr"],
+        output=folder / model,
+        summary=folder / "model.json",
+        checkpoints=folder / "fitting",
+        method="blind",
+        settings=asdict(settings),
+        layers=["energy"],
+        device="cpu",
+        threads=1,
+        job=job,
+    )
+    return folder / model
+
+
+def test_what_is_fitted_makes_the_maps(prepared: Path, detect: Callable[..., None], job: Job) -> None:
+    path = fit(prepared, "model.pt", SETTINGS, job)
+    assert job.n_images == 5
+    assert not (prepared / "fitting").exists()
+    assert json.loads((prepared / "model.json").read_text()) == {
+        "says": "learned from 5 images (energy: residuals and neighbours)"
+    }
+    detect("blind", SETTINGS, source=prepared / "features.zarr", model=path, output=prepared / "maps.zarr")
+    maps = stored_maps([prepared / "maps.zarr"])
+    assert [stored.status == "ok" for stored in maps] == [True] * 5 + [False]
+    reader, (model, _) = ShardReader(prepared / "features.zarr"), read_model(path)
+    values = {"energy": torch.from_numpy(reader.read(maps[2].key, "energy"))}
+    places = {"energy": Geometry(**reader.attributes(maps[2].key)["geometry"]["energy"])}
+    expected = detect_blind(values, places, SETTINGS, model, maps[2].image)
+    np.testing.assert_array_equal(maps[2].cells(), expected.numpy())
+
+
+def test_maps_of_another_fit_are_not_kept(prepared: Path, detect: Callable[..., None], job: Job) -> None:
+    """A job that was cut off under one model goes on under another: all its maps are of the second."""
+    files = {"source": prepared / "features.zarr", "output": prepared / "maps.zarr"}
+    first = fit(prepared, "first.pt", SETTINGS, job)
+    second = fit(prepared, "second.pt", BlindSettings(**{**asdict(SETTINGS), "seed": 5}), job)
+    detect("blind", SETTINGS, model=first, **files)
+    before = [stored.cells() for stored in stored_maps([files["output"]]) if stored.status == "ok"]
+    files["output"].rename(prepared / "maps.zarr.partial")
+    detect("blind", SETTINGS, model=second, **files)
+    after = [stored.cells() for stored in stored_maps([files["output"]]) if stored.status == "ok"]
+    assert not any(np.array_equal(old, new) for old, new in zip(before, after, strict=True))
+
+
+def test_a_damaged_model_is_one_clear_line(prepared: Path, job: Job) -> None:
+    path = fit(prepared, "model.pt", SETTINGS, job)
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(FirstsightError, match=r"model.pt' is damaged: delete it and run again"):
+        read_model(path)
+
+
+def test_a_detector_of_images_reads_their_files(prepared: Path, detect: Callable[..., None], job: Job) -> None:
+    settings = spectral_residual.SpectralResidualSettings()
+    files = {"source": prepared / "images.parquet", "model": None, "output": prepared / "maps.zarr"}
+    detect("spectral_residual", settings, **files)
+    maps = stored_maps([prepared / "maps.zarr"])
+    assert [stored.image for stored in maps] == [f"{number}.png" for number in range(6)]
+    assert maps[5].status != "ok"
+    image = torch.from_numpy(read_image(prepared / "pile/1.png")).permute(2, 0, 1)
+    places = {IMAGE: Geometry(128, 160, 128, 160, 1, 0.0)}
+    expected = spectral_residual.detect({IMAGE: image}, places, settings)
+    np.testing.assert_array_equal(maps[1].cells(), expected.numpy())
+    assert maps[1].pixels().shape == Image.open(prepared / "pile/1.png").size[::-1]

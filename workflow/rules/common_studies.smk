@@ -1,0 +1,33 @@
+# What the studies compare. Nothing here computes.
+
+
+def ablation_rows():
+    """What each method of the ablation leaves on each collection, with and without the contrastive head."""
+    rows = []
+    for name, collection in PLAN.collections.items():
+        if name in NEW:
+            continue
+        for detector in collection.studies["ablation"].values():
+            for kinds in (PLAIN, CONTRASTIVE):
+                folder = f"{RESULTS}/{name}/detectors/{detector.folder}"
+                features = f"{RESULTS}/{name}/features/{detector.features}"
+                jobs = [
+                    f"{folder}/model.run.json",
+                    f"{folder}/threshold.run.json",
+                    f"{folder}/{kinds}/clusters.run.json",
+                ]
+                jobs += [f"{folder}/{CONTRASTIVE}/head.run.json"] if kinds == CONTRASTIVE else []
+                for shard in collection.shards:
+                    jobs += [f"{features}/{shard}.run.json", f"{folder}/maps/{shard}.run.json"]
+                    jobs += [f"{folder}/{kinds}/descriptors/{shard}.run.json"]
+                rows.append(
+                    {
+                        "collection": name,
+                        "method": detector.name,
+                        "contrastive": kinds == CONTRASTIVE,
+                        "metrics": f"{folder}/{kinds}/metrics.parquet",
+                        "summary": f"{folder}/{kinds}/clusters.json",
+                        "records": jobs,
+                    }
+                )
+    return rows
