@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from running import read_tables, run
@@ -49,6 +50,7 @@ def test_a_collection_grows(tmp_path: Path) -> None:
     assert not [folder for folder in folders if folder in plan.stdout], "another setting must lead to another path"
 
 
+@pytest.mark.slow
 def test_a_mask_that_comes_later_makes_metrics_but_no_new_features(tmp_path: Path) -> None:
     pile = tmp_path / "pile/test/spot"
     pile.parent.mkdir(parents=True)

@@ -66,6 +66,7 @@ def test_killed_at_random_moments(tmp_path: Path, demo: Path) -> None:
     pandas.testing.assert_frame_equal(resumed["runs"][keys], whole["runs"][keys])
 
 
+@pytest.mark.slow
 def test_a_shard_that_was_cut_off_keeps_its_images(tmp_path: Path) -> None:
     """One job that is slow enough to be killed in the middle: the images it had done are not done again."""
     config = {
