@@ -96,6 +96,7 @@ def test_new_images_are_held_against_what_is_known(folder: Path) -> None:
     assert "learned from 13 images (energy:" in page
 
 
+@pytest.mark.slow
 def test_names_appear_everywhere_and_nothing_is_computed_again(folder: Path) -> None:
     names = folder / "names.csv"
     names.write_text("collection,detector,medoid,name\n")
