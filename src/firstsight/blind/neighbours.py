@@ -50,7 +50,8 @@ def draw_bank(shards: Sequence[Path], layer: str, *, images: int, cells: int, se
     for reader, key in random_images(shards, images, generator):
         found = torch.from_numpy(reader.read(key, layer)).flatten(1)
         size = found.shape[1]
-        order = torch.randperm(size, generator=generator)
+        # The same places in every image, so that equal images have equal maps.
+        order = torch.randperm(size, generator=torch.Generator().manual_seed(seed))
         picked = order[torch.arange(cells) % size]
         drawn.append(normalize(found[:, picked].T, dim=1))
         names.append(str(reader.attributes(key)["image"]))
