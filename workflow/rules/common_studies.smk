@@ -31,3 +31,6 @@ def ablation_rows():
                     }
                 )
     return rows
+
+
+ABLATION_ROWS = ablation_rows()

@@ -288,9 +288,10 @@ def _evidence_map(
         bank = Bank(learned["bank"]["cells"].to(values.device), tuple(learned["bank"]["images"]))
         return neighbour_distance(values, bank, share=settings.neighbour_share, image=image)
     reference: Tensor | Literal["median"] = "median"
-    searched = scale_channels(values)
     if evidence == "residuals":
         searched = residual(_autoencoder(learned["autoencoder"], values.device), values)
+    else:
+        searched = scale_channels(values)
     if evidence == "pooled":
         reference = learned["reference"]
     return fca(

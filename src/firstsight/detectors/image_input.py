@@ -25,6 +25,21 @@ def read_grey(features: Mapping[str, Tensor], image_size: int | None) -> Tensor:
     Raises:
         FirstsightError: no image, another shape, infinite values, or not a single known pixel.
     """
+    red, green, blue = fill_missing(read_color(features))
+    grey = 0.299 * red + 0.587 * green + 0.114 * blue
+    height, width = grey.shape
+    if image_size is None or min(height, width) <= image_size:
+        return grey
+    factor = image_size / min(height, width)
+    return resize(grey, (round(height * factor), round(width * factor)))
+
+
+def read_color(features: Mapping[str, Tensor]) -> Tensor:
+    """The image of {"image": (3, H, W)}, float32, NaN where a pixel is missing.
+
+    Raises:
+        FirstsightError: no image, another shape, infinite values, or not a single known pixel.
+    """
     if "image" not in features:
         raise FirstsightError(f"this detector reads the image, but was given only {', '.join(features) or 'nothing'}")
     image = features["image"].detach().to(torch.float32)
@@ -32,13 +47,9 @@ def read_grey(features: Mapping[str, Tensor], image_size: int | None) -> Tensor:
         raise FirstsightError(f"image has shape {tuple(image.shape)}, but must be (3, height, width)")
     if image.isinf().any():
         raise FirstsightError(f"image holds {int(image.isinf().sum())} infinite values")
-    red, green, blue = fill_missing(image)
-    grey = 0.299 * red + 0.587 * green + 0.114 * blue
-    height, width = grey.shape
-    if image_size is None or min(height, width) <= image_size:
-        return grey
-    factor = image_size / min(height, width)
-    return resize(grey, (round(height * factor), round(width * factor)))
+    if image.isnan().any(dim=0).all():
+        raise FirstsightError("image: every pixel is missing")
+    return image
 
 
 def fill_missing(image: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from firstsight.detectors.geometry import Geometry
+from firstsight.detectors.image_input import read_color
 from firstsight.detectors.periodicity import periodicity
 from firstsight.detectors.ssdnet_losses import anomaly_scores, squared_error
 from firstsight.detectors.ssdnet_network import EncoderDecoder
@@ -65,7 +66,7 @@ def ssdnet(features: Mapping[str, Tensor], places: Mapping[str, Geometry], setti
         FirstsightError: no image, another shape, infinite values, not a single known pixel, an image too small, or
             weights of VGG19 that cannot be had (where the perceptual term is needed).
     """
-    image = _read_image(features)
+    image = read_color(features)
     size = (image.shape[1], image.shape[2])
     # The network learns, whatever mode the caller is in.
     with (
@@ -145,19 +146,6 @@ def _scores(
         aggregate=settings.aggregate,
         min_max=settings.min_max,
     )
-
-
-def _read_image(features: Mapping[str, Tensor]) -> Tensor:
-    if "image" not in features:
-        raise FirstsightError(f"this detector reads the image, but was given only {', '.join(features) or 'nothing'}")
-    image = features["image"].detach().to(torch.float32)
-    if image.ndim != 3 or image.shape[0] != 3 or image.numel() == 0:
-        raise FirstsightError(f"image has shape {tuple(image.shape)}, but must be (3, height, width)")
-    if image.isinf().any():
-        raise FirstsightError(f"image holds {int(image.isinf().sum())} infinite values")
-    if image.isnan().any(dim=0).all():
-        raise FirstsightError("image: every pixel is missing")
-    return image
 
 
 def _reduce(image: Tensor, image_size: int | None) -> tuple[Tensor, Tensor]:
