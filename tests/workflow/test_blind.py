@@ -42,7 +42,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     draw(folder / "pile/both.png", 3, "flat", "rough")
     draw(folder / "later/new_flat.png", 20, "flat")
     draw(folder / "later/new_good.png", 21)
-    Image.fromarray(np.random.default_rng(0).integers(0, 255, (128, 128), np.uint8)).save(folder / "later/other.png")
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (128, 128), np.uint8)).save(folder / "later/noise.png")
+    Image.fromarray(data.grass()[:128, :128]).save(folder / "later/grass.png")
     done = run(folder, config=settings())
     assert done.returncode == 0, done.stderr
     return folder
@@ -86,8 +87,9 @@ def test_new_images_are_held_against_what_is_known(folder: Path) -> None:
     tables = read_tables(folder / "results")
     clusters = tables["clusters"].set_index(["collection", "image"])
     assert clusters.loc[("fresh", "new_flat.png"), "cluster"] == clusters.loc[("pile", "flat0.png"), "cluster"]
-    other = clusters.loc[("fresh", "other.png")]
-    assert (other["cluster"], other["cluster_name"]) == (-1, "unknown")
+    for other in ("noise.png", "grass.png"):
+        kind = clusters.loc[("fresh", other)]
+        assert (kind["cluster"], kind["cluster_name"]) == (-1, "unknown")
     thresholds = tables["images"].groupby("collection")["blind_threshold"].first()
     assert thresholds["fresh"] == thresholds["pile"]
     assert not list((folder / "results/fresh").rglob("model.pt")), "new images fit nothing"

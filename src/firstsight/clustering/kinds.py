@@ -38,6 +38,9 @@ ISOLATION_DEVIATIONS = 3.5
 """Iglewicz and Hoaglin's bound, 1993."""
 
 LEAST_ISOLATION = 0.5
+LEAST_REACH = 0.25
+"""Both in units of what is usual between two images."""
+
 LARGEST_OUTLYING_SHARE = 0.2
 SMALLEST_KIND = 2
 LARGEST_MEMORY = 4_000
@@ -58,7 +61,7 @@ class Kinds:
     centres: (K, W * C) of the kinds, among normalised descriptors.
     known: (M, W, C) float32, rooted descriptors of the images that it was fitted on, outliers and repetitions left out.
     reach, reach_of_directions: largest distance of a known descriptor from the nearest other one, rooted and
-        normalised, but at least half of what is usual between two; infinite where there is only one.
+        normalised, but at least a quarter of what is usual between two; infinite where there is only one.
     images, cluster, distance: (N,) the images that it was fitted on, their kinds, and how far from the centre they are.
     medoids: (K,) the image in the middle of each kind.
     names: (K,) what the kinds are called: "normal" or "cluster <number>", until a person names them.
@@ -348,7 +351,7 @@ def _reach(known: NDArray[np.float64]) -> float:
     if len(known) < 2:
         return float("inf")
     largest = float(_nearest_others(known, known, np.arange(len(known))).max())
-    return max(largest, LEAST_ISOLATION * _usual_distance(known))
+    return max(largest, LEAST_REACH * _usual_distance(known))
 
 
 def _usual_distance(descriptors: NDArray[np.float64]) -> float:
