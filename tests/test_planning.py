@@ -1,7 +1,7 @@
 """The plan of a run: shards, layers and fingerprints, and mistakes that only the plan can see."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,12 @@ import pytest
 from PIL import Image
 
 from firstsight.config import load_settings
+from firstsight.detectors.registry import DETECTORS
 from firstsight.errors import FirstsightError
 from firstsight.planning import CollectionPlan, plan_run
 
 ROOT = Path(__file__).resolve().parents[1]
+NO_PERCEPTION = {"w_rec": 1.0, "w_perc": 0.0}
 
 
 def plan(folder: Path, **config: Any) -> CollectionPlan:
@@ -23,7 +25,7 @@ def plan(folder: Path, **config: Any) -> CollectionPlan:
 
 
 def layers_of(planned: CollectionPlan) -> tuple[str, ...]:
-    return planned.features[planned.features_folder]
+    return planned.layers_of(planned.features_folder)
 
 
 @pytest.fixture
@@ -193,12 +195,34 @@ def test_studies_have_features_and_folders_of_their_own(folder: Path) -> None:
     (folder / "weights.pth").write_bytes(b"0")
     planned = plan(folder, features=network)
     assert layers_of(planned) == ("layer1", "layer2")
-    study = planned.studies["ablation"]
-    assert planned.features[study["blind"].features] == ("layer2", "layer3")
+    study = planned.studies["ablation"].detectors
+    assert planned.layers_of(study["blind"].features) == ("layer2", "layer3")
     assert study["blind"] == plan(folder, features=network, detectors={"blind": {}}).detectors["blind"]
     folders = [detector.folder for detector in (*planned.detectors.values(), *study.values())]
     assert len(set(folders)) == len(folders)
     assert planned.detector_in(study["only_fca"].folder) == study["only_fca"]
+
+
+def test_a_detector_without_its_weights_is_set_aside(folder: Path) -> None:
+    absent = {"weights": str(folder / "absent.pth")}
+    planned = plan(
+        folder, detectors={"fca": {}, "ssdnet": absent, "plain": {"method": "ssdnet", **absent, **NO_PERCEPTION}}
+    )
+    assert list(planned.detectors) == ["fca", "plain"]
+    assert planned.own.set_aside["ssdnet"].startswith("detectors.ssdnet.weights: the weights of vgg19 are not there")
+    compared = planned.studies["compare"]
+    assert "grnr" in compared.detectors
+    assert list(compared.set_aside) == ["ssdnet"]
+    with pytest.raises(FirstsightError, match="unknown weights 'IMAGENET'"):
+        plan(folder, detectors={"ssdnet": {"weights": "IMAGENET"}})
+
+
+def test_the_comparison_has_every_detector_with_the_settings_of_the_config(folder: Path) -> None:
+    planned = plan(folder, detectors={"fca": {"patch_size": 5}, "small": {"method": "fca", "patch_size": 3}})
+    compared = planned.studies["compare"].detectors
+    assert set(compared) == {*DETECTORS, "small"} - set(planned.studies["compare"].set_aside)
+    assert (compared["fca"].settings["patch_size"], compared["small"].settings["patch_size"]) == (5, 3)
+    assert compared["moments"].settings == asdict(DETECTORS["moments"].settings())
 
 
 def test_a_detectors_own_weights_are_in_its_fingerprint(folder: Path) -> None:

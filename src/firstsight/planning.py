@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from firstsight.detectors.registry import find_detector
 from firstsight.detectors.settings import parse_settings
 from firstsight.errors import FirstsightError
 from firstsight.features.registry import EXTRACTORS
+from firstsight.features.state_dicts import why_unavailable
 from firstsight.features.weights import weights_fingerprint
 from firstsight.fingerprints import settings_fingerprint
-from firstsight.studies import STUDIES
+from firstsight.studies import study_choices
 
 
 @dataclass(frozen=True)
@@ -43,24 +45,51 @@ class DetectorPlan:
 
 
 @dataclass(frozen=True)
-class CollectionPlan:
-    """One collection: its images by id, its shards (id to image ids), and what is computed from them.
+class DetectorGroup:
+    """Detectors that read the same features: those of the config, or those that a study compares.
 
-    ``features`` holds the layers of each folder of features; ``detectors`` are those of the config, ``studies`` those
-    of each study, by name.
+    detectors: by name.
+    features: the layers of each folder of features.
+    set_aside: for each detector that cannot run on this machine, one line that says why.
     """
+
+    detectors: dict[str, DetectorPlan]
+    features: dict[str, tuple[str, ...]]
+    set_aside: dict[str, str]
+
+
+@dataclass(frozen=True)
+class CollectionPlan:
+    """One collection: its images by id, its shards (id to image ids), and what is computed from them."""
 
     settings: CollectionSettings
     files: dict[str, ImageFile]
     shards: dict[str, tuple[str, ...]]
-    features: dict[str, tuple[str, ...]]
-    detectors: dict[str, DetectorPlan]
-    studies: dict[str, dict[str, DetectorPlan]]
+    own: DetectorGroup
+
+    @cached_property
+    def studies(self) -> dict[str, DetectorGroup]:
+        """The detectors of each study; planned when a study is asked for."""
+        return {
+            study: _plan_detectors(self.settings, choices)
+            for study, choices in study_choices(self.settings.detectors).items()
+        }
+
+    @property
+    def detectors(self) -> dict[str, DetectorPlan]:
+        """The detectors of the config that can run, by name."""
+        return self.own.detectors
 
     @property
     def features_folder(self) -> str:
         """The features that the detectors of the config read."""
         return next(iter(self.detectors.values())).features
+
+    def layers_of(self, features: str) -> tuple[str, ...]:
+        """The layers in a folder of features."""
+        if features in self.own.features:
+            return self.own.features[features]
+        return next(group.features[features] for group in self.studies.values() if features in group.features)
 
     @property
     def is_new(self) -> bool:
@@ -109,8 +138,11 @@ class CollectionPlan:
 
     def detector_in(self, folder: str) -> DetectorPlan:
         """The detector whose results lie in ``folder`` (its name and fingerprint)."""
-        every = [self.detectors, *self.studies.values()]
-        return next(detector for group in every for detector in group.values() if detector.folder == folder)
+        for detector in self.detectors.values():
+            if detector.folder == folder:
+                return detector
+        every = (detector for group in self.studies.values() for detector in group.detectors.values())
+        return next(detector for detector in every if detector.folder == folder)
 
 
 @dataclass(frozen=True)
@@ -120,6 +152,15 @@ class Plan:
     results: Path
     names: Path | None
     collections: dict[str, CollectionPlan]
+
+    @property
+    def set_aside(self) -> list[str]:
+        """One line for each detector of the config that cannot run on this machine."""
+        return [
+            f"collections.{name}.{why}"
+            for name, each in self.collections.items()
+            for why in each.own.set_aside.values()
+        ]
 
 
 def plan_run(settings: Settings) -> Plan:
@@ -158,50 +199,73 @@ def _plan_collection(collection: CollectionSettings, results: Path) -> Collectio
         files = list_images(collection.path, collection.layout)
     by_image = {file.image: file for file in files}
     finished = _finished_shards(results / collection.name / "shards")
-    detectors = _plan_detectors(collection, collection.detectors)
-    studies = {study: _plan_detectors(collection, choices) for study, choices in STUDIES.items()}
+    own = _plan_detectors(collection, collection.detectors)
+    if not own.detectors:
+        raise FirstsightError(next(iter(own.set_aside.values())))
     return CollectionPlan(
         settings=collection,
         files=by_image,
         shards=plan_shards(sorted(by_image), collection.images_per_job, finished),
-        features={folder: layers for group in (detectors, *studies.values()) for folder, layers in group[1].items()},
-        detectors=detectors[0],
-        studies={study: planned for study, (planned, _) in studies.items()},
+        own=own,
     )
 
 
-def _plan_detectors(
-    collection: CollectionSettings, choices: Mapping[str, DetectorChoice]
-) -> tuple[dict[str, DetectorPlan], dict[str, tuple[str, ...]]]:
-    """The plan of each detector, and the layers of the features that they read together, by folder."""
-    layers, detector_settings = _choose_layers(collection.features.extractor, choices)
+def _plan_detectors(collection: CollectionSettings, choices: Mapping[str, DetectorChoice]) -> DetectorGroup:
+    chosen = {name: _parse_choice(name, choice) for name, choice in choices.items()}
+    problems = {name: _why_not(name, *choice) for name, choice in chosen.items()}
+    set_aside = {name: problem for name, problem in problems.items() if problem}
+    usable = {name: choice for name, choice in chosen.items() if name not in set_aside}
+    layers, layers_read = _choose_layers(collection.features.extractor, usable)
     fingerprint = _features_fingerprint(collection.features, layers)
     features = f"{collection.features.extractor}-{fingerprint}"
-    planned = {name: _plan_detector(name, chosen, features) for name, chosen in detector_settings.items()}
-    return planned, {features: layers}
+    return DetectorGroup(
+        detectors={
+            name: _plan_detector(name, method, settings, layers_read[name], features)
+            for name, (method, settings) in usable.items()
+        },
+        features={features: layers},
+        set_aside=set_aside,
+    )
 
 
-def _choose_layers(extractor: str, choices: Mapping[str, DetectorChoice]) -> tuple[tuple[str, ...], dict[str, Any]]:
+def _parse_choice(name: str, choice: DetectorChoice) -> tuple[str, Any]:
+    """The method, and all of its settings."""
+    detector = find_detector(choice.method, f"detectors.{name}")
+    return choice.method, parse_settings(detector.settings, choice.settings, f"detectors.{name}")
+
+
+def _why_not(name: str, method: str, settings: Any) -> str | None:
+    """Why a detector cannot run on this machine: weights of its own that are not to be had."""
+    detector = find_detector(method, name)
+    if detector.weights_of is None or not settings.needs_weights:
+        return None
+    try:
+        problem = why_unavailable(detector.weights_of, settings.weights)
+    except FirstsightError as error:
+        raise FirstsightError(f"detectors.{name}.weights: {error}") from None
+    return f"detectors.{name}.weights: {problem}" if problem else None
+
+
+def _choose_layers(
+    extractor: str, chosen: Mapping[str, tuple[str, Any]]
+) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
+    """The layers that the detectors read together, and those of each."""
     if extractor not in EXTRACTORS:
         raise FirstsightError(
             f"features.extractor: unknown extractor {extractor!r}; {suggestion(extractor, EXTRACTORS)}"
         )
     spec = EXTRACTORS[extractor]
-    chosen = {}
-    read: set[str] = set()
-    for name, choice in choices.items():
-        detector = find_detector(choice.method, f"detectors.{name}")
-        settings: Any = parse_settings(detector.settings, choice.settings, f"detectors.{name}")
-        own = (spec.context_layers if detector.context else ()) or spec.default_layers
-        layers = getattr(settings, "layers", None) or own
-        for layer in layers:
+    read: dict[str, tuple[str, ...]] = {}
+    for name, (method, settings) in chosen.items():
+        own = (spec.context_layers if find_detector(method, name).context else ()) or spec.default_layers
+        read[name] = tuple(getattr(settings, "layers", None) or own)
+        for layer in read[name]:
             if layer not in spec.layers:
                 raise FirstsightError(
                     f"detectors.{name}.layers: {extractor} has no layer {layer!r}; {suggestion(layer, spec.layers)}"
                 )
-        read.update(layers)
-        chosen[name] = (choice.method, settings, tuple(layers))
-    return tuple(layer for layer in spec.layers if layer in read), chosen
+    together = {layer for layers in read.values() for layer in layers}
+    return tuple(layer for layer in spec.layers if layer in together), read
 
 
 def _features_fingerprint(features: FeatureSettings, layers: tuple[str, ...]) -> str:
@@ -222,8 +286,7 @@ def _features_fingerprint(features: FeatureSettings, layers: tuple[str, ...]) ->
     )
 
 
-def _plan_detector(name: str, chosen: tuple[str, Any, Any], features: str) -> DetectorPlan:
-    method, settings, layers = chosen
+def _plan_detector(name: str, method: str, settings: Any, layers: tuple[str, ...], features: str) -> DetectorPlan:
     values = asdict(settings)
     detector = find_detector(method, name)
     covered: dict[str, object] = {
@@ -233,11 +296,8 @@ def _plan_detector(name: str, chosen: tuple[str, Any, Any], features: str) -> De
         "settings": values,
         "layers": layers,
     }
-    if detector.weights_of:
-        try:
-            covered["weights"] = weights_fingerprint(detector.weights_of, values["weights"])
-        except FirstsightError as error:
-            raise FirstsightError(f"detectors.{name}.weights: {error}") from None
+    if detector.weights_of and settings.needs_weights:
+        covered["weights"] = weights_fingerprint(detector.weights_of, values["weights"])
     learns = detector.fit is not None
     return DetectorPlan(
         name, method, values, layers, features, detector.reads_image, learns, settings_fingerprint(covered)

@@ -1,6 +1,9 @@
 """The studies that a run can make besides its own detectors: which detectors each of them compares."""
 
+from collections.abc import Mapping
+
 from firstsight.config import DetectorChoice
+from firstsight.detectors.registry import DETECTORS
 
 ABLATION: dict[str, DetectorChoice] = {
     "only_fca": DetectorChoice("blind", {"correspondence": "features", "neighbours": False}),
@@ -14,4 +17,12 @@ ABLATION: dict[str, DetectorChoice] = {
 and without the contrastive head; ``weighted_average`` stands for Sohn et al. (2023), whose weights are the distances to
 the nearest cells of all other images."""
 
-STUDIES: dict[str, dict[str, DetectorChoice]] = {"ablation": ABLATION}
+
+def study_choices(configured: Mapping[str, DetectorChoice]) -> dict[str, dict[str, DetectorChoice]]:
+    """The detectors of each study, by name.
+
+    ``compare`` has every detector there is, with the settings that the config gives it, or else with its defaults, and
+    any others that the config names; ``ablation`` has its own.
+    """
+    every = {method: DetectorChoice(method, {}) for method in DETECTORS}
+    return {"ablation": ABLATION, "compare": every | dict(configured)}

@@ -17,6 +17,8 @@ try:
     PLAN = plan_run(load_settings(BASE / "config.yaml", config, BASE / "workflow/schemas/config.schema.yaml"))
 except FirstsightError as error:
     sys.exit(f"firstsight: {error}")
+for line in PLAN.set_aside:
+    print(f"firstsight: set aside: {line}", file=sys.stderr)
 
 RESULTS = PLAN.results.as_posix()
 LOGS = f"{RESULTS}/logs"

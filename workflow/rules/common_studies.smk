@@ -4,22 +4,15 @@
 def ablation_rows():
     """What each method of the ablation leaves on each collection, with and without the contrastive head."""
     rows = []
-    for name, collection in PLAN.collections.items():
-        if name in NEW:
-            continue
-        for detector in collection.studies["ablation"].values():
+    for name in KNOWN:
+        collection = PLAN.collections[name]
+        for detector in collection.studies["ablation"].detectors.values():
             for kinds in (PLAIN, CONTRASTIVE):
                 folder = f"{RESULTS}/{name}/detectors/{detector.folder}"
-                features = f"{RESULTS}/{name}/features/{detector.features}"
-                jobs = [
-                    f"{folder}/model.run.json",
-                    f"{folder}/threshold.run.json",
-                    f"{folder}/{kinds}/clusters.run.json",
-                ]
+                jobs = jobs_of_maps(collection, detector)
+                jobs += [f"{folder}/threshold.run.json", f"{folder}/{kinds}/clusters.run.json"]
                 jobs += [f"{folder}/{CONTRASTIVE}/head.run.json"] if kinds == CONTRASTIVE else []
-                for shard in collection.shards:
-                    jobs += [f"{features}/{shard}.run.json", f"{folder}/maps/{shard}.run.json"]
-                    jobs += [f"{folder}/{kinds}/descriptors/{shard}.run.json"]
+                jobs += [f"{folder}/{kinds}/descriptors/{shard}.run.json" for shard in collection.shards]
                 rows.append(
                     {
                         "collection": name,
@@ -33,4 +26,35 @@ def ablation_rows():
     return rows
 
 
-ABLATION_ROWS = ablation_rows()
+def ablation_files(key):
+    """Input function: the files that the rows of the ablation name."""
+    return lambda wildcards: [row[key] for row in ablation_rows()]
+
+
+def jobs_of_maps(collection, detector):
+    """Records of the jobs that made a detector's maps of a collection, features and fit among them."""
+    folder = f"{RESULTS}/{collection.settings.name}/detectors/{detector.folder}"
+    features = f"{RESULTS}/{collection.settings.name}/features/{detector.features}"
+    jobs = [f"{RESULTS}/{collection.known}/detectors/{detector.folder}/model.run.json"] if detector.learns else []
+    jobs += [] if detector.reads_image else [f"{features}/{shard}.run.json" for shard in collection.shards]
+    return jobs + [f"{folder}/maps/{shard}.run.json" for shard in collection.shards]
+
+
+def compared_maps(collection):
+    """The maps of each detector of the comparison, and the records of the jobs that made them."""
+    return [
+        {
+            "detector": detector.name,
+            "maps": [
+                f"{RESULTS}/{collection.settings.name}/detectors/{detector.folder}/maps/{shard}.zarr"
+                for shard in collection.shards
+            ],
+            "records": jobs_of_maps(collection, detector),
+        }
+        for detector in collection.studies["compare"].detectors.values()
+    ]
+
+
+def compared(key):
+    """Input function: maps or records of all detectors of the comparison, on the wildcards' collection."""
+    return lambda wildcards: [path for each in compared_maps(of_collection(wildcards)) for path in each[key]]

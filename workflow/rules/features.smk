@@ -16,6 +16,6 @@ rule features:
         mem_mb=4000,
     params:
         settings=lambda wildcards: asdict(of_collection(wildcards).settings.features),
-        layers=lambda wildcards: list(of_collection(wildcards).features[wildcards.features]),
+        layers=lambda wildcards: list(of_collection(wildcards).layers_of(wildcards.features)),
     script:
         "../scripts/features.py"

@@ -3,9 +3,9 @@
 
 rule ablation:
     input:
-        metrics=[row["metrics"] for row in ABLATION_ROWS],
-        summaries=[row["summary"] for row in ABLATION_ROWS],
-        records=[record for row in ABLATION_ROWS for record in row["records"]],
+        metrics=ablation_files("metrics"),
+        summaries=ablation_files("summary"),
+        records=lambda wildcards: [path for row in ablation_rows() for path in row["records"]],
     output:
         table=f"{RESULTS}/tables/ablation.parquet",
         markdown=f"{RESULTS}/tables/ablation.md",
@@ -15,6 +15,6 @@ rule ablation:
     conda:
         "../../envs/cpu.yaml"
     params:
-        rows=ABLATION_ROWS,
+        rows=lambda wildcards: ablation_rows(),
     script:
         "../scripts/ablation.py"

@@ -47,7 +47,8 @@ class Detector:
             settings, a folder for checkpoints, device, a note-taker and a progress bar, to tensors, numbers and text,
             among them ``n_images`` and a line ``says``; see `fit_blind`.
         context: whether its own choice of layers are the extractor's ``context_layers``.
-        weights_of: the extractor whose weights its setting ``weights`` names, for one with a network of its own.
+        weights_of: the extractor whose weights its setting ``weights`` names, for one with a network of its own, if its
+            settings say that it ``needs_weights``.
     """
 
     settings: type

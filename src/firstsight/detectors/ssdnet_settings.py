@@ -93,6 +93,11 @@ class SsdnetSettings:
         check_setting("crop_size", self.crop_size, self.crop_size >= largest, f"at least {largest}")
 
     @property
+    def needs_weights(self) -> bool:
+        """Whether there may be a perceptual term, which needs VGG19."""
+        return self.w_perc != 0 or self.alpha_perc != 0
+
+    @property
     def least_side(self) -> int:
         """The shortest side of an image that holds a patch and that the network takes, pixels."""
         return max(*self.patch_sizes, smallest_side(len(self.channels)))

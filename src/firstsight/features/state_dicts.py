@@ -3,6 +3,7 @@
 import http.client
 import os
 import socket
+import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,10 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from firstsight.errors import FirstsightError
-from firstsight.features.weights import Weights, file_sha256, hash_prefix
+from firstsight.features.weights import Weights, file_sha256, hash_prefix, is_missing_file, resolve_weights
 
 # torch.hub sets no time limit of its own: behind a firewall that drops packets a download would wait for ever.
 _TIMEOUT_SECONDS = 20.0
+# Asked while a run is planned, when somebody waits.
+_ANSWER_SECONDS = 5.0
 
 
 def load_state_dict(weights: Weights) -> tuple[dict[str, Tensor], str]:
@@ -94,10 +97,37 @@ def fill(network: nn.Module, state_dict: Mapping[str, Tensor], name: str) -> Non
     network.load_state_dict(tensors | counters, assign=True)
 
 
+def why_unavailable(name: str, weights: str | os.PathLike[str] | None = None) -> str | None:
+    """Why an extractor's weights cannot be had on this machine, in one line; None where they can.
+
+    A file must be there. Weights by a torchvision name must be in torch's folder of downloads, or their address must
+    answer; nothing is downloaded.
+
+    Raises:
+        FirstsightError: as `resolve_weights`, but for a file that is missing.
+    """
+    if weights is not None and is_missing_file(name, weights):
+        return f"the weights of {name} are not there: {str(weights)!r} is not a file"
+    resolved = resolve_weights(name, weights)
+    if resolved.download is None or (_download_folder() / resolved.download).is_file():
+        return None
+    try:
+        address = resolved.url or _torchvision_address(name, resolved.download)
+        with urllib.request.urlopen(urllib.request.Request(address, method="HEAD"), timeout=_ANSWER_SECONDS):
+            return None
+    except (OSError, http.client.HTTPException) as error:
+        reason = str(getattr(error, "reason", error)).partition("\n")[0]
+        return f"the weights {resolved.download} of {name} are not in {_download_folder()}, nor to be had ({reason})"
+
+
+def _download_folder() -> Path:
+    return Path(torch.hub.get_dir()) / "checkpoints"
+
+
 def _downloaded(weights: Weights) -> Path:
     """The file of a torchvision name, downloaded first where torch's folder of downloads does not hold it."""
     assert weights.download is not None
-    folder = Path(torch.hub.get_dir()) / "checkpoints"
+    folder = _download_folder()
     path = folder / weights.download
     if path.is_file():
         return path

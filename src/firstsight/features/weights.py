@@ -56,11 +56,18 @@ def resolve_weights(name: str, weights: str | os.PathLike[str] | None = None) ->
     path = Path(weights)
     if path.is_file():
         return Weights(name, file=path)
-    if path.suffix or os.sep in str(weights) or path.exists():
+    if is_missing_file(name, weights):
         raise FirstsightError(f"the weights of {name} are not there: {str(weights)!r} is not a file")
     raise FirstsightError(
         f"unknown weights {str(weights)!r} of {name}: choose one of {', '.join(spec.weights)}, or give a file"
     )
+
+
+def is_missing_file(name: str, weights: str | os.PathLike[str]) -> bool:
+    """Whether ``features.weights`` means a file, by how it looks, and there is no such file."""
+    path = Path(weights)
+    looks_like_a_file = bool(path.suffix) or os.sep in str(weights) or path.exists()
+    return looks_like_a_file and str(weights) not in find_extractor(name).weights and not path.is_file()
 
 
 def weights_fingerprint(name: str, weights: str | os.PathLike[str] | None = None) -> str:
