@@ -46,6 +46,7 @@ class CollectionSettings:
 
     name: str
     path: Path | None
+    missing: Path | None
     layout: str
     texture: str | None
     images_per_job: int
@@ -181,9 +182,9 @@ def _collection_settings(name: str, entry: Mapping[str, Any], config: Mapping[st
         raise FirstsightError(
             f"config: collections.{name}.clustering: oracle and a number of clusters exclude each other"
         )
-    unused = "path" if layout == "demo" else "texture"
-    if unused in entry:
-        raise FirstsightError(f"config: collections.{name}.{unused}: has no meaning with layout {layout}")
+    for unused in ("path", "missing") if layout == "demo" else ("texture",):
+        if unused in entry:
+            raise FirstsightError(f"config: collections.{name}.{unused}: has no meaning with layout {layout}")
     size = own["features"].get("image_size", "auto")
     features = FeatureSettings(
         extractor=own["features"].get("extractor", "laws"),
@@ -196,6 +197,7 @@ def _collection_settings(name: str, entry: Mapping[str, Any], config: Mapping[st
     return CollectionSettings(
         name=name,
         path=Path(entry["path"]) if "path" in entry else None,
+        missing=Path(entry["missing"]) if "missing" in entry else None,
         layout=layout,
         texture=entry.get("texture"),
         images_per_job=own["images_per_job"],

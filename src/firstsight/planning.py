@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from firstsight.collections.demo import DemoSettings, list_demo
-from firstsight.collections.readers import ImageFile, list_images
+from firstsight.collections.readers import ImageFile, list_images, with_missing
 from firstsight.collections.shards import plan_shards
 from firstsight.config import CollectionSettings, DetectorChoice, FeatureSettings, Settings, suggestion
 from firstsight.detectors.registry import find_detector
@@ -108,9 +108,16 @@ class CollectionPlan:
         return features.weights or next(iter(EXTRACTORS[features.extractor].weights), "none")
 
     def shard_files(self, shard: str) -> list[dict[str, str | None]]:
-        """The shard's images as plain rows: image, path, problem, and a stamp that changes with the file."""
+        """The shard's images as plain rows: image, path, missing, problem, and stamps that change with the files."""
         return [
-            {"image": file.image, "path": str(file.path), "problem": file.problem, "stamp": self._stamp(file.path)}
+            {
+                "image": file.image,
+                "path": str(file.path),
+                "missing": str(file.missing) if file.missing else None,
+                "problem": file.problem,
+                "stamp": self._stamp(file.path),
+                "missing_stamp": self._stamp(file.missing) if file.missing else None,
+            }
             for file in self._members(shard)
         ]
 
@@ -197,6 +204,8 @@ def _plan_collection(collection: CollectionSettings, results: Path) -> Collectio
     else:
         assert collection.path is not None
         files = list_images(collection.path, collection.layout)
+        if collection.missing:
+            files = with_missing(files, collection.missing)
     by_image = {file.image: file for file in files}
     finished = _finished_shards(results / collection.name / "shards")
     own = _plan_detectors(collection, collection.detectors)

@@ -35,8 +35,8 @@ def assert_reads(path: Path, expected: np.ndarray, tolerance: float = 1e-6) -> N
     assert image.dtype == np.float32
     assert image.flags.c_contiguous
     assert image.shape == expected.shape
-    assert image.min() >= 0
-    assert image.max() <= 1
+    assert np.nanmin(image) >= 0
+    assert np.nanmax(image) <= 1
     np.testing.assert_allclose(image, expected, rtol=0, atol=tolerance)
 
 
@@ -100,9 +100,69 @@ def test_palette(tmp_path, suffix):
 def test_palette_with_transparency_keeps_the_colours(tmp_path, transparency):
     image = Image.fromarray(COLOUR).quantize(16)
     image.save(tmp_path / "0.png", transparency=transparency)
+    expected = rgb(np.asarray(image.convert("RGB")), 255)
+    expected[np.asarray(image) == (3 if transparency == 3 else 0)] = np.nan
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert_reads(tmp_path / "0.png", rgb(np.asarray(image.convert("RGB")), 255))
+        assert_reads(tmp_path / "0.png", expected)
+
+
+def test_where_nothing_was_seen_a_pixel_is_missing(tmp_path):
+    alpha = np.full((13, 9, 1), 7, np.uint8)
+    alpha[2:5, 3:] = 0
+    hole = alpha[..., 0] == 0
+    deep = np.concatenate([DEEP[..., :3], alpha.astype(np.uint16)], axis=2)
+    floats = DEEP[..., :3] / np.float32(65535)
+    floats[2:5, 3:, 1] = np.nan
+    Image.fromarray(np.concatenate([GREY[..., None], alpha], axis=2), "LA").save(tmp_path / "grey.png")
+    (tmp_path / "deep.png").write_bytes(imagecodecs.png_encode(deep))
+    tifffile.imwrite(tmp_path / "deep.tif", deep, photometric="rgb", extrasamples=["unassalpha"])
+    tifffile.imwrite(tmp_path / "other.tif", deep, photometric="rgb", extrasamples=["unspecified"])
+    tifffile.imwrite(tmp_path / "floats.tif", floats, photometric="rgb")
+    for path, values in {
+        "grey.png": rgb(GREY, 255),
+        "deep.png": rgb(DEEP[..., :3], 65535),
+        "deep.tif": rgb(DEEP[..., :3], 65535),
+        "floats.tif": rgb(DEEP[..., :3], 65535),
+    }.items():
+        assert_reads(tmp_path / path, np.where(hole[..., None], np.nan, values))
+    assert not np.isnan(read_image(tmp_path / "other.tif")).any()
+
+
+def test_missing_pixels_turn_with_the_image(tmp_path):
+    values = np.stack([GREY, np.full_like(GREY, 9)], axis=2)
+    values[0, 1, 1] = 0
+    image = Image.fromarray(values, "LA")
+    exif = image.getexif()
+    exif[0x0112] = 6
+    image.save(tmp_path / "0.png", exif=exif)
+    assert np.argwhere(np.isnan(read_image(tmp_path / "0.png")[..., 0])).tolist() == [[1, 12]]
+
+
+def test_a_mask_of_missing_pixels(tmp_path):
+    mask = GREY > 200
+    Image.fromarray(COLOUR).save(tmp_path / "0.png")
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    Image.fromarray(mask[1:]).save(tmp_path / "small.png")
+    Image.fromarray(np.ones((13, 9), bool)).save(tmp_path / "all.png")
+    found = read_image(tmp_path / "0.png", tmp_path / "mask.png")
+    np.testing.assert_allclose(found, np.where(mask[..., None], np.nan, rgb(COLOUR, 255)), atol=1e-6)
+    for name, words in {
+        "small.png": "mask of missing pixels is 9 x 12, image is 9 x 13",
+        "gone.png": "mask of missing pixels cannot be read: no such file",
+        "all.png": "every pixel is missing",
+    }.items():
+        row = inspect_image(ImageFile("0", tmp_path / "0.png", None, None, None, tmp_path / name))
+        assert row["status"] == words
+        with pytest.raises(FirstsightError, match=words):
+            read_image(tmp_path / "0.png", tmp_path / name)
+
+
+def test_an_image_that_varies_only_where_it_is_missing_is_constant(tmp_path):
+    values = np.full((4, 3), 0.5, np.float32)
+    values[1, 1] = np.nan
+    tifffile.imwrite(tmp_path / "0.tif", values)
+    assert str(inspect_image(ImageFile("0", tmp_path / "0.tif", None, None, None))["status"]).startswith("constant")
 
 
 @pytest.mark.parametrize("suffix", ["png", "bmp", "tif"])
@@ -353,6 +413,8 @@ def write_bad_files(folder: Path) -> dict[str, str]:
     for value in (np.nan, np.inf, -np.inf):
         nan[1, 2] = value
         tifffile.imwrite(folder / f"{value}.tif", nan)
+    tifffile.imwrite(folder / "hollow.tif", np.full((4, 4), np.nan, np.float32))
+    Image.new("RGBA", (4, 4)).save(folder / "glass.png")
     Image.fromarray(np.full((5, 6, 3), 9, np.uint8)).save(folder / "constant.png")
     Image.new("L", (1, 1)).save(folder / "one.png")
     (folder / "zero.png").write_bytes(png_bytes([], (0, 5), 8, 0))
@@ -371,7 +433,9 @@ def write_bad_files(folder: Path) -> dict[str, str]:
         "empty.png": "empty file",
         "text.png": "not a PNG, JPEG, TIFF, BMP or WebP image",
         "pickle.png": "not a PNG, JPEG, TIFF, BMP or WebP image",
-        "nan.tif": "not finite",
+        "nan.tif": "constant image",
+        "hollow.tif": "every pixel is missing",
+        "glass.png": "every pixel is missing",
         "inf.tif": "not finite",
         "-inf.tif": "not finite",
         "constant.png": "constant image: every pixel has the same value",
@@ -399,7 +463,7 @@ def test_every_bad_file_is_a_row_with_its_reason(tmp_path, capfd):
         assert str(tmp_path) not in status
         digest = sha256((tmp_path / name).read_bytes()).hexdigest() if name != "gone.png" else None
         assert row["sha256"] == digest
-        if not expected[name].startswith(("ok", "constant")):
+        if not expected[name].startswith(("ok", "constant", "every")):
             assert (row["width"], row["dtype"]) == (None, None)
             with pytest.raises(FirstsightError):
                 read_image(tmp_path / name)
@@ -437,6 +501,7 @@ def test_a_row_of_the_manifest(tmp_path):
     assert row == {
         "image": "x.jpg",
         "path": f"{tmp_path}/caf\\udce9.jpg",
+        "missing": None,
         "sha256": sha256(path.read_bytes()).hexdigest(),
         "width": 13,
         "height": 9,

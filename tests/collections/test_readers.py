@@ -8,7 +8,15 @@ import pyarrow.parquet
 import pytest
 
 from firstsight.collections.images import inspect_mask
-from firstsight.collections.readers import ImageFile, list_folder, list_images, list_mvtec, list_sheet, printable
+from firstsight.collections.readers import (
+    ImageFile,
+    list_folder,
+    list_images,
+    list_mvtec,
+    list_sheet,
+    printable,
+    with_missing,
+)
 from firstsight.errors import FirstsightError
 
 
@@ -276,3 +284,17 @@ def test_real_collections(shared: Path, name: str, count: int, good: int) -> Non
     assert sum(file.label == "good" for file in files) == good
     assert all((file.mask is None) == (file.label == "good") for file in files)
     assert all(file.problem is None for file in files)
+
+
+def test_masks_of_missing_pixels(tmp_path: Path) -> None:
+    for name in ("pile/a.png", "pile/deep/b.jpg", "holes/deep/b.png", "holes/other.png", "own.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    found = with_missing(list_folder(tmp_path / "pile"), tmp_path / "holes")
+    assert [file.missing for file in found] == [None, tmp_path / "holes/deep/b.png"]
+    sheet = write_sheet(tmp_path / "sheet.csv", image=["pile/a.png", "pile/deep/b.jpg"], missing=["own.png", ""])
+    assert [file.missing for file in list_sheet(sheet)] == [tmp_path / "own.png", None]
+    with pytest.raises(FirstsightError, match=r"no mask in .*pile has the name of an image, such as x\.png"):
+        with_missing((ImageFile("x.png", tmp_path / "x.png", None, None, None),), tmp_path / "pile")
+    with pytest.raises(FirstsightError, match="not a folder"):
+        with_missing(found, tmp_path / "gone")

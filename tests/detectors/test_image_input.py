@@ -6,7 +6,6 @@ import torch
 
 from firstsight.detectors.image_input import (
     extract_patches,
-    fill_missing,
     merge_patches,
     mirrored,
     patch_starts,
@@ -33,28 +32,6 @@ def test_grey_is_weighted_as_in_bt601():
 )
 def test_only_larger_images_are_reduced(size, image_size, expected):
     assert read_grey({"image": random_image(*size)}, image_size).shape == expected
-
-
-def test_missing_pixels_take_the_values_round_them():
-    image = random_image(13, 17) * 0.1 + torch.tensor([0.1, 0.4, 0.7]).view(3, 1, 1)
-    holes = image.clone()
-    holes[1, 2, 3] = torch.nan
-    holes[:, 6:, 9:] = torch.nan
-    before = holes.clone()
-    filled = fill_missing(holes)
-    known = ~before.isnan().any(0)
-    assert (filled[:, known] == image[:, known]).all()
-    assert torch.equal(before.isnan(), holes.isnan()), "the caller's image was changed"
-    for channel, low in zip(filled, (0.1, 0.4, 0.7), strict=True):
-        assert ((channel >= low) & (channel <= low + 0.1)).all()
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (5, 1), (9, 8)])
-def test_one_known_pixel_is_enough(shape):
-    image = torch.full((3, *shape), torch.nan)
-    image[:, -1, 0] = torch.tensor([0.2, 0.3, 0.4])
-    filled = fill_missing(image)
-    torch.testing.assert_close(filled, torch.tensor([0.2, 0.3, 0.4]).view(3, 1, 1).expand(3, *shape))
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from oracles import disagreement as oracle
 
 from firstsight.errors import FirstsightError
 from firstsight.evaluation.disagreement import disagreement
+from oracles import disagreement as oracle
 
 
 @pytest.mark.parametrize(("cells", "levels", "share"), [(2, 2, 0.5), (50, 4, 0.02), (61, 1000, 0.1), (40, 3, 0.9)])

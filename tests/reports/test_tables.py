@@ -30,6 +30,7 @@ IMAGE = {
     "dtype": "uint8",
     "label": "crack",
     "mask": None,
+    "missing": None,
     "shard": "0000",
     "status": "ok",
 }

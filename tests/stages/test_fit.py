@@ -36,7 +36,7 @@ SETTINGS = BlindSettings(
 def prepared(pile: Path, tmp_path: Path, job: Job) -> Path:
     """A shard of manifest and features: five images, and one that is no image."""
     names = [f"{number}.png" for number in range(6)]
-    files = [{"image": name, "path": str(pile / name), "problem": None} for name in names]
+    files = [{"image": name, "path": str(pile / name), "missing": None, "problem": None} for name in names]
     outputs = {"output": tmp_path / "images.parquet", "members": tmp_path / "m.json"}
     make_manifest(files=files, collection="pile", shard="s", **outputs, job=job)
     extract_features(

@@ -261,7 +261,16 @@ def test_the_true_number_of_kinds_can_be_asked_for(pile: Folder, tmp_path: Path)
     manifest = {"collection": "pile", "path": "", "sha256": "", "channels": 3, "dtype": "uint8", "shard": "s"}
     for number, shard in enumerate(folder.shards):
         rows = [
-            {**manifest, "image": image, "width": 192, "height": 192, "label": None, "mask": None, "status": "ok"}
+            {
+                **manifest,
+                "image": image,
+                "width": 192,
+                "height": 192,
+                "label": None,
+                "mask": None,
+                "missing": None,
+                "status": "ok",
+            }
             for image in shard
         ]
         write_table(folder.path / f"{number}.images.parquet", "images", rows)

@@ -28,7 +28,16 @@ def test_stored_maps_are_read_when_asked_for(tmp_path: Path) -> None:
 
 def image_row(image: str, status: str) -> dict[str, Any]:
     names = {"collection": "c", "image": image, "path": image, "sha256": None, "dtype": None, "shard": "s"}
-    return {**names, "width": 4, "height": 4, "channels": 1, "label": None, "mask": None, "status": status}
+    return {
+        **names,
+        "width": 4,
+        "height": 4,
+        "channels": 1,
+        "label": None,
+        "mask": None,
+        "missing": None,
+        "status": status,
+    }
 
 
 def test_labels_and_masks_join_their_images(tmp_path: Path) -> None:
@@ -37,8 +46,8 @@ def test_labels_and_masks_join_their_images(tmp_path: Path) -> None:
     )
     truth = [
         {"image": "x", "label": "crack", "mask": "x_mask", "status": "mask is 5 x 5, image is 4 x 4"},
-        {"image": "y", "label": None, "mask": None, "status": "ok"},
-        {"image": "z", "label": "good", "mask": None, "status": "ok"},
+        {"image": "y", "label": None, "mask": None, "missing": None, "status": "ok"},
+        {"image": "z", "label": "good", "mask": None, "missing": None, "status": "ok"},
     ]
     (tmp_path / "a.json").write_text(json.dumps(truth))
     images = read_images([tmp_path / "a.parquet"], [tmp_path / "a.json"]).set_index("image")

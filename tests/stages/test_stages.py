@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 import pandas
 import pytest
+import tifffile
 import torch
+from PIL import Image
 
 from firstsight.config import FeatureSettings
 from firstsight.detectors.patch_settings import FcaSettings
 from firstsight.detectors.patch_statistics import fca
+from firstsight.detectors.registry import DETECTORS
 from firstsight.features.store import ShardReader
 from firstsight.reports.tables import read_table
 from firstsight.stages.cluster import cluster_collection, read_descriptors
@@ -45,7 +48,7 @@ def detect(out: Path, maps: str, patch_size: int, job: Job) -> None:
 def run_stages(pile: Path, out: Path, job: Job, *, crop: float = 0.0, masks: bool = True) -> dict[str, Any]:
     """All stages of one shard, as the workflow runs them."""
     names = [f"{number}.png" for number in range(6)]
-    files = [{"image": name, "path": str(pile / name), "problem": None} for name in names]
+    files = [{"image": name, "path": str(pile / name), "missing": None, "problem": None} for name in names]
     make_manifest(
         files=files, collection="pile", shard="s", output=out / "images.parquet", members=out / "m.json", job=job
     )
@@ -143,6 +146,51 @@ def test_maps_are_those_of_the_detector(pile: Path, tmp_path: Path, job: Job) ->
         expected = fca((layer - low) / (high - low), patch_size=7).numpy()
         np.testing.assert_allclose(stored.cells(), expected, rtol=1e-4, atol=1e-6)
         assert stored.pixels().shape == (128, 160)
+
+
+@pytest.mark.parametrize("method", ["fca", "spectral_residual"])
+def test_what_is_missing_is_not_anomalous(method: str, tmp_path: Path, job: Job) -> None:
+    """A hole marked by a mask, by NaN or by alpha: the same map, quiet where the hole is."""
+    values = np.random.default_rng(0).integers(0, 255, (96, 120)).astype(np.uint8)
+    hole = np.zeros((96, 120), bool)
+    hole[30:70, 40:90] = True
+    Image.fromarray(values).save(tmp_path / "masked.png")
+    Image.fromarray(hole).save(tmp_path / "hole.png")
+    Image.fromarray(np.stack([values, ~hole * np.uint8(255)], axis=2), "LA").save(tmp_path / "alpha.png")
+    tifffile.imwrite(tmp_path / "nan.tif", np.where(hole, np.nan, values / np.float32(255)).astype(np.float32))
+    files = [
+        {"image": name, "path": str(tmp_path / name), "missing": missing, "problem": None}
+        for name, missing in {"masked.png": str(tmp_path / "hole.png"), "alpha.png": None, "nan.tif": None}.items()
+    ]
+    make_manifest(
+        files=files, collection="pile", shard="s", output=tmp_path / "images.parquet", members=tmp_path / "m", job=job
+    )
+    assert set(read_table(tmp_path / "images.parquet")["status"]) == {"ok"}
+    extract_features(
+        manifest=tmp_path / "images.parquet",
+        output=tmp_path / "features.zarr",
+        settings=asdict(LAWS),
+        layers=["energy"],
+        threads=1,
+        job=job,
+    )
+    detect_anomalies(
+        source=tmp_path / ("features.zarr" if method == "fca" else "images.parquet"),
+        model=None,
+        output=tmp_path / "maps.zarr",
+        method=method,
+        settings=asdict(DETECTORS[method].settings()),
+        layers=["energy"],
+        device="cpu",
+        threads=1,
+        job=job,
+    )
+    maps = [stored.pixels() for stored in stored_maps([tmp_path / "maps.zarr"])]
+    assert len(maps) == 3
+    for found in maps:
+        np.testing.assert_allclose(found, maps[0], atol=1e-6)
+        assert np.isfinite(found).all()
+        assert found[40:60, 50:80].max() <= np.median(found[~hole]) * 1.1
 
 
 def test_labels_without_masks_give_metrics_of_images_and_clusters(pile: Path, tmp_path: Path, job: Job) -> None:

@@ -41,7 +41,10 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     values = np.random.default_rng(1).random((96, 96)).astype(np.float32)
     tifffile.imwrite(pile / "fine.tif", values)
     values[3, 4] = np.nan
-    tifffile.imwrite(pile / "nan.tif", values)
+    tifffile.imwrite(pile / "hole.tif", values)
+    values[3, 4] = np.inf
+    tifffile.imwrite(pile / "infinite.tif", values)
+    tifffile.imwrite(pile / "nan.tif", np.full((96, 96), np.nan, np.float32))
     (pile / "gone.png").symlink_to(folder / "nowhere.png")
     (pile / "folder.png").mkdir()
     Path(os.fsdecode(bytes(pile) + b"/caf\xe9.png")).write_bytes(whole)
@@ -91,6 +94,7 @@ def test_the_others_finish(images: pandas.DataFrame) -> None:
         "single.png",
         "thin.png",
         "constant.png",
+        "infinite.tif",
         "nan.tif",
         "gone.png",
         r"caf\udce9.png",

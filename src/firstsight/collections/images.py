@@ -38,6 +38,7 @@ PIXEL_LIMIT = 2**29
 """Most pixels an image may have; a decoded image of this size takes 6 GiB as float32 RGB."""
 
 EXIF_ORIENTATION = 0x0112
+ALPHA_SAMPLES = (tifffile.EXTRASAMPLE.ASSOCALPHA, tifffile.EXTRASAMPLE.UNASSALPHA)
 
 # What the decoders throw at damaged files, found by mutating files; those of imagecodecs are RuntimeErrors.
 DECODER_ERRORS = (
@@ -64,7 +65,7 @@ _PILLOW_LOCK = threading.Lock()
 
 @dataclass(frozen=True)
 class Samples:
-    """The pixels of a file before scaling: upright, in the file's own number type, without alpha."""
+    """The pixels of a file before scaling: upright, in the file's own number type, without alpha, finite."""
 
     values: NDArray[Any]
     """(H, W) grey or (H, W, 3) RGB."""
@@ -74,22 +75,31 @@ class Samples:
     """Samples a pixel as stored, alpha included; a palette image has 1."""
     dtype: str
     """Type of the samples as stored, as numpy names it."""
+    missing: NDArray[np.bool_] | None = None
+    """(H, W), True where a pixel is missing: a sample of it is NaN, or its alpha is 0; None where none is."""
 
 
-def read_image(path: Path) -> NDArray[np.float32]:
+def read_image(path: Path, missing: Path | None = None) -> NDArray[np.float32]:
     """Read an image: (H, W, 3) float32, RGB in [0, 1], rotated as its EXIF (or TIFF) orientation says.
+
+    A pixel is missing, and NaN in all channels, where a sample of it is NaN, where its alpha is 0, or where the mask
+    ``missing`` (a file that `read_mask` can read) says so.
 
     Integers are divided by the largest value of their type (255, 65535, 1 for bits, 4095 for 12-bit TIFF). Floats in
     [0, 1] are taken as they are. Other floats, and integers below zero, are scaled so that the image's minimum
-    becomes 0 and its maximum 1. Grey is repeated three times. Alpha is dropped, not blended with a colour: what a
-    camera saw is in the colours, and any background would put edges into the texture. Colour profiles are not
+    becomes 0 and its maximum 1. Grey is repeated three times. Other alpha is dropped, not blended with a colour: what
+    a camera saw is in the colours, and any background would put edges into the texture. Colour profiles are not
     applied.
 
     Raises:
         FirstsightError: one short line, fit for a table, that says why it cannot be read, without the file's name.
     """
-    values = _scale(_read_samples(path))
-    return np.repeat(values[..., None], 3, axis=2) if values.ndim == 2 else values
+    samples = _with_missing(_read_samples(path), missing)
+    values = _scale(samples)
+    image = np.repeat(values[..., None], 3, axis=2) if values.ndim == 2 else values
+    if samples.missing is not None:
+        image[samples.missing] = np.nan
+    return image
 
 
 def read_mask(path: Path) -> NDArray[np.bool_]:
@@ -103,6 +113,8 @@ def read_mask(path: Path) -> NDArray[np.bool_]:
         FirstsightError: as `read_image`.
     """
     samples = _read_samples(path)
+    if samples.missing is not None and samples.values.dtype.kind == "f":
+        raise FirstsightError("a mask cannot hold NaN")
     if samples.values.ndim == 3:
         samples = replace(samples, values=samples.values.max(axis=2))
     if samples.maximum is None or samples.values.min() < 0:
@@ -115,7 +127,7 @@ def inspect_image(file: ImageFile) -> dict[str, str | int | None]:
     """One row of the manifest: what the file holds and whether it can be used. Never raises for what a file does.
 
     Returns:
-        image, path: as listed, bytes that are not UTF-8 escaped.
+        image, path, missing: as listed, bytes that are not UTF-8 escaped.
         sha256: of the file's bytes; None where they cannot be read.
         width, height (pixels, upright), channels, dtype: of the file's samples; None where it cannot be decoded.
         status: "ok", or the reason why the image is set aside.
@@ -123,7 +135,8 @@ def inspect_image(file: ImageFile) -> dict[str, str | int | None]:
     row: dict[str, str | int | None] = {
         "image": printable(file.image),
         "path": printable(file.path),
-        "sha256": _sha256(file.path),
+        "missing": None if file.missing is None else printable(file.missing),
+        "sha256": file_sha256(file.path),
         "width": None,
         "height": None,
         "channels": None,
@@ -136,7 +149,8 @@ def inspect_image(file: ImageFile) -> dict[str, str | int | None]:
         samples = _read_samples(file.path)
         height, width = samples.values.shape[:2]
         row |= {"width": width, "height": height, "channels": samples.channels, "dtype": samples.dtype}
-        if _is_constant(samples.values):
+        samples = _with_missing(samples, file.missing)
+        if _is_constant(samples):
             raise FirstsightError("constant image: every pixel has the same value")
     except FirstsightError as error:
         row["status"] = str(error)
@@ -154,7 +168,8 @@ def inspect_mask(path: Path, height: int, width: int) -> str:
     return "ok"
 
 
-def _sha256(path: Path) -> str | None:
+def file_sha256(path: Path) -> str | None:
+    """The sha256 of a file, in hexadecimal digits; None where it is no file or cannot be read."""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             return None
@@ -164,8 +179,26 @@ def _sha256(path: Path) -> str | None:
         return None
 
 
-def _is_constant(values: NDArray[Any]) -> bool:
-    colours = values.reshape(values.shape[0] * values.shape[1], -1)
+def _with_missing(samples: Samples, mask: Path | None) -> Samples:
+    """The samples with the pixels missing that a mask says are; refused where no pixel is left."""
+    missing = samples.missing
+    if mask is not None:
+        try:
+            marked = read_mask(mask)
+        except FirstsightError as error:
+            raise FirstsightError(f"mask of missing pixels cannot be read: {error}") from None
+        if marked.shape != samples.values.shape[:2]:
+            sizes = [f"{width} x {height}" for height, width in (marked.shape, samples.values.shape[:2])]
+            raise FirstsightError(f"mask of missing pixels is {sizes[0]}, image is {sizes[1]}")
+        missing = marked if missing is None else missing | marked
+    if missing is not None and missing.all():
+        raise FirstsightError("every pixel is missing")
+    return replace(samples, missing=missing)
+
+
+def _is_constant(samples: Samples) -> bool:
+    known = np.ones(samples.values.shape[:2], bool) if samples.missing is None else ~samples.missing
+    colours = samples.values[known]
     return bool((colours.min(axis=0) == colours.max(axis=0)).all())
 
 
@@ -203,9 +236,29 @@ def _read_samples(path: Path) -> Samples:
         raise FirstsightError("not enough memory to decode it") from None
     except DECODER_ERRORS as error:
         raise FirstsightError(_reason(error, kind)) from error
-    if samples.values.dtype.kind == "f" and not np.isfinite([samples.values.min(), samples.values.max()]).all():
-        raise FirstsightError("not finite: it holds NaN or infinite values")
-    return samples
+    return _without_nan(samples) if samples.values.dtype.kind == "f" else samples
+
+
+def _without_nan(samples: Samples) -> Samples:
+    """Floats with the lowest of them in the place of NaN, which become missing pixels."""
+    values = samples.values
+    if np.isinf([np.fmin.reduce(values, axis=None), np.fmax.reduce(values, axis=None)]).any():
+        raise FirstsightError("not finite: it holds infinite values")
+    nan = np.isnan(values)
+    if nan.all():
+        raise FirstsightError("every pixel is missing")
+    if not nan.any():
+        return samples
+    missing = nan if nan.ndim == 2 else nan.any(axis=2)
+    if samples.missing is not None:
+        missing |= samples.missing
+    return replace(samples, values=np.where(nan, np.nanmin(values), values), missing=missing)
+
+
+def _transparent(alpha: NDArray[Any], orientation: Any) -> NDArray[np.bool_] | None:
+    """Where alpha (H, W) is 0, upright; None where it is nowhere."""
+    missing = _upright(alpha == 0, orientation)
+    return missing if missing.any() else None
 
 
 def _reason(error: BaseException, kind: str | None) -> str:
@@ -289,7 +342,8 @@ def _decode_with_pillow(file: BinaryIO, plugin: type[PillowFile]) -> Samples:
         values = imagecodecs.png_decode(file.read())
         channels = 1 if values.ndim == 2 else values.shape[2]
         colours = values if channels == 1 else values[..., 0] if channels == 2 else values[..., :3]
-        return Samples(_upright(colours, orientation), 65535, channels, "uint16")
+        missing = _transparent(values[..., -1], orientation) if channels in {2, 4} else None
+        return Samples(_upright(colours, orientation), 65535, channels, "uint16", missing)
     channels = len(image.getbands())
     if image.mode == "1":
         return Samples(_upright(np.asarray(image), orientation), 1, 1, "bool")
@@ -301,8 +355,9 @@ def _decode_with_pillow(file: BinaryIO, plugin: type[PillowFile]) -> Samples:
     values = np.asarray(image)
     if image.mode not in {"L", "LA", "RGB", "RGBA"}:
         raise FirstsightError(f"pixels of Pillow's mode '{image.mode}' are not supported")
+    missing = _transparent(values[..., -1], orientation) if image.mode.endswith("A") else None
     values = values[..., :3] if image.mode.startswith("RGB") else values[..., 0] if values.ndim == 3 else values
-    return Samples(_upright(values, orientation), 255, channels, "uint8")
+    return Samples(_upright(values, orientation), 255, channels, "uint8", missing)
 
 
 def _decode_tiff(file: BinaryIO) -> Samples:
@@ -323,7 +378,9 @@ def _decode_tiff(file: BinaryIO) -> Samples:
         colours, maximum = _tiff_colours(page, values)
         tag = page.tags.get(EXIF_ORIENTATION)
         orientation = 1 if tag is None else tag.value
-        return Samples(_upright(colours, orientation), maximum, channels, str(values.dtype))
+        has_alpha = bool(page.extrasamples) and page.extrasamples[-1] in ALPHA_SAMPLES
+        missing = _transparent(values[..., -1], orientation) if has_alpha else None
+        return Samples(_upright(colours, orientation), maximum, channels, str(values.dtype), missing)
 
 
 def _tiff_colours(page: Any, values: NDArray[Any]) -> tuple[NDArray[Any], int | None]:

@@ -9,7 +9,7 @@ all is an error.
 import csv
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 import pyarrow
@@ -19,7 +19,7 @@ from firstsight.errors import FirstsightError
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"})
 SHEET_SUFFIXES = frozenset({".csv", ".parquet"})
-SHEET_COLUMNS = ("image", "mask", "label")
+SHEET_COLUMNS = ("image", "mask", "label", "missing")
 GOOD = "good"
 
 
@@ -41,6 +41,8 @@ class ImageFile:
     """Its ground-truth mask; None where there is none."""
     problem: str | None
     """What is known to be wrong before the file is read; None where nothing is."""
+    missing: Path | None = None
+    """A mask of its missing pixels; None where there is none."""
 
 
 def list_images(path: Path, layout: str = "auto") -> tuple[ImageFile, ...]:
@@ -100,14 +102,13 @@ def list_mvtec(path: Path) -> tuple[ImageFile, ...]:
 def list_sheet(path: Path) -> tuple[ImageFile, ...]:
     """List the images named by the sample sheet `path`, CSV (UTF-8, commas) or Parquet.
 
-    Columns: `image` (required), `mask`, `label` (optional; an empty cell is "unknown"). Paths are absolute or
-    relative to the sheet's folder. Rows are counted as a spreadsheet shows them: the header is row 1. An image
-    outside the sheet's folder has its absolute path, without the leading `/`, as its id. A row that repeats an image
-    has ` (row N)` added to its id, since ids are unique.
+    Columns: `image` (required), `mask`, `label`, `missing` (optional; an empty cell is "unknown", or "none"). Paths are
+    absolute or relative to the sheet's folder. Rows are counted as a spreadsheet shows them: the header is row 1. An
+    image outside the sheet's folder has its absolute path, without the leading `/`, as its id. A row that repeats an
+    image has ` (row N)` added to its id, since ids are unique.
 
     Raises:
-        FirstsightError: the sheet cannot be read, lacks the column `image` or has a column that is not one of the
-            three.
+        FirstsightError: the sheet cannot be read, lacks the column `image` or has a column that is not one of these.
     """
     if not os.path.isfile(path):
         raise FirstsightError(f"not a sheet (a .csv or .parquet file): {printable(path)}")
@@ -127,7 +128,10 @@ def list_sheet(path: Path) -> tuple[ImageFile, ...]:
     for number, row in rows:
         place = os.path.normpath(os.path.join(folder, row["image"]))
         image = PurePath(place.removeprefix(os.path.join(folder, ""))).as_posix().lstrip("/")
-        mask = Path(os.path.normpath(os.path.join(folder, row["mask"]))) if row.get("mask") else None
+        mask, missing = (
+            Path(os.path.normpath(os.path.join(folder, row[column]))) if row.get(column) else None
+            for column in ("mask", "missing")
+        )
         problem = None
         if not row["image"]:
             image, problem = "", f"row {number} of the sheet names no image"
@@ -140,8 +144,22 @@ def list_sheet(path: Path) -> tuple[ImageFile, ...]:
         while not image or image in ids:
             image = f"{image} (row {number})".strip()
         ids.add(image)
-        files.append(ImageFile(printable(image), Path(place), row.get("label") or None, mask, problem))
+        files.append(ImageFile(printable(image), Path(place), row.get("label") or None, mask, problem, missing))
     return _sorted(files)
+
+
+def with_missing(files: tuple[ImageFile, ...], folder: Path) -> tuple[ImageFile, ...]:
+    """The images with the masks of their missing pixels: files in `folder` with the id of the image, but for suffixes.
+
+    Raises:
+        FirstsightError: `folder` cannot be opened, or holds no mask of any of the images.
+    """
+    _require_folder(folder)
+    masks = {os.path.splitext(found.inside)[0]: found.path for found in _walk(folder)}
+    marked = tuple(replace(file, missing=masks.get(os.path.splitext(file.image)[0], file.missing)) for file in files)
+    if all(file.missing is None for file in marked):
+        raise FirstsightError(f"no mask in {printable(folder)} has the name of an image, such as {files[0].image}")
+    return marked
 
 
 LAYOUTS = {"folder": list_folder, "mvtec": list_mvtec, "sheet": list_sheet}

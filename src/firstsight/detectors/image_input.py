@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from firstsight.detectors.windows import gaussian
 from firstsight.errors import FirstsightError
+from firstsight.features.missing import fill_missing
 
 
 def read_grey(features: Mapping[str, Tensor], image_size: int | None) -> Tensor:
@@ -50,37 +51,6 @@ def read_color(features: Mapping[str, Tensor]) -> Tensor:
     if image.isnan().any(dim=0).all():
         raise FirstsightError("image: every pixel is missing")
     return image
-
-
-def fill_missing(image: Tensor) -> Tensor:
-    """Fill missing pixels with what is known round them.
-
-    The image is halved until no pixel is missing, each pixel the mean of the known ones among its four; then every
-    missing pixel takes the value of the next coarser image, read bilinearly, where it lies.
-
-    Args:
-        image: (C, H, W), NaN in any channel where a pixel is missing.
-
-    Returns:
-        (C, H, W) without NaN; known pixels as they were.
-
-    Raises:
-        FirstsightError: every pixel is missing.
-    """
-    known = ~image.isnan().any(dim=0, keepdim=True)
-    if known.all():
-        return image
-    if not known.any():
-        raise FirstsightError("image: every pixel is missing")
-    size = image.shape[1:]
-    held = functional.avg_pool2d(known.to(image)[None], 2, ceil_mode=True, count_include_pad=False)[0]
-    values = torch.where(known, image, 0)
-    total = functional.avg_pool2d(values[None], 2, ceil_mode=True, count_include_pad=False)[0]
-    coarse = fill_missing(torch.where(held > 0, total / held, torch.nan))
-    enlarged = functional.interpolate(
-        coarse[None], size=(2 * coarse.shape[1], 2 * coarse.shape[2]), mode="bilinear", align_corners=False
-    )[0]
-    return torch.where(known, image, enlarged[:, : size[0], : size[1]])
 
 
 def resize(values: Tensor, size: tuple[int, int]) -> Tensor:

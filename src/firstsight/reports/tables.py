@@ -47,6 +47,8 @@ SCHEMAS: dict[str, pyarrow.Schema] = {
             _optional("dtype", pyarrow.string()),
             _optional("label", pyarrow.string()),
             _optional("mask", pyarrow.string()),
+            # The file that marks missing pixels.
+            _optional("missing", pyarrow.string()),
             _optional("shard", pyarrow.string()),
             _required("status", pyarrow.string()),
         ]

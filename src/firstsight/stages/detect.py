@@ -8,16 +8,18 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from firstsight.collections.images import read_image
 from firstsight.detectors.geometry import Geometry
 from firstsight.detectors.layers import finest_layer
+from firstsight.detectors.missing import calm_missing
 from firstsight.detectors.registry import DETECTORS, IMAGE
 from firstsight.errors import FirstsightError
+from firstsight.features.missing import known_share
 from firstsight.features.store import ShardReader, ShardWriter
 from firstsight.reports.tables import read_table
 from firstsight.stages.features import choose_device
 from firstsight.stages.fit import read_model
 from firstsight.stages.job import Job
+from firstsight.stages.shards import image_token, read_row
 
 
 class Entry(NamedTuple):
@@ -50,6 +52,11 @@ class ShardFeatures:
         tensors = {layer: torch.from_numpy(self._reader.read(entry.key, layer)) for layer in self._layers}
         return tensors, {layer: Geometry(**places[layer]) for layer in self._layers}
 
+    def known(self, entry: Entry) -> Tensor | None:
+        """The share of known pixels, (1, k, l); None where none is missing."""
+        missing = self._reader.attributes(entry.key).get("missing")
+        return torch.from_numpy(self._reader.read(entry.key, "known")) if missing else None
+
 
 class ShardImages:
     """The images of a shard themselves, from their files, with the keys and tokens that their features have."""
@@ -60,15 +67,19 @@ class ShardImages:
     def entries(self) -> list[Entry]:
         """Its images, in order."""
         return [
-            Entry(f"{index:05d}", row["image"], f"{row['image']} {row['sha256']} {row['status']}", row["status"])
-            for index, row in enumerate(self._rows)
+            Entry(f"{index:05d}", row["image"], image_token(row), row["status"]) for index, row in enumerate(self._rows)
         ]
 
     def read(self, entry: Entry) -> tuple[dict[str, Tensor], dict[str, Geometry]]:
         """The image (3, H, W) as the only layer."""
-        image = torch.from_numpy(read_image(Path(self._rows[int(entry.key)]["path"]))).permute(2, 0, 1).contiguous()
+        image = torch.from_numpy(read_row(self._rows[int(entry.key)])).permute(2, 0, 1).contiguous()
         height, width = image.shape[1:]
         return {IMAGE: image}, {IMAGE: Geometry(height, width, height, width, 1, 0.0)}
+
+    def known(self, entry: Entry) -> Tensor | None:
+        """The share of known pixels, (1, k, l); None where none is missing."""
+        image = torch.from_numpy(read_row(self._rows[int(entry.key)])).permute(2, 0, 1)
+        return known_share(image) if image.isnan().any() else None
 
 
 def detect_anomalies(
@@ -120,7 +131,10 @@ def detect_anomalies(
                     with job.step("detect"):
                         inputs = {layer: tensor.to(job.device) for layer, tensor in tensors.items()}
                         more = (learned, entry.image) if model else ()
-                        arrays = {"map": detector.detect(inputs, places, chosen, *more).float().cpu().numpy()}
+                        found = detector.detect(inputs, places, chosen, *more).float()
+                    known = shard.known(entry)
+                    found = found if known is None else calm_missing(found, known)
+                    arrays = {"map": found.cpu().numpy()}
                     attributes["geometry"] = asdict(places[finest_layer(places)])
                 except FirstsightError as error:
                     attributes["status"] = f"{job.detector}: {error}"

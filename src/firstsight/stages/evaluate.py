@@ -1,6 +1,6 @@
 """Stage evaluate: metrics of one detector on one collection, where masks or labels exist."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,7 +82,7 @@ def evaluate_collection(
     rows: list[dict[str, Any]] = []
     with job.step("localization"):
         for share in sorted({0.0, crop}):
-            rows += _localization_rows(stored, images, share)
+            rows += localization_rows(stored, images, share)
     with job.step("clustering"):
         rows += _clustering_rows(images, read_table(clusters), descriptors)
     job.n_images = len(stored)
@@ -90,7 +90,16 @@ def evaluate_collection(
     write_table(output, "metrics", [{**names, **row} for row in rows if np.isfinite(row["value"])])
 
 
-def _localization_rows(stored: dict[str, StoredMap], images: pandas.DataFrame, crop: float) -> list[dict[str, Any]]:
+def localization_rows(
+    stored: Mapping[str, StoredMap], images: pandas.DataFrame, crop: float = 0.0
+) -> list[dict[str, Any]]:
+    """Metrics of maps, as rows with metric, value, n_images, n_regions and crop.
+
+    Args:
+        stored: the maps, by image.
+        images: rows of the table `images` with labels and masks, by image.
+        crop: share of the frame cut from each side, in [0, 0.5).
+    """
     known = images[images["status"].eq("ok") & images.index.isin(list(stored))]
     with_truth = known[known["mask"].notna() | known["label"].eq(GOOD)]
     if not with_truth["mask"].notna().any():
@@ -113,7 +122,7 @@ def _localization_rows(stored: dict[str, StoredMap], images: pandas.DataFrame, c
     return [{"metric": metric, "value": value, **counts} for metric, value in values.items()]
 
 
-def _image_rows(stored: dict[str, StoredMap], known: pandas.DataFrame) -> list[dict[str, Any]]:
+def _image_rows(stored: Mapping[str, StoredMap], known: pandas.DataFrame) -> list[dict[str, Any]]:
     labelled = known[known["label"].notna()]
     if labelled.empty:
         return []

@@ -5,19 +5,21 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from firstsight.collections.images import read_image
 from firstsight.detectors.geometry import Geometry
 from firstsight.errors import FirstsightError
 from firstsight.features import EXTRACTORS, load_extractor
 from firstsight.features.extractor import Extractor
+from firstsight.features.missing import fill_missing, known_share
 from firstsight.features.store import ShardWriter
 from firstsight.features.tiling import extract_tiled
 from firstsight.reports.tables import read_table
 from firstsight.stages.job import Job
+from firstsight.stages.shards import image_token, read_row
 
 Size = tuple[int, int]
 
@@ -32,8 +34,9 @@ def extract_features(
 
     Args:
         manifest: the shard's rows of the table `images`.
-        output: Zarr store to make: one entry an image, one array (C, h, w) a layer. An image that cannot be used has an
-            entry without arrays whose ``status`` says why.
+        output: Zarr store to make: one entry an image, one array (C, h, w) a layer, and for an image with missing
+            pixels, filled before they entered the extractor, `known_share` as ``known``. An image that cannot be used
+            has an entry without arrays whose ``status`` says why.
         settings: the fields of `firstsight.config.FeatureSettings`.
         layers: names of the layers to compute.
         threads: CPU threads to use.
@@ -55,7 +58,7 @@ def extract_features(
     job.device, job.weights_sha256 = str(extractor.device), extractor.weights_sha256 or ""
     with ShardWriter(output, dtype=settings["dtype"]) as writer:
         for index, row in enumerate(job.progress(rows, len(rows))):
-            key, token = f"{index:05d}", f"{row['image']} {row['sha256']} {row['status']}"
+            key, token = f"{index:05d}", image_token(row)
             job.n_images += 1
             if writer.has(key, token):
                 continue
@@ -108,7 +111,11 @@ def _entry(row: Mapping[Any, Any], extractor: Extractor, image_size: Any) -> tup
     if row["status"] != "ok":
         return {}, {"status": row["status"]}
     try:
-        image = torch.from_numpy(read_image(Path(row["path"]))).permute(2, 0, 1)[None]
+        whole = read_row(row)
+        missing = float(np.isnan(whole).any(axis=2).mean())
+        image = torch.from_numpy(whole).permute(2, 0, 1)
+        arrays = {"known": known_share(image).numpy()} if missing else {}
+        image = fill_missing(image)[None]
         least_side = EXTRACTORS[extractor.name].least_side
         resized = resize_image(image, input_size(image.shape[2], image.shape[3], image_size, least_side))
         features = extract_tiled(extractor, resized)
@@ -127,5 +134,5 @@ def _entry(row: Mapping[Any, Any], extractor: Extractor, image_size: Any) -> tup
         )
         for layer in features
     }
-    arrays = {layer: tensor[0].numpy() for layer, tensor in features.items()}
-    return arrays, {"status": "ok", "geometry": geometries}
+    arrays |= {layer: tensor[0].numpy() for layer, tensor in features.items()}
+    return arrays, {"status": "ok", "geometry": geometries, "missing": missing}

@@ -24,7 +24,7 @@ def make_manifest(
     """Read every image of a shard and write one row each: size, type, sha256, status.
 
     Args:
-        files: rows with image, path and problem, as the plan has them.
+        files: rows with image, path, missing and problem, as the plan has them.
         collection: name of the collection.
         shard: id of the shard.
         output: Parquet file of `images` rows, in the order of ``files``, without labels and masks: these may
@@ -42,6 +42,7 @@ def make_manifest(
                     label=None,
                     mask=None,
                     problem=file["problem"],
+                    missing=Path(file["missing"]) if file["missing"] else None,
                 )
             )
             rows.append({"collection": collection, "shard": shard, "label": None, "mask": None, **row})

@@ -3,12 +3,15 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas
 
-from firstsight.collections.images import read_image, read_mask
+from firstsight.collections.images import read_mask
 from firstsight.reports.overlays import draw_overlay, overlay_name, write_image
 from firstsight.stages.job import Job
-from firstsight.stages.shards import read_images, replace_folder, stored_maps
+from firstsight.stages.shards import read_images, read_row, replace_folder, stored_maps
+
+MISSING_GREY = 0.5
 
 
 def draw_overlays(*, maps: Path, manifest: Path, truth: Path, threshold: Path, output: Path, job: Job) -> None:
@@ -32,7 +35,7 @@ def draw_overlays(*, maps: Path, manifest: Path, truth: Path, threshold: Path, o
             mask = None if pandas.isna(row["mask"]) or row["status"] != "ok" else read_mask(Path(row["mask"]))
             with job.step("draw"):
                 overlay = draw_overlay(
-                    read_image(Path(row["path"])),
+                    np.nan_to_num(read_row(row.to_dict()), nan=MISSING_GREY),
                     stored.pixels(),
                     scale=tuple(found["scale"]),
                     threshold=found["threshold"],

@@ -3,15 +3,17 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas
 from numpy.typing import NDArray
 
+from firstsight.collections.images import file_sha256, read_image
 from firstsight.detectors.geometry import Geometry, map_to_pixels
 from firstsight.features.store import ShardReader
 from firstsight.reports.tables import read_table
@@ -65,6 +67,21 @@ def read_images(manifests: Sequence[Path], truths: Sequence[Path]) -> pandas.Dat
         part["status"] = part["status"].where(part["status"].ne("ok"), rows["status"])
         images.append(part.reset_index(drop=True))
     return pandas.concat(images, ignore_index=True)
+
+
+def image_token(row: Mapping[Any, Any]) -> str:
+    """What the pixels of an image hang on: its id, its file, the mask of its missing pixels, and its status.
+
+    Args:
+        row: of the table `images`.
+    """
+    mask = "" if pandas.isna(row["missing"]) else f" {file_sha256(Path(row['missing']))}"
+    return f"{row['image']} {row['sha256']} {row['status']}{mask}"
+
+
+def read_row(row: Mapping[Any, Any]) -> NDArray[np.float32]:
+    """The image (H, W, 3) of a row of the table `images`, NaN where a pixel is missing."""
+    return read_image(Path(row["path"]), None if pandas.isna(row["missing"]) else Path(row["missing"]))
 
 
 @contextmanager
