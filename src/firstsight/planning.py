@@ -21,6 +21,9 @@ from firstsight.features.weights import weights_fingerprint
 from firstsight.fingerprints import settings_fingerprint
 from firstsight.studies import study_choices
 
+MADE_BY_THE_RUN = ("demo", "degraded")
+"""Layouts of collections whose images are made by a job."""
+
 
 @dataclass(frozen=True)
 class DetectorPlan:
@@ -135,7 +138,7 @@ class CollectionPlan:
 
     def _stamp(self, path: Path) -> str | None:
         # What is made by the run itself has no stamp yet when the run is planned.
-        if self.settings.layout == "demo":
+        if self.settings.layout in MADE_BY_THE_RUN:
             return None
         try:
             found = os.stat(path)

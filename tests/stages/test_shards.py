@@ -46,8 +46,8 @@ def test_labels_and_masks_join_their_images(tmp_path: Path) -> None:
     )
     truth = [
         {"image": "x", "label": "crack", "mask": "x_mask", "status": "mask is 5 x 5, image is 4 x 4"},
-        {"image": "y", "label": None, "mask": None, "missing": None, "status": "ok"},
-        {"image": "z", "label": "good", "mask": None, "missing": None, "status": "ok"},
+        {"image": "y", "label": None, "mask": None, "status": "ok"},
+        {"image": "z", "label": "good", "mask": None, "status": "ok"},
     ]
     (tmp_path / "a.json").write_text(json.dumps(truth))
     images = read_images([tmp_path / "a.parquet"], [tmp_path / "a.json"]).set_index("image")

@@ -7,6 +7,8 @@ rule demo_collection:
         run=f"{RESULTS}/{{collection}}/demo.run.json",
     log:
         f"{LOGS}/{{collection}}/demo.log",
+    wildcard_constraints:
+        collection=COLLECTION,
     conda:
         "../../envs/cpu.yaml"
     params:
@@ -17,7 +19,7 @@ rule demo_collection:
 
 rule manifest:
     input:
-        images=demo_images,
+        images=made_images,
     output:
         manifest=f"{SHARD}/images.parquet",
         members=f"{SHARD}/members.json",

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 from firstsight.config import load_settings, refuse_duplicates
 from firstsight.errors import FirstsightError
-from firstsight.planning import plan_run
+from firstsight.planning import MADE_BY_THE_RUN, plan_run
 
 BASE = Path(workflow.basedir)
 
@@ -44,17 +44,20 @@ def one_of(names):
     return "|".join(names) or "(?!)"
 
 
+COLLECTION = "[A-Za-z0-9][A-Za-z0-9_-]*"
+
+
 wildcard_constraints:
     kinds=one_of([PLAIN, CONTRASTIVE]),
-    collection="[A-Za-z0-9][A-Za-z0-9_-]*",
+    collection=f"{COLLECTION}(/robustness/[a-z]+-[0-9]+)?",
     shard="[0-9a-f]{10}",
     features="[a-z0-9_]+-[0-9a-f]{10}",
     detector="[A-Za-z][A-Za-z0-9_]*-[0-9a-f]{10}",
 
 
 def of_collection(wildcards):
-    """The plan of the wildcards' collection."""
-    return PLAN.collections[wildcards.collection]
+    """The plan of the wildcards' collection, or of a degraded copy."""
+    return PLAN.collections.get(wildcards.collection) or degraded_collections()[wildcards.collection]
 
 
 def kinds_of(collection):
@@ -139,8 +142,8 @@ def everywhere(pattern, *, detector=None, only=lambda collection, detector: True
     return list(dict.fromkeys(paths))
 
 
-def demo_images(wildcards):
-    """A demo collection's images must be made before they can be looked at."""
-    if of_collection(wildcards).settings.layout == "demo":
+def made_images(wildcards):
+    """Images that the run makes must be there before they can be looked at."""
+    if of_collection(wildcards).settings.layout in MADE_BY_THE_RUN:
         return f"{RESULTS}/{wildcards.collection}/images"
     return []

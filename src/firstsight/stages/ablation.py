@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas
 
+from firstsight.reports.markdown import markdown_table
 from firstsight.reports.tables import read_table
 from firstsight.stages.job import Job, replace_file
 
@@ -93,10 +94,13 @@ def _row(row: AblationRow) -> dict[str, object]:
 
 
 def _section(collection: str, rows: pandas.DataFrame) -> str:
-    titles = ["method", *METRICS.values(), "k", "seconds"]
-    lines = [f"## {collection}", "", f"| {' | '.join(titles)} |", f"| {' | '.join('---' for _ in titles)} |"]
-    for row in rows.to_dict("records"):
-        method = f"{row['method']} + contrastive head" if row["contrastive"] else str(row["method"])
-        figures = ["–" if pandas.isna(row[metric]) else f"{row[metric]:.3f}" for metric in METRICS]
-        lines.append("| " + " | ".join([method, *figures, str(row["n_clusters"]), f"{row['seconds']:.0f}"]) + " |")
-    return "\n".join([*lines, ""])
+    lines = [
+        [
+            f"{row['method']} + contrastive head" if row["contrastive"] else row["method"],
+            *(row[metric] for metric in METRICS),
+            row["n_clusters"],
+            round(row["seconds"]),
+        ]
+        for row in rows.to_dict("records")
+    ]
+    return f"## {collection}\n\n{markdown_table(['method', *METRICS.values(), 'k', 'seconds'], lines)}"

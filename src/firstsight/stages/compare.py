@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from firstsight.collections.images import read_mask
 from firstsight.detectors.geometry import map_to_pixels
 from firstsight.evaluation.disagreement import disagreement
+from firstsight.reports.markdown import markdown_table
 from firstsight.reports.side_by_side import MapPair, draw_map_pairs
 from firstsight.stages.evaluate import localization_rows
 from firstsight.stages.job import Job, replace_file
@@ -26,6 +27,7 @@ LONGEST_SIDE = 128
 """Maps are compared on a grid of so many points along the longer side of the image."""
 
 DRAWN = 4
+MENTIONED = 5
 
 
 def compare_collection(
@@ -62,9 +64,8 @@ def compare_collection(
     rows = []
     for name, found in job.progress(stored.items(), len(stored)):
         with job.step("metrics"):
-            values = {row["metric"]: row["value"] for row in localization_rows(found, images)}
+            figures = localization_figures(found, images)
         seconds = _seconds_per_image([json.loads(path.read_text(encoding="utf-8")) for path in records[name]])
-        figures = {metric: _finite(values.get(metric)) for metric in METRICS}
         rows.append({"collection": collection, "detector": name, **figures, "n_images": len(found), **seconds})
     with job.step("disagreement"):
         found_pairs = [{"collection": collection, **row} for row in _disagreements(stored)]
@@ -78,6 +79,52 @@ def compare_collection(
 
 
 PAIR_COLUMNS = ("n_images", "disagreement", "image", "largest")
+
+
+def localization_figures(stored: Mapping[str, StoredMap], images: pandas.DataFrame) -> dict[str, float | None]:
+    """Each of `METRICS` of maps, None where it is not defined; see `localization_rows`."""
+    values = {row["metric"]: row["value"] for row in localization_rows(stored, images)}
+    return {metric: values[metric] if np.isfinite(values.get(metric, np.nan)) else None for metric in METRICS}
+
+
+def join_comparison(
+    *,
+    metrics: Sequence[Path],
+    pairs: Sequence[Path],
+    set_aside: Sequence[str],
+    table: Path,
+    disagreement_table: Path,
+    markdown: Path,
+    job: Job,
+) -> None:
+    """Join the tables of `compare_collection`, and write them as text.
+
+    Args:
+        metrics, pairs: its tables of all collections.
+        set_aside: a line for each detector that could not be compared.
+        table, disagreement_table: Parquet tables to make.
+        markdown: the same as text, of the pairs those that disagree most.
+        job: where time and counts are noted.
+    """
+    found, between = (
+        pandas.concat([pandas.read_parquet(part) for part in parts], ignore_index=True) for parts in (metrics, pairs)
+    )
+    replace_file(table, lambda path: found.to_parquet(path, index=False, compression="zstd"))
+    replace_file(disagreement_table, lambda path: between.to_parquet(path, index=False, compression="zstd"))
+    sections = ["# Detectors side by side\n", *(f"Set aside: {line}\n" for line in set_aside)]
+    columns = [*METRICS, "n_images", "seconds_per_image", "feature_seconds_per_image"]
+    titles = ["detector", *METRICS.values(), "images", "seconds an image", "seconds an image for features"]
+    for collection, rows in found.groupby("collection", sort=False):
+        sections.append(
+            f"## {collection}\n\n{markdown_table(titles, rows[['detector', *columns]].to_numpy().tolist())}"
+        )
+        most = between[between["collection"].eq(collection)].nlargest(MENTIONED, "disagreement")
+        if len(most):
+            lines = most[["detector", "other", "disagreement", "image", "largest"]].to_numpy().tolist()
+            titles_of_pairs = ["detector", "other", "disagreement", "most on", "there"]
+            sections.append(f"Where they disagree most:\n\n{markdown_table(titles_of_pairs, lines)}")
+    replace_file(markdown, lambda path: path.write_text("\n".join(sections), "utf-8"))
+    job.n_images = int(found["n_images"].sum())
 
 
 def _seconds_per_image(records: Sequence[Mapping[str, Any]]) -> dict[str, float]:
@@ -141,7 +188,3 @@ def _pair(row: Mapping[Any, Any], stored: Mapping[str, Mapping[str, StoredMap]],
         mask=read_mask(Path(image["mask"])) if with_mask else None,
         maps={name: stored[name][row["image"]].pixels() for name in (row["detector"], row["other"])},
     )
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and np.isfinite(value) else None

@@ -1,0 +1,18 @@
+"""Tables as text."""
+
+from collections.abc import Sequence
+from math import isnan
+
+
+def markdown_table(titles: Sequence[str], rows: Sequence[Sequence[object]], digits: int = 3) -> str:
+    """A table in Markdown: floats with so many digits after the point, a dash for None and NaN, pipes escaped."""
+    lines = [list(titles), ["---"] * len(titles), *([_cell(value, digits) for value in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def _cell(value: object, digits: int) -> str:
+    if value is None or (isinstance(value, float) and isnan(value)):
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.{digits}f}"
+    return " ".join(str(value).split()).replace("|", "\\|")

@@ -1,0 +1,124 @@
+"""Detectors side by side, from stored maps."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas
+import pytest
+from PIL import Image
+
+from firstsight.detectors.geometry import Geometry
+from firstsight.features.store import ShardWriter
+from firstsight.stages.compare import compare_collection, join_comparison
+from firstsight.stages.job import Job
+from firstsight.stages.manifest import make_manifest, read_truth
+
+SIZE = (40, 60)
+PLACE = Geometry(*SIZE, *SIZE, 4, 0.0).__dict__
+
+
+def record(path: Path, rule: str, images: int, seconds: float, detecting: float = 0.0) -> Path:
+    row = {"rule": rule, "n_images": images, "seconds": seconds, "seconds_by_step": json.dumps({"detect": detecting})}
+    path.write_text(json.dumps(row))
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path, job: Job) -> Path:
+    """Four images, two of them with a square; maps of a detector that finds it and of one that finds the opposite."""
+    names, masks = [f"{number}.png" for number in range(4)], {}
+    for number, name in enumerate(names):
+        values = np.random.default_rng(number).integers(0, 255, SIZE).astype(np.uint8)
+        Image.fromarray(values).save(tmp_path / name)
+        if number >= 2:
+            mask = np.zeros(SIZE, np.uint8)
+            mask[8:20, 8 * number : 8 * number + 16] = 255
+            Image.fromarray(mask).save(tmp_path / f"{number}_mask.png")
+            masks[name] = mask
+    files = [{"image": name, "path": str(tmp_path / name), "missing": None, "problem": None} for name in names]
+    make_manifest(
+        files=files, collection="pile", shard="s", output=tmp_path / "images.parquet", members=tmp_path / "m", job=job
+    )
+    rows: list[dict[str, str | None]] = [
+        {
+            "image": name,
+            "label": "square" if name in masks else "good",
+            "mask": str(tmp_path / f"{name[0]}_mask.png") if name in masks else None,
+        }
+        for name in names
+    ]
+    read_truth(rows=rows, manifest=tmp_path / "images.parquet", output=tmp_path / "truth.json", job=job)
+    for detector, sign in {"right": 1, "wrong": -1, "blank": 0}.items():
+        with ShardWriter(tmp_path / f"{detector}.zarr", dtype="float32") as writer:
+            for number, name in enumerate(names):
+                anomaly_map = sign * masks.get(name, np.zeros(SIZE))[::4, ::4].astype(np.float32)
+                attributes = {"image": name, "status": "ok", "geometry": PLACE}
+                if detector == "blank" and number == 0:
+                    writer.add(name, name, {}, {"image": name, "status": "too small"})
+                else:
+                    writer.add(name, name, {"map": anomaly_map}, attributes)
+    return tmp_path
+
+
+def compare(folder: Path, job: Job) -> tuple[pandas.DataFrame, pandas.DataFrame]:
+    detectors = ("right", "wrong", "blank")
+    compare_collection(
+        maps={name: [folder / f"{name}.zarr"] for name in detectors},
+        records={
+            "right": [record(folder / "f", "features", 4, 2.0), record(folder / "d", "detect", 4, 9.0, 1.0)],
+            "wrong": [record(folder / "m", "fit", 4, 3.0), record(folder / "e", "detect", 4, 9.0, 1.0)],
+            "blank": [record(folder / "g", "detect", 4, 9.0, 0.4)],
+        },
+        manifests=[folder / "images.parquet"],
+        truths=[folder / "truth.json"],
+        collection="pile",
+        metrics=folder / "metrics.parquet",
+        pairs=folder / "pairs.parquet",
+        picture=folder / "picture.png",
+        job=job,
+    )
+    return pandas.read_parquet(folder / "metrics.parquet"), pandas.read_parquet(folder / "pairs.parquet")
+
+
+def test_every_detector_has_a_row_with_its_metrics_and_seconds(folder: Path, job: Job) -> None:
+    metrics = compare(folder, job)[0].set_index("detector")
+    assert metrics.index.tolist() == ["right", "wrong", "blank"]
+    assert metrics.loc["right", "auroc"] > 0.95
+    assert metrics.loc["wrong", "auroc"] < 0.05
+    assert metrics.loc["right", "image_auroc"] == 1
+    assert metrics.loc["blank", "auroc"] == pytest.approx(0.5)
+    assert metrics["n_images"].tolist() == [4, 4, 3]
+    assert metrics["seconds_per_image"].tolist() == pytest.approx([0.25, 1.0, 0.1])
+    assert metrics["feature_seconds_per_image"].tolist() == pytest.approx([0.5, 0, 0])
+
+
+def test_the_image_of_most_disagreement_is_named(folder: Path, job: Job) -> None:
+    pairs = compare(folder, job)[1].set_index(["detector", "other"])
+    assert set(pairs.index) == {("right", "wrong"), ("right", "blank"), ("wrong", "blank")}
+    opposite = pairs.loc[("right", "wrong")]
+    assert opposite["image"] in {"2.png", "3.png"}
+    assert opposite["largest"] > 0.7
+    # On the two images without a square both maps are constant, and say nothing.
+    assert opposite["disagreement"] == pytest.approx((opposite["largest"] + 0.5) / 2, abs=0.1)
+    assert pairs.loc[("right", "blank"), "n_images"] == 3
+    with Image.open(folder / "picture.png") as picture:
+        assert np.asarray(picture.convert("L")).std() > 10
+
+
+def test_collections_are_joined(folder: Path, job: Job) -> None:
+    compare(folder, job)
+    join_comparison(
+        metrics=[folder / "metrics.parquet"] * 2,
+        pairs=[folder / "pairs.parquet"] * 2,
+        set_aside=["collections.pile.detectors.ssdnet: no weights"],
+        table=folder / "table.parquet",
+        disagreement_table=folder / "between.parquet",
+        markdown=folder / "table.md",
+        job=job,
+    )
+    assert len(pandas.read_parquet(folder / "table.parquet")) == 6
+    text = (folder / "table.md").read_text()
+    assert "Set aside: collections.pile.detectors.ssdnet: no weights" in text
+    assert "| right | " in text
+    assert "Where they disagree most" in text

@@ -1,0 +1,18 @@
+"""Make a degraded copy of a sample of a collection."""
+
+from pathlib import Path
+
+from firstsight.stages.job import run_job
+from firstsight.stages.robustness import degrade_images
+
+collection = snakemake.wildcards.collection
+degradation, level = collection.rpartition("/")[2].split("-")
+with run_job(snakemake.log[0], snakemake.output.run, rule="degrade", collection=collection) as job:
+    degrade_images(
+        images=snakemake.params.images,
+        degradation=degradation,
+        level=int(level),
+        output=Path(snakemake.output.images),
+        seed=snakemake.params.seed,
+        job=job,
+    )

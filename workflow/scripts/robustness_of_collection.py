@@ -1,0 +1,26 @@
+"""Measure every detector on the degraded copies of a collection."""
+
+from pathlib import Path
+
+from firstsight.stages.job import run_job
+from firstsight.stages.robustness import Variant, measure_robustness
+
+variants = [
+    Variant(
+        degradation=each["degradation"],
+        level=each["level"],
+        manifests=tuple(Path(path) for path in each["manifests"]),
+        truths=tuple(Path(path) for path in each["truths"]),
+        maps={name: tuple(Path(path) for path in paths) for name, paths in each["maps"].items()},
+    )
+    for each in snakemake.params.variants
+]
+names = dict(collection=snakemake.wildcards.collection)
+with run_job(snakemake.log[0], snakemake.output.run, rule="robustness_of_collection", **names) as job:
+    measure_robustness(
+        variants=variants,
+        collection=snakemake.wildcards.collection,
+        output=Path(snakemake.output.metrics),
+        curves=Path(snakemake.output.curves),
+        job=job,
+    )
