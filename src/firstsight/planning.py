@@ -115,10 +115,11 @@ class CollectionPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """A whole run: where its results go, the file of clusters' names, and its collections by name."""
+    """A whole run: where its results go, the file of clusters' names, what is exported, its collections by name."""
 
     results: Path
     names: Path | None
+    exports: tuple[str, ...]
     collections: dict[str, CollectionPlan]
 
 
@@ -137,7 +138,7 @@ def plan_run(settings: Settings) -> Plan:
             collections[name] = _plan_collection(collection, settings.results)
         except FirstsightError as error:
             raise FirstsightError(f"config: collections.{name}: {error}") from None
-    return Plan(results=settings.results, names=settings.names, collections=collections)
+    return Plan(settings.results, settings.names, settings.exports, collections)
 
 
 def demo_settings(collection: CollectionSettings) -> DemoSettings:
