@@ -10,6 +10,7 @@ from typing import Any
 from firstsight.collections.demo import DemoSettings, list_demo
 from firstsight.collections.readers import ImageFile, list_images
 from firstsight.collections.shards import plan_shards
+from firstsight.collections.stacks import real_file
 from firstsight.config import CollectionSettings, DetectorChoice, FeatureSettings, Settings, suggestion
 from firstsight.detectors.registry import find_detector
 from firstsight.detectors.settings import parse_settings
@@ -102,7 +103,7 @@ class CollectionPlan:
         if self.settings.layout == "demo":
             return None
         try:
-            found = os.stat(path)
+            found = os.stat(real_file(path))
         except OSError:
             return None
         return f"{found.st_size}-{found.st_mtime_ns}"

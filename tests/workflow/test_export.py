@@ -1,4 +1,4 @@
-"""`snakemake export`: what other programs read is what the tables say."""
+"""`snakemake export`, of a collection in an HDF5 file: what other programs read is what the tables say."""
 
 import contextlib
 import json
@@ -18,21 +18,22 @@ from running import run
 N_IMAGES = 6
 
 
-def make_pile(folder: Path) -> None:
-    """Noise with a square, of two sizes, and a file that is no image."""
-    (folder / "deep").mkdir(parents=True)
-    for seed in range(N_IMAGES):
-        values = np.random.default_rng(seed).integers(60, 200, (96, 120 + seed % 2)).astype(np.uint8)
-        values[30:50, 40 : 60 + seed] = 250 if seed % 3 else 20
-        Image.fromarray(values).save(folder / "deep" / f"{seed}.png")
-    (folder / "broken.png").write_text("not an image")
+def make_pile(path: Path) -> None:
+    """An HDF5 file with images of two sizes in a group: noise with a square; and one that holds a NaN."""
+    with h5py.File(path, "w") as file:
+        for seed in range(N_IMAGES):
+            values = np.random.default_rng(seed).integers(60, 200, (96, 120 + seed % 2)).astype(np.uint8)
+            values[30:50, 40 : 60 + seed] = 250 if seed % 3 else 20
+            file[f"tiles/{seed}"] = values
+        file["tiles/broken"] = np.full((96, 120), np.nan)
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("export")
-    make_pile(folder / "pile")
-    config = {"collections": {"pile": {"path": "pile"}}, "detectors": {"fca": {"patch_size": 5}}}
+    make_pile(folder / "pile.h5")
+    # A detector that reads the images themselves, so that they are read for features and for maps.
+    config = {"collections": {"pile": {"path": "pile.h5:/tiles"}}, "detectors": {"spectral_residual": {}}}
     done = run(folder, "export", config=config)
     assert done.returncode == 0, done.stderr
     return folder / "results"
@@ -56,7 +57,7 @@ def test_all_formats_agree_with_the_table_of_regions(exported: Path, results: Pa
         coco = COCO(exported / "coco/annotations.json")
     tasks = json.loads((exported / "label_studio/tasks.json").read_text())
     entries = coco.loadImgs(coco.getImgIds())
-    assert [entry["file_name"] for entry in entries] == [f"deep/{seed}.png" for seed in range(N_IMAGES)]
+    assert [entry["file_name"] for entry in entries] == [f"tiles/{seed}" for seed in range(N_IMAGES)]
     with h5py.File(exported / "hdf5/maps.h5") as file:
         for number, (entry, task) in enumerate(zip(entries, tasks, strict=True)):
             name, own = entry["file_name"], regions[regions["image"].eq(entry["file_name"])]
@@ -73,6 +74,13 @@ def test_all_formats_agree_with_the_table_of_regions(exported: Path, results: Pa
             called = {result["value"]["polygonlabels"][0] for result in task["predictions"][0]["result"]}
             assert called == set(own["cluster_name"])
     assert len(regions) >= N_IMAGES
+
+
+def test_paths_are_addresses(results: Path) -> None:
+    images = pandas.concat(map(pandas.read_parquet, (results / "pile/shards").glob("*/images.parquet")))
+    statuses = images.set_index("path")["status"]
+    assert statuses.loc["pile.h5:/tiles/3[...]"] == "ok"
+    assert statuses.loc["pile.h5:/tiles/broken[...]"].startswith("not finite")
 
 
 def test_what_was_set_aside_is_counted_in_the_log(results: Path) -> None:

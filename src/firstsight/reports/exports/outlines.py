@@ -23,8 +23,8 @@ def trace_outlines(mask: NDArray[np.bool_]) -> list[Outline]:
 
     Coordinates count from the outer corner of the first pixel, so that pixel (row, column) spans x from column to
     column + 1. Parts that touch at a corner only have lines of their own, and no line crosses itself, though it may
-    touch itself at a corner; holes that touch so are one. Every second side is horizontal: a row's corners, in order, are ends of its sides by twos, and so
-    are a column's.
+    touch itself at a corner; holes that touch so are one. Every second side is horizontal: a row's corners, in order,
+    are ends of its sides by twos, and so are a column's.
 
     Args:
         mask: (H, W) bool.
