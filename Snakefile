@@ -17,6 +17,8 @@ include: "workflow/rules/describe.smk"
 include: "workflow/rules/cluster.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/common_export.smk"
+include: "workflow/rules/export.smk"
 include: "workflow/rules/common_studies.smk"
 include: "workflow/rules/studies.smk"
 

@@ -11,6 +11,7 @@ from typing import Any
 from firstsight.collections.demo import DemoSettings, list_demo
 from firstsight.collections.readers import ImageFile, list_images, with_missing
 from firstsight.collections.shards import plan_shards
+from firstsight.collections.stacks import real_file
 from firstsight.config import CollectionSettings, DetectorChoice, FeatureSettings, Settings, suggestion
 from firstsight.detectors.registry import find_detector
 from firstsight.detectors.settings import parse_settings
@@ -141,7 +142,7 @@ class CollectionPlan:
         if self.settings.layout in MADE_BY_THE_RUN:
             return None
         try:
-            found = os.stat(path)
+            found = os.stat(real_file(path))
         except OSError:
             return None
         return f"{found.st_size}-{found.st_mtime_ns}"
@@ -157,10 +158,11 @@ class CollectionPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """A whole run: where its results go, the file of clusters' names, and its collections by name."""
+    """A whole run: where its results go, the file of clusters' names, what is exported, its collections by name."""
 
     results: Path
     names: Path | None
+    exports: tuple[str, ...]
     collections: dict[str, CollectionPlan]
 
     @property
@@ -188,7 +190,7 @@ def plan_run(settings: Settings) -> Plan:
             collections[name] = _plan_collection(collection, settings.results)
         except FirstsightError as error:
             raise FirstsightError(f"config: collections.{name}: {error}") from None
-    return Plan(results=settings.results, names=settings.names, collections=collections)
+    return Plan(settings.results, settings.names, settings.exports, collections)
 
 
 def demo_settings(collection: CollectionSettings) -> DemoSettings:

@@ -12,7 +12,7 @@ import pytest
 import tifffile
 from PIL import Image, ImageOps
 
-from firstsight.collections import images
+from firstsight.collections import samples
 from firstsight.collections.images import inspect_image, inspect_mask, read_image, read_mask
 from firstsight.collections.readers import ImageFile, list_images
 from firstsight.errors import FirstsightError
@@ -587,7 +587,7 @@ def test_pillow_and_warnings_are_left_as_they_were(tmp_path, monkeypatch):
 
 def test_damaged_bytes_never_raise(tmp_path, monkeypatch, capfd):
     # A flipped bit may ask for an image of gigabytes, which is right to try but slow to test.
-    monkeypatch.setattr(images, "PIXEL_LIMIT", 10**5)
+    monkeypatch.setattr(samples, "PIXEL_LIMIT", 10**5)
     for suffix, options in [("png", {}), ("jpg", {}), ("bmp", {}), ("webp", {}), ("tif", {"compression": "tiff_lzw"})]:
         Image.fromarray(COLOUR).save(tmp_path / f"whole.{suffix}", **options)
     tifffile.imwrite(tmp_path / "deep.tif", DEEP[..., :3], photometric="rgb", compression="zlib")

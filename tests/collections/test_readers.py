@@ -239,7 +239,7 @@ def test_cells_may_be_short_or_quoted(tmp_path: Path) -> None:
         ("s.csv", b"image\n" + b"a" * 200_000, "field larger"),
         ("s.parquet", b"", "as Parquet"),
         ("s.parquet", b"image\na.png\n", "as Parquet"),
-        ("s.txt", b"image\na.png\n", "neither a folder nor a sheet"),
+        ("s.txt", b"image\na.png\n", "neither a folder, a sheet"),
     ],
 )
 def test_a_sheet_that_cannot_be_used(tmp_path: Path, name: str, content: bytes, message: str) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from firstsight.detectors.geometry import Geometry
+from firstsight.detectors.geometry import Geometry, map_to_pixels
 from firstsight.errors import FirstsightError
 
 EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=bool)
@@ -93,6 +93,25 @@ def find_regions(
             )
         )
     return labels, regions
+
+
+def find_image_regions(
+    cells: NDArray[np.float32], geometry: Geometry, threshold: float
+) -> tuple[NDArray[np.float32], NDArray[np.int32], list[Region]]:
+    """Lay an anomaly map on its image and find the regions there, none smaller than a cell.
+
+    Args:
+        cells: (h, w) anomaly map.
+        geometry: how it lies on the image.
+        threshold: of the collection.
+
+    Returns:
+        anomaly_map: (H, W) float32, on the pixels of the image.
+        labels, regions: as `find_regions` gives them.
+    """
+    anomaly_map = map_to_pixels(cells, geometry)
+    enlarged = (geometry.height / geometry.input_height) * (geometry.width / geometry.input_width)
+    return anomaly_map, *find_regions(anomaly_map, threshold, minimum_area=round(geometry.stride**2 * enlarged))
 
 
 def covered_cells(

@@ -2,12 +2,12 @@
 
 What a file is, is told by its first bytes, not by its suffix. PNG, JPEG, BMP and WebP are decoded by Pillow, TIFF by
 tifffile, 16-bit PNG by imagecodecs (Pillow would reduce colour to 8 bits). Of a file with several pages or frames the
-first one is read. Nothing here unpickles or runs anything found in a file.
+first one is read; one image of a stack has an address, see `firstsight.collections.stacks`. Nothing here unpickles or
+runs anything found in a file.
 """
 
 import hashlib
 import logging
-import math
 import os
 import stat
 import struct
@@ -16,7 +16,7 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -32,13 +32,10 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from firstsight.collections.readers import ImageFile, printable
+from firstsight.collections.samples import EXIF_ORIENTATION, Samples, check_size, transparent, upright, without_nan
+from firstsight.collections.stacks import Address, image_shape, open_data, parse_address
+from firstsight.collections.tiff import decode_tiff
 from firstsight.errors import FirstsightError
-
-PIXEL_LIMIT = 2**29
-"""Most pixels an image may have; a decoded image of this size takes 6 GiB as float32 RGB."""
-
-EXIF_ORIENTATION = 0x0112
-ALPHA_SAMPLES = (tifffile.EXTRASAMPLE.ASSOCALPHA, tifffile.EXTRASAMPLE.UNASSALPHA)
 
 # What the decoders throw at damaged files, found by mutating files; those of imagecodecs are RuntimeErrors.
 DECODER_ERRORS = (
@@ -63,24 +60,8 @@ logging.getLogger("tifffile").addHandler(logging.NullHandler())
 _PILLOW_LOCK = threading.Lock()
 
 
-@dataclass(frozen=True)
-class Samples:
-    """The pixels of a file before scaling: upright, in the file's own number type, without alpha, finite."""
-
-    values: NDArray[Any]
-    """(H, W) grey or (H, W, 3) RGB."""
-    maximum: int | None
-    """The largest value that the file's integer type can hold; None for floats."""
-    channels: int
-    """Samples a pixel as stored, alpha included; a palette image has 1."""
-    dtype: str
-    """Type of the samples as stored, as numpy names it."""
-    missing: NDArray[np.bool_] | None = None
-    """(H, W), True where a pixel is missing: a sample of it is NaN, or its alpha is 0; None where none is."""
-
-
 def read_image(path: Path, missing: Path | None = None) -> NDArray[np.float32]:
-    """Read an image: (H, W, 3) float32, RGB in [0, 1], rotated as its EXIF (or TIFF) orientation says.
+    """Read an image, of a file or an address: (H, W, 3) float32, RGB in [0, 1], rotated as its EXIF orientation says.
 
     A pixel is missing, and NaN in all channels, where a sample of it is NaN, where its alpha is 0, or where the mask
     ``missing`` (a file that `read_mask` can read) says so.
@@ -128,7 +109,7 @@ def inspect_image(file: ImageFile) -> dict[str, str | int | None]:
 
     Returns:
         image, path, missing: as listed, bytes that are not UTF-8 escaped.
-        sha256: of the file's bytes; None where they cannot be read.
+        sha256: of the file's bytes, in a stack of the image's own values; None where they cannot be read.
         width, height (pixels, upright), channels, dtype: of the file's samples; None where it cannot be decoded.
         status: "ok", or the reason why the image is set aside.
     """
@@ -169,13 +150,16 @@ def inspect_mask(path: Path, height: int, width: int) -> str:
 
 
 def file_sha256(path: Path) -> str | None:
-    """The sha256 of a file, in hexadecimal digits; None where it is no file or cannot be read."""
+    """The sha256 of a file, or of an image of a stack, in hexadecimal digits; None where it cannot be read."""
+    address = parse_address(path)
     try:
+        if address is not None:
+            return hashlib.sha256(np.ascontiguousarray(_read_slice(address)).data).hexdigest()
         if not stat.S_ISREG(os.stat(path).st_mode):
             return None
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    except (OSError, ValueError):
+    except (FirstsightError, MemoryError, *DECODER_ERRORS):
         return None
 
 
@@ -223,11 +207,15 @@ def _read_samples(path: Path) -> Samples:
     """The one place where what a file, or a decoder, does wrong becomes a FirstsightError."""
     kind = None
     try:
+        address = parse_address(path)
+        if address is not None:
+            kind = address.kind
+            return without_nan(_decode_slice(address))
         if not stat.S_ISREG(os.stat(path).st_mode):
             raise FirstsightError("not a file")
         with open(path, "rb") as file:
             kind = _kind(file.read(16))
-            samples = _decode_tiff(file) if kind == "TIFF" else _decode_with_pillow(file, PLUGINS[kind])
+            return without_nan(decode_tiff(file) if kind == "TIFF" else _decode_with_pillow(file, PLUGINS[kind]))
     except FirstsightError:
         raise
     except FileNotFoundError:
@@ -236,29 +224,6 @@ def _read_samples(path: Path) -> Samples:
         raise FirstsightError("not enough memory to decode it") from None
     except DECODER_ERRORS as error:
         raise FirstsightError(_reason(error, kind)) from error
-    return _without_nan(samples) if samples.values.dtype.kind == "f" else samples
-
-
-def _without_nan(samples: Samples) -> Samples:
-    """Floats with the lowest of them in the place of NaN, which become missing pixels."""
-    values = samples.values
-    if np.isinf([np.fmin.reduce(values, axis=None), np.fmax.reduce(values, axis=None)]).any():
-        raise FirstsightError("not finite: it holds infinite values")
-    nan = np.isnan(values)
-    if nan.all():
-        raise FirstsightError("every pixel is missing")
-    if not nan.any():
-        return samples
-    missing = nan if nan.ndim == 2 else nan.any(axis=2)
-    if samples.missing is not None:
-        missing |= samples.missing
-    return replace(samples, values=np.where(nan, np.nanmin(values), values), missing=missing)
-
-
-def _transparent(alpha: NDArray[Any], orientation: Any) -> NDArray[np.bool_] | None:
-    """Where alpha (H, W) is 0, upright; None where it is nowhere."""
-    missing = _upright(alpha == 0, orientation)
-    return missing if missing.any() else None
 
 
 def _reason(error: BaseException, kind: str | None) -> str:
@@ -305,13 +270,6 @@ PLUGINS: dict[str, type[PillowFile]] = {
 }
 
 
-def _check_size(width: int, height: int) -> None:
-    if width < 1 or height < 1:
-        raise FirstsightError(f"zero size: {width} x {height}")
-    if width * height > PIXEL_LIMIT:
-        raise FirstsightError(f"too large: {width} x {height} pixels (the limit is {PIXEL_LIMIT:,} pixels)")
-
-
 @contextmanager
 def _quiet_pillow() -> Iterator[None]:
     """Pillow without its warnings and its own limit on size, both put back; only for as long as headers are read."""
@@ -330,7 +288,7 @@ def _decode_with_pillow(file: BinaryIO, plugin: type[PillowFile]) -> Samples:
     file.seek(0)
     with _quiet_pillow():
         image: Image.Image = plugin(file)
-    _check_size(*image.size)
+    check_size(*image.size)
     image.load()
     with _quiet_pillow():
         try:
@@ -342,11 +300,11 @@ def _decode_with_pillow(file: BinaryIO, plugin: type[PillowFile]) -> Samples:
         values = imagecodecs.png_decode(file.read())
         channels = 1 if values.ndim == 2 else values.shape[2]
         colours = values if channels == 1 else values[..., 0] if channels == 2 else values[..., :3]
-        missing = _transparent(values[..., -1], orientation) if channels in {2, 4} else None
-        return Samples(_upright(colours, orientation), 65535, channels, "uint16", missing)
+        missing = transparent(values[..., -1], orientation) if channels in {2, 4} else None
+        return Samples(upright(colours, orientation), 65535, channels, "uint16", missing)
     channels = len(image.getbands())
     if image.mode == "1":
-        return Samples(_upright(np.asarray(image), orientation), 1, 1, "bool")
+        return Samples(upright(np.asarray(image), orientation), 1, 1, "bool")
     if image.mode == "P":
         # By way of RGBA, since Pillow warns where a palette with transparency becomes RGB at once.
         image = image.convert("RGBA")
@@ -355,79 +313,40 @@ def _decode_with_pillow(file: BinaryIO, plugin: type[PillowFile]) -> Samples:
     values = np.asarray(image)
     if image.mode not in {"L", "LA", "RGB", "RGBA"}:
         raise FirstsightError(f"pixels of Pillow's mode '{image.mode}' are not supported")
-    missing = _transparent(values[..., -1], orientation) if image.mode.endswith("A") else None
+    missing = transparent(values[..., -1], orientation) if image.mode.endswith("A") else None
     values = values[..., :3] if image.mode.startswith("RGB") else values[..., 0] if values.ndim == 3 else values
-    return Samples(_upright(values, orientation), 255, channels, "uint8", missing)
+    return Samples(upright(values, orientation), 255, channels, "uint8", missing)
 
 
-def _decode_tiff(file: BinaryIO) -> Samples:
-    size = file.seek(0, os.SEEK_END)
-    file.seek(0)
-    with tifffile.TiffFile(file) as tiff:
-        page = tiff.pages.first
-        _check_size(int(page.imagewidth), int(page.imagelength))
-        # tifffile fills with zeros what the file does not hold.
-        segments = list(zip(page.dataoffsets, page.databytecounts, strict=False))
-        if len(segments) < math.prod(page.chunked) or any(start + count > size for start, count in segments):
-            raise FirstsightError("truncated TIFF file")
-        values = page.asarray(maxworkers=1)
-        # (planes, depth, H, W, samples a pixel): planes are the channels where these are stored one after the other.
-        values = values.reshape(page.shaped)[:, 0]
-        values = np.moveaxis(values, 0, -1)[..., 0, :] if values.shape[0] > 1 else values[0]
-        channels = values.shape[2]
-        colours, maximum = _tiff_colours(page, values)
-        tag = page.tags.get(EXIF_ORIENTATION)
-        orientation = 1 if tag is None else tag.value
-        has_alpha = bool(page.extrasamples) and page.extrasamples[-1] in ALPHA_SAMPLES
-        missing = _transparent(values[..., -1], orientation) if has_alpha else None
-        return Samples(_upright(colours, orientation), maximum, channels, str(values.dtype), missing)
-
-
-def _tiff_colours(page: Any, values: NDArray[Any]) -> tuple[NDArray[Any], int | None]:
-    """Grey (H, W) or RGB (H, W, 3) from (H, W, samples a pixel), with the largest value that an integer may take."""
-    photometric = tifffile.PHOTOMETRIC(page.photometric)
+def _decode_slice(address: Address) -> Samples:
+    """The image at an address; channels are as in a PNG: grey, grey and alpha, RGB, RGB and alpha."""
+    if address.inside is None:
+        with open(address.file, "rb") as file:
+            return decode_tiff(file, address.index or 0)
+    values = _read_slice(address)
+    channels = 1 if values.ndim == 2 else values.shape[2]
+    colours = values if values.ndim == 2 else values[..., 0] if channels < 3 else values[..., :3]
     match values.dtype.kind:
-        case "b":
-            maximum: int | None = 1
-        case "u":
-            maximum = 2 ** int(page.bitspersample) - 1
-        case "i":
-            maximum = int(np.iinfo(values.dtype).max)
         case "f":
             maximum = None
+        case "b":
+            maximum = 1
         case _:
-            raise FirstsightError(f"samples of type {values.dtype} are not supported")
-    channels = values.shape[2]
-    # tifffile itself turns YCbCr into RGB where the compression is JPEG, the only case in use.
-    is_rgb = photometric is tifffile.PHOTOMETRIC.RGB or (
-        photometric is tifffile.PHOTOMETRIC.YCBCR and page.compression in {6, 7, 34892}
-    )
-    if is_rgb and channels >= 3:
-        return values[..., :3], maximum
-    if photometric is tifffile.PHOTOMETRIC.MINISBLACK:
-        return values[..., 0], maximum
-    if photometric is tifffile.PHOTOMETRIC.MINISWHITE:
-        return (maximum or 1) - values[..., 0], maximum
-    if photometric is tifffile.PHOTOMETRIC.PALETTE and page.colormap is not None:
-        # Of a colour's 16 bits, writers give v * 257, v * 256 or just v for the 8-bit value v.
-        colormap = page.colormap >> 8 if page.colormap.max() > 255 else page.colormap
-        return colormap[:, values[..., 0]].transpose(1, 2, 0), 255
-    if photometric is tifffile.PHOTOMETRIC.SEPARATED and channels >= 4 and maximum is not None:
-        ink = values[..., :4].astype(np.float32) / np.float32(maximum)
-        return (1 - ink[..., :3]) * (1 - ink[..., 3:]), None
-    raise FirstsightError(f"TIFF colours of kind {photometric.name} with {channels} samples a pixel are not supported")
+            maximum = int(np.iinfo(values.dtype).max)
+    missing = transparent(values[..., -1]) if channels in {2, 4} else None
+    return Samples(colours, maximum, channels, values.dtype.name, missing)
 
 
-def _upright(values: NDArray[Any], orientation: Any) -> NDArray[Any]:
-    """Turn (H, W) or (H, W, 3) as orientation 1 to 8 says (TIFF 6.0, tag 274); any other leaves it as it is."""
-    flipped = values[:, ::-1]
-    turned = {
-        2: flipped,
-        3: np.rot90(values, 2),
-        4: values[::-1],
-        5: values.swapaxes(0, 1),
-        6: np.rot90(values, -1),
-        7: np.rot90(flipped, -1),
-        8: np.rot90(values, 1),
-    }
-    return np.ascontiguousarray(turned.get(orientation, values) if isinstance(orientation, int) else values)
+def _read_slice(address: Address) -> NDArray[Any]:
+    """The values of one image of a stack as they are stored: (H, W) or (H, W, C)."""
+    if address.inside is None:
+        with tifffile.TiffFile(address.file, _multifile=False) as tiff:
+            page = tiff.pages[address.index or 0]
+            check_size(int(page.imagewidth), int(page.imagelength))
+            return page.asarray(maxworkers=1)
+    with open_data(address) as data:
+        height, width = image_shape(data.shape, address)[:2]
+        check_size(width, height)
+        if address.index is not None and address.index >= data.shape[0]:
+            raise FirstsightError(f"no such image: the data set holds {data.shape[0]}")
+        return np.asarray(data[()] if address.index is None else data[address.index])

@@ -15,6 +15,7 @@ from pathlib import Path, PurePath
 import pyarrow
 import pyarrow.parquet
 
+from firstsight.collections.stacks import STACKS, guess_stack, list_stack
 from firstsight.errors import FirstsightError
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"})
@@ -34,7 +35,7 @@ class ImageFile:
     image: str
     """Path relative to the collection's folder (a sheet's folder), with `/` between its parts and with its suffix."""
     path: Path
-    """Where to read it."""
+    """Where to read it: a file, or an address of `firstsight.collections.stacks`."""
     label: str | None
     """Its kind; "good" for a normal image; None where unknown."""
     mask: Path | None
@@ -49,16 +50,21 @@ def list_images(path: Path, layout: str = "auto") -> tuple[ImageFile, ...]:
     """List the images of the collection at `path`, sorted by `ImageFile.image`.
 
     Args:
-        path: a folder, or a sample sheet.
-        layout: a key of `LAYOUTS`, or "auto": a file that ends in .csv or .parquet is a sheet; a folder with `test/`
-            and either `ground_truth/` or `test/good/` has the MVTec layout; any other folder is a folder of images.
+        path: a folder, a sample sheet, or a stack (`firstsight.collections.stacks.list_stack`).
+        layout: a key of `LAYOUTS`, one of `STACKS`, or "auto": a file that ends in .csv or .parquet is a sheet, one
+            that ends in .tif or .tiff a TIFF stack; HDF5 is known by its first bytes, Zarr by the files of its folder;
+            a folder with `test/` and either `ground_truth/` or `test/good/` has the MVTec layout; any other folder is a
+            folder of images.
 
     Raises:
         FirstsightError: `layout` is unknown; `path` does not exist, is of the wrong kind, cannot be opened or holds
             no image.
     """
-    if layout != "auto" and layout not in LAYOUTS:
-        raise FirstsightError(f"unknown layout '{layout}': choose auto, {', '.join(LAYOUTS)}")
+    if layout not in {"auto", *LAYOUTS, *STACKS}:
+        raise FirstsightError(f"unknown layout '{layout}': choose auto, {', '.join([*LAYOUTS, *STACKS])}")
+    stack = guess_stack(path) if layout == "auto" else layout
+    if stack in STACKS:
+        return _list_stack(path, stack)
     if not os.path.exists(path):
         raise FirstsightError(f"no such file or folder: {printable(path)}")
     files = LAYOUTS[_guess_layout(path) if layout == "auto" else layout](path)
@@ -162,6 +168,16 @@ def with_missing(files: tuple[ImageFile, ...], folder: Path) -> tuple[ImageFile,
     return marked
 
 
+def _list_stack(path: Path, layout: str) -> tuple[ImageFile, ...]:
+    files = []
+    for member in list_stack(path, layout):
+        image = printable(member.image)
+        problem = "name is not UTF-8" if image != member.image else member.problem
+        mask = None if member.mask is None else Path(str(member.mask))
+        files.append(ImageFile(image, Path(str(member.address)), None, mask, problem))
+    return _sorted(files)
+
+
 LAYOUTS = {"folder": list_folder, "mvtec": list_mvtec, "sheet": list_sheet}
 
 
@@ -224,7 +240,7 @@ def _guess_layout(path: Path) -> str:
     if os.path.isfile(path):
         if path.suffix.lower() in SHEET_SUFFIXES:
             return "sheet"
-        raise FirstsightError(f"neither a folder nor a sheet (.csv or .parquet): {printable(path)}")
+        raise FirstsightError(f"neither a folder, a sheet (.csv or .parquet), HDF5 nor TIFF: {printable(path)}")
     test = path / "test"
     is_mvtec = os.path.isdir(test) and (os.path.isdir(path / "ground_truth") or os.path.isdir(test / GOOD))
     return "mvtec" if is_mvtec else "folder"

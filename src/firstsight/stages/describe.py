@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from skimage.transform import resize
 
 from firstsight.clustering.descriptors import DEVIATIONS, blur_features, describe, unit_cells, weighting_temperatures
-from firstsight.clustering.regions import covered_cells, find_regions
+from firstsight.clustering.regions import covered_cells, find_image_regions
 from firstsight.clustering.thresholds import anomaly_threshold
-from firstsight.detectors.geometry import Geometry, map_to_pixels
+from firstsight.detectors.geometry import Geometry
 from firstsight.features.store import ShardReader
 from firstsight.reports.tables import write_table
 from firstsight.stages.job import Job, write_json
-from firstsight.stages.shards import StoredMap, stored_maps
+from firstsight.stages.shards import stored_maps
 
 SAMPLED_CELLS = 4_000_000
 """Cells of a collection that the threshold is found from; beyond it each map gives an equal share."""
@@ -97,10 +97,7 @@ def describe_shard(
             assert stored.geometry is not None
             with job.step("regions"):
                 cells = stored.cells()
-                cell_area = _cell_area(stored)
-                labels, image_regions = find_regions(
-                    map_to_pixels(cells, stored.geometry), limit, minimum_area=cell_area
-                )
+                _, labels, image_regions = find_image_regions(cells, stored.geometry, limit)
             names = {"collection": collection, "image": stored.image, "detector": detector}
             nothing_yet = {"cluster": None, "cluster_name": None}
             region_rows += [{**names, **vars(region), **nothing_yet} for region in image_regions]
@@ -201,9 +198,3 @@ def _stacked(rows: Sequence[NDArray[np.float64]]) -> NDArray[np.float32]:
 
 def _sample(scores: NDArray[np.float32], limit: int, seed: int) -> NDArray[np.float32]:
     return scores if scores.size <= limit else np.random.default_rng(seed).choice(scores, limit, replace=False)
-
-
-def _cell_area(stored: StoredMap) -> int:
-    assert stored.geometry is not None
-    place = stored.geometry
-    return round(place.stride**2 * (place.height / place.input_height) * (place.width / place.input_width))

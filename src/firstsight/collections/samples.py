@@ -1,0 +1,81 @@
+"""The pixels of an image as its file holds them."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from firstsight.errors import FirstsightError
+
+PIXEL_LIMIT = 2**29
+"""Most pixels an image may have; a decoded image of this size takes 6 GiB as float32 RGB."""
+
+EXIF_ORIENTATION = 0x0112
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The pixels of a file before scaling: upright, in the file's own number type, without alpha."""
+
+    values: NDArray[Any]
+    """(H, W) grey or (H, W, 3) RGB."""
+    maximum: int | None
+    """The largest value that the file's integer type can hold; None for floats."""
+    channels: int
+    """Samples a pixel as stored, alpha included; a palette image has 1."""
+    dtype: str
+    """Type of the samples as stored, as numpy names it."""
+    missing: NDArray[np.bool_] | None = None
+    """(H, W), True where a pixel is missing: a sample of it is NaN, or its alpha is 0; None where none is."""
+
+
+def check_size(width: int, height: int) -> None:
+    """Raise a `FirstsightError` where an image has no pixels, or more than `PIXEL_LIMIT`."""
+    if width < 1 or height < 1:
+        raise FirstsightError(f"zero size: {width} x {height}")
+    if width * height > PIXEL_LIMIT:
+        raise FirstsightError(f"too large: {width} x {height} pixels (the limit is {PIXEL_LIMIT:,} pixels)")
+
+
+def upright(values: NDArray[Any], orientation: Any) -> NDArray[Any]:
+    """Turn (H, W) or (H, W, 3) as orientation 1 to 8 says (TIFF 6.0, tag 274); any other leaves it as it is."""
+    flipped = values[:, ::-1]
+    turned = {
+        2: flipped,
+        3: np.rot90(values, 2),
+        4: values[::-1],
+        5: values.swapaxes(0, 1),
+        6: np.rot90(values, -1),
+        7: np.rot90(flipped, -1),
+        8: np.rot90(values, 1),
+    }
+    return np.ascontiguousarray(turned.get(orientation, values) if isinstance(orientation, int) else values)
+
+
+def transparent(alpha: NDArray[Any], orientation: Any = 1) -> NDArray[np.bool_] | None:
+    """Where alpha (H, W) is 0, upright; None where it is nowhere."""
+    missing = upright(alpha == 0, orientation)
+    return missing if missing.any() else None
+
+
+def without_nan(samples: Samples) -> Samples:
+    """Samples whose floats have the lowest of them in the place of NaN, which become missing pixels.
+
+    Raises:
+        FirstsightError: a value is infinite, or no pixel is left.
+    """
+    values = samples.values
+    if values.dtype.kind != "f":
+        return samples
+    if np.isinf([np.fmin.reduce(values, axis=None), np.fmax.reduce(values, axis=None)]).any():
+        raise FirstsightError("not finite: it holds infinite values")
+    nan = np.isnan(values)
+    if nan.all():
+        raise FirstsightError("every pixel is missing")
+    if not nan.any():
+        return samples
+    missing = nan if nan.ndim == 2 else nan.any(axis=2)
+    if samples.missing is not None:
+        missing = missing | samples.missing
+    return replace(samples, values=np.where(nan, np.nanmin(values), values), missing=missing)

@@ -1,0 +1,278 @@
+"""Images that share a file: HDF5 data sets, Zarr arrays, pages of a TIFF.
+
+One idea holds them together: the *address* of an image, which stands wherever the path of an image file would.
+
+| | |
+| --- | --- |
+| ``pile.h5:/images[17]`` | image 17 of the data set ``/images``, (N, H, W) or (N, H, W, C); Zarr too |
+| ``pile.h5:/images/a[...]`` | the data set ``/images/a``, (H, W) or (H, W, C), which is one image |
+| ``pile.tif[17]`` | page 17 |
+
+An image is read by itself, never the whole stack.
+"""
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import tifffile
+
+from firstsight.collections.containers import (
+    check_hdf5_data,
+    find_hdf5,
+    is_zarr_array,
+    open_hdf5,
+    open_zarr_array,
+    zarr_folder,
+    zarr_members,
+)
+from firstsight.errors import FirstsightError
+
+STACKS = ("hdf5", "zarr", "tiff_stack")
+TIFF_SUFFIXES = frozenset({".tif", ".tiff"})
+
+IMAGE_LIMIT = 1_000_000
+"""Most images a stack may declare; a file of a few bytes can declare any number."""
+
+MOST_CHANNELS = 4
+
+READ_ERRORS = (OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError, tifffile.TiffFileError)
+"""What the libraries throw at damaged files."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where one image of a stack lies; ``str`` writes it, `parse_address` reads it.
+
+    ``inside`` is the absolute name of the data set (None for a TIFF), ``index`` the number of the image (None where the
+    data set is the image).
+    """
+
+    file: Path
+    inside: str | None
+    index: int | None
+
+    def __str__(self) -> str:
+        inside = "" if self.inside is None else f":{self.inside}"
+        return f"{self.file}{inside}[{'...' if self.index is None else self.index}]"
+
+    @property
+    def kind(self) -> str:
+        """What messages call the file."""
+        return "TIFF" if self.inside is None else "Zarr" if os.path.isdir(self.file) else "HDF5"
+
+
+@dataclass(frozen=True)
+class Member:
+    """One image of a stack as it is listed: its id, its address, its mask's, and what is known to be wrong."""
+
+    image: str
+    address: Address
+    mask: Address | None
+    problem: str | None
+
+
+def parse_address(path: Path) -> Address | None:
+    """The address that a path is; None where it is that of a file, which any path is that exists."""
+    found = _ADDRESS.fullmatch(str(path))
+    if found is None or os.path.lexists(path):
+        return None
+    index = None if found["index"] == "..." else int(found["index"])
+    if found["inside"] is None and index is None:
+        return None
+    return Address(Path(found["file"]), found["inside"], index)
+
+
+_ADDRESS = re.compile(r"(?P<file>.+?)(?::(?P<inside>/.*))?\[(?P<index>[0-9]{1,9}|\.\.\.)\]", re.DOTALL)
+
+
+def real_file(path: Path) -> Path:
+    """The file or folder on disk in which an image lies: of an address the stack, else the path itself.
+
+    Of a Zarr array it is the file that describes it, since the folder says little about what lies deep inside.
+    """
+    address = parse_address(path)
+    if address is None:
+        return path
+    if address.kind != "Zarr":
+        return address.file
+    folder = zarr_folder(address.file, str(address.inside))
+    return next((folder / name for name in ("zarr.json", ".zarray") if os.path.isfile(folder / name)), folder)
+
+
+def guess_stack(path: Path) -> str | None:
+    """The layout, of `STACKS`, that a collection's path has by its looks; None where it is none of them."""
+    file, inside = _split(path)
+    if os.path.isdir(file):
+        described = any(os.path.isfile(file / name) for name in ("zarr.json", ".zarray", ".zgroup"))
+        return "zarr" if inside or described else None
+    if not os.path.isfile(file):
+        return None
+    if inside is None and file.suffix.lower() in TIFF_SUFFIXES:
+        return "tiff_stack"
+    return "hdf5" if inside or h5py.is_hdf5(file) else None
+
+
+def list_stack(path: Path, layout: str) -> list[Member]:
+    """List the images of a stack, in no order; no image is read.
+
+    A data set ``masks`` beside a data set ``images`` holds the masks of its images.
+
+    Args:
+        path: ``file``, or ``file:/name`` of a data set or a group. Without a name an HDF5 file or a Zarr group means
+            its member ``images``, or its only one. The members of a group are one image each.
+        layout: of `STACKS`.
+
+    Raises:
+        FirstsightError: there is no such file or data set, it cannot be opened, or it holds no stack of images.
+    """
+    file, inside = _split(path)
+    if not os.path.exists(file):
+        raise FirstsightError(f"no such file or folder: {file}")
+    if not (os.path.isdir(file) if layout == "zarr" else os.path.isfile(file)):
+        raise FirstsightError(f"{file} is not a {'folder' if layout == 'zarr' else 'file'}, as layout {layout} needs")
+    list_members = {"hdf5": _list_hdf5, "zarr": _list_zarr, "tiff_stack": _list_tiff}[layout]
+    try:
+        if inside is not None and (layout == "tiff_stack" or ".." in inside.split("/")):
+            raise FirstsightError(f"no data set {inside} can be in it")
+        members = list_members(file, inside)
+    except FirstsightError as error:
+        raise FirstsightError(f"{file}: {error}") from None
+    except READ_ERRORS as error:
+        raise FirstsightError(f"{file} cannot be read: {' '.join(str(error).split())[:200]}") from error
+    if not members:
+        raise FirstsightError(f"no images in {path}")
+    return members
+
+
+@contextmanager
+def open_data(address: Address) -> Iterator[Any]:
+    """Open the data set of an address, an `h5py.Dataset` or a `zarr.Array`, checked but not read.
+
+    Raises:
+        FirstsightError: there is none, or it is one that is refused; for a table, without the file's name.
+        READ_ERRORS: a damaged file, as the libraries find it.
+    """
+    inside = str(address.inside)
+    if stat.S_ISDIR(os.stat(address.file).st_mode):
+        yield open_zarr_array(address.file, inside)
+    else:
+        with open_hdf5(address.file) as file:
+            yield check_hdf5_data(find_hdf5(file, inside), inside)
+
+
+def image_shape(shape: tuple[int, ...], address: Address) -> tuple[int, ...]:
+    """(H, W) or (H, W, C) of an image, from the shape of the data set that it lies in.
+
+    Raises:
+        FirstsightError: no image has that shape.
+    """
+    own = shape if address.index is None else shape[1:]
+    if len(own) not in (2, 3) or (len(own) == 3 and not 1 <= own[2] <= MOST_CHANNELS):
+        expected = "(H, W) or (H, W, C)" if address.index is None else "(N, H, W) or (N, H, W, C)"
+        raise FirstsightError(f"a data set of shape {shape} holds no images: {expected}, C up to {MOST_CHANNELS}")
+    return own
+
+
+def _split(path: Path) -> tuple[Path, str | None]:
+    """The file of a collection's path, and the name inside, if any."""
+    text = str(path)
+    if os.path.lexists(path) or ":" not in text:
+        return path, None
+    # A path drops the slash at its end, with which the name of the root group begins and ends.
+    file, found, inside = (text if "/" in text[text.rindex(":") :] else f"{text}/").partition(":/")
+    return (Path(file), f"/{inside}".rstrip("/") or "/") if found else (path, None)
+
+
+def _list_tiff(file: Path, _: str | None) -> list[Member]:
+    with tifffile.TiffFile(file, _multifile=False) as tiff:
+        count = len(tiff.pages)
+        told = int((tiff.imagej_metadata or {}).get("images", 1)) if tiff.is_imagej else 1
+    if told > count:
+        raise FirstsightError(f"it says that it holds {told} images, but has pages for {count} only")
+    return _numbered(file, None, count, None)
+
+
+def _list_hdf5(path: Path, inside: str | None) -> list[Member]:
+    with open_hdf5(path) as file:
+        name = inside or _only_member(path, list(file))
+        found = find_hdf5(file, name)
+        if isinstance(found, h5py.Group):
+            return _named(path, name, list(found))
+    return _list_data(path, name)
+
+
+def _list_zarr(path: Path, inside: str | None) -> list[Member]:
+    name = inside or ("/" if is_zarr_array(path) else _only_member(path, zarr_members(path)))
+    folder = zarr_folder(path, name)
+    if os.path.isdir(folder) and not is_zarr_array(folder):
+        return _named(path, name, zarr_members(folder))
+    return _list_data(path, name)
+
+
+def _only_member(path: Path, members: list[str]) -> str:
+    """Name of the data set that is meant where a path names none."""
+    if "images" in members or len(members) == 1:
+        return "/images" if "images" in members else f"/{members[0]}"
+    there = f"there are {', '.join(sorted(members)[:10])}" if members else "there is none"
+    raise FirstsightError(f"say which data set holds the images, as in {path}:/images; {there}")
+
+
+def _list_data(path: Path, name: str) -> list[Member]:
+    """The images of one data set, (N, H, W) or (N, H, W, C); one of two dimensions is an image."""
+    with open_data(Address(path, name, None)) as data:
+        shape = data.shape
+    whole = Address(path, name, None if len(shape) == 2 else 0)
+    image_shape(shape, whole)
+    if whole.index is None:
+        return [Member(name.strip("/") or path.stem, whole, None, _unwritable(whole))]
+    masks = None
+    folder, _, last = name.rpartition("/")
+    if last == "images" and _is_there(path, f"{folder}/masks"):
+        masks = f"{folder}/masks"
+        with open_data(Address(path, masks, None)) as data:
+            if data.shape[0] != shape[0]:
+                raise FirstsightError(f"{masks} has shape {data.shape}, {name} has {shape}")
+    return _numbered(path, name, shape[0], masks)
+
+
+def _numbered(file: Path, inside: str | None, count: int, masks: str | None) -> list[Member]:
+    if count > IMAGE_LIMIT:
+        raise FirstsightError(f"it declares {count:,} images (the limit is {IMAGE_LIMIT:,})")
+    label = (inside or "").strip("/") or file.stem
+    if count and _unwritable(Address(file, inside, 0)):
+        raise FirstsightError("a stack cannot be here, since ':/' in a path parts a file from a data set")
+    return [
+        Member(
+            f"{label}/{index:05d}", Address(file, inside, index), Address(file, masks, index) if masks else None, None
+        )
+        for index in range(count)
+    ]
+
+
+def _named(file: Path, group: str, names: list[str]) -> list[Member]:
+    found = []
+    for name in names:
+        address = Address(file, f"{group.rstrip('/')}/{name}", None)
+        plain = name if name not in (".", "..") else ascii(name)
+        problem = None if plain == name else "name cannot be used"
+        found.append(Member(f"{group.strip('/')}/{plain}".lstrip("/"), address, None, problem or _unwritable(address)))
+    return found
+
+
+def _unwritable(address: Address) -> str | None:
+    return None if parse_address(Path(str(address))) == address else "name cannot be written as a path"
+
+
+def _is_there(file: Path, inside: str) -> bool:
+    if os.path.isdir(file):
+        return is_zarr_array(zarr_folder(file, inside))
+    folder, _, last = inside.rpartition("/")
+    with open_hdf5(file) as opened:
+        return find_hdf5(opened, folder).get(last, getlink=True) is not None

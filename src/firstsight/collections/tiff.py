@@ -1,0 +1,73 @@
+"""Decoding one page of a TIFF."""
+
+import math
+import os
+from typing import Any, BinaryIO
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from firstsight.collections.samples import EXIF_ORIENTATION, Samples, check_size, transparent, upright
+from firstsight.errors import FirstsightError
+
+ALPHA_SAMPLES = (tifffile.EXTRASAMPLE.ASSOCALPHA, tifffile.EXTRASAMPLE.UNASSALPHA)
+
+
+def decode_tiff(file: BinaryIO, index: int = 0) -> Samples:
+    """Decode one page of a TIFF, upright; what is damaged raises whatever tifffile and imagecodecs raise."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    with tifffile.TiffFile(file, _multifile=False) as tiff:
+        page = tiff.pages[index]
+        check_size(int(page.imagewidth), int(page.imagelength))
+        # tifffile fills with zeros what the file does not hold.
+        segments = list(zip(page.dataoffsets, page.databytecounts, strict=False))
+        if len(segments) < math.prod(page.chunked) or any(start + count > size for start, count in segments):
+            raise FirstsightError("truncated TIFF file")
+        values = page.asarray(maxworkers=1)
+        # (planes, depth, H, W, samples a pixel): planes are the channels where these are stored one after the other.
+        values = values.reshape(page.shaped)[:, 0]
+        values = np.moveaxis(values, 0, -1)[..., 0, :] if values.shape[0] > 1 else values[0]
+        channels = values.shape[2]
+        colours, maximum = _tiff_colours(page, values)
+        tag = page.tags.get(EXIF_ORIENTATION)
+        orientation = 1 if tag is None else tag.value
+        has_alpha = bool(page.extrasamples) and page.extrasamples[-1] in ALPHA_SAMPLES
+        missing = transparent(values[..., -1], orientation) if has_alpha else None
+        return Samples(upright(colours, orientation), maximum, channels, str(values.dtype), missing)
+
+
+def _tiff_colours(page: Any, values: NDArray[Any]) -> tuple[NDArray[Any], int | None]:
+    """Grey (H, W) or RGB (H, W, 3) from (H, W, samples a pixel), with the largest value that an integer may take."""
+    photometric = tifffile.PHOTOMETRIC(page.photometric)
+    match values.dtype.kind:
+        case "b":
+            maximum: int | None = 1
+        case "u":
+            maximum = 2 ** int(page.bitspersample) - 1
+        case "i":
+            maximum = int(np.iinfo(values.dtype).max)
+        case "f":
+            maximum = None
+        case _:
+            raise FirstsightError(f"samples of type {values.dtype} are not supported")
+    channels = values.shape[2]
+    # tifffile itself turns YCbCr into RGB where the compression is JPEG, the only case in use.
+    is_rgb = photometric is tifffile.PHOTOMETRIC.RGB or (
+        photometric is tifffile.PHOTOMETRIC.YCBCR and page.compression in {6, 7, 34892}
+    )
+    if is_rgb and channels >= 3:
+        return values[..., :3], maximum
+    if photometric is tifffile.PHOTOMETRIC.MINISBLACK:
+        return values[..., 0], maximum
+    if photometric is tifffile.PHOTOMETRIC.MINISWHITE:
+        return (maximum or 1) - values[..., 0], maximum
+    if photometric is tifffile.PHOTOMETRIC.PALETTE and page.colormap is not None:
+        # Of a colour's 16 bits, writers give v * 257, v * 256 or just v for the 8-bit value v.
+        colormap = page.colormap >> 8 if page.colormap.max() > 255 else page.colormap
+        return colormap[:, values[..., 0]].transpose(1, 2, 0), 255
+    if photometric is tifffile.PHOTOMETRIC.SEPARATED and channels >= 4 and maximum is not None:
+        ink = values[..., :4].astype(np.float32) / np.float32(maximum)
+        return (1 - ink[..., :3]) * (1 - ink[..., 3:]), None
+    raise FirstsightError(f"TIFF colours of kind {photometric.name} with {channels} samples a pixel are not supported")

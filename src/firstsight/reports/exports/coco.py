@@ -1,0 +1,62 @@
+"""COCO JSON: images, and an annotation for each region, with the region's cluster as its category.
+
+Format: https://cocodataset.org/#format-data. A region is polygons along the edges of its pixels, from which pycocotools
+makes the same pixels again; one polygon for each part that touches the others at corners only. Polygons cannot tell
+holes, so a region with a hole is uncompressed run lengths.
+"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from firstsight.reports.exports.findings import Findings, ImageFindings, RegionFinding
+from firstsight.reports.exports.outlines import run_lengths, trace_outlines
+
+
+def write_coco(findings: Findings, images: Iterable[ImageFindings], folder: Path) -> None:
+    """Write ``annotations.json``, one annotation a line; ``file_name`` is the image's id in its collection.
+
+    Besides what COCO has, an annotation has ``score`` (largest value of the map in the region), ``cluster`` (its
+    number, or null) and ``region`` (its number in the table `regions`).
+    """
+    numbers = {name: number for number, name in enumerate(findings.cluster_names, start=1)}
+    categories = [{"id": number, "name": name, "supercategory": "anomaly"} for name, number in numbers.items()]
+    entries = [
+        {"id": number, "file_name": entry.image, "height": entry.height, "width": entry.width}
+        for number, entry in enumerate(findings.images, start=1)
+    ]
+    with open(folder / "annotations.json", "w", encoding="utf-8") as file:
+        info = {"description": f"anomalies found by firstsight in {findings.collection}", **findings.header()}
+        file.write(f'{{"info": {json.dumps(info)},\n"licenses": [],\n"categories": {json.dumps(categories)},\n')
+        file.write(f'"images": {json.dumps(entries)},\n"annotations": [')
+        count = 0
+        for number, image in enumerate(images, start=1):
+            for region in image.regions:
+                count += 1
+                own = {"id": count, "image_id": number, "category_id": numbers[region.cluster_name]}
+                file.write(("\n" if count == 1 else ",\n") + json.dumps({**own, **_annotation(region, image)}))
+        file.write("\n]}\n")
+
+
+def _annotation(region: RegionFinding, image: ImageFindings) -> dict[str, Any]:
+    mask = region.mask(image.labels)
+    outlines = trace_outlines(mask)
+    segmentation: Any
+    if any(outline.is_hole for outline in outlines):
+        height, width = image.labels.shape
+        segmentation = {"size": [height, width], "counts": run_lengths(mask, region.x, region.y, height, width)}
+    else:
+        offset = np.array([region.x, region.y])
+        segmentation = [(outline.corners + offset).ravel().tolist() for outline in outlines]
+    return {
+        "segmentation": segmentation,
+        "bbox": [region.x, region.y, region.width, region.height],
+        "area": region.area,
+        "iscrowd": 0,
+        "score": region.score_max,
+        "cluster": region.cluster,
+        "region": region.region,
+    }

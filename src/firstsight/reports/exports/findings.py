@@ -1,0 +1,126 @@
+"""What every format is given: what was found in a collection by one detector."""
+
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from firstsight.reports.overlays import overlay_name
+
+UNSORTED = "unsorted"
+"""What an image or a region without a cluster is called."""
+
+
+@dataclass(frozen=True)
+class ImageEntry:
+    """One image with a map, before the map is read.
+
+    ``cluster`` is None, and ``cluster_name`` `UNSORTED`, where the image is in no cluster; lengths are in pixels.
+    """
+
+    image: str
+    height: int
+    width: int
+    cluster: int | None
+    cluster_name: str
+
+
+@dataclass(frozen=True)
+class Findings:
+    """A collection as one detector sees it: the images that have a map, in the order in which they come.
+
+    ``cluster_names`` are those of regions, each once, clusters in the order of their numbers; ``settings`` are the
+    detector's own, ``threshold`` is None where no image has a map.
+    """
+
+    collection: str
+    detector: str
+    method: str
+    settings: Mapping[str, Any]
+    fingerprint: str
+    threshold: float | None
+    version: str
+    cluster_names: Sequence[str]
+    images: Sequence[ImageEntry]
+
+    def header(self) -> dict[str, Any]:
+        """What a file says about where it is from: anything JSON can hold."""
+        return {
+            "collection": self.collection,
+            "detector": self.detector,
+            "method": self.method,
+            "settings": dict(self.settings),
+            "fingerprint": self.fingerprint,
+            "threshold": self.threshold,
+            "version": self.version,
+        }
+
+
+@dataclass(frozen=True)
+class RegionFinding:
+    """One region: its number in the labels, its box in pixels, its area in pixels, its largest score, its cluster."""
+
+    region: int
+    x: int
+    y: int
+    width: int
+    height: int
+    area: int
+    score_max: float
+    cluster: int | None
+    cluster_name: str
+
+    def mask(self, labels: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """The region's pixels within its box, (height, width), from the labels (H, W) of its image."""
+        return labels[self.y : self.y + self.height, self.x : self.x + self.width] == self.region
+
+
+@dataclass(frozen=True)
+class ImageFindings:
+    """One image as it is read: its score, its map (H, W) in the map's own units, and its regions.
+
+    ``labels`` (H, W) int32 holds the number of each pixel's region, 0 outside of all: the regions of the table.
+    """
+
+    entry: ImageEntry
+    score: float
+    anomaly_map: NDArray[np.float32]
+    labels: NDArray[np.int32]
+    regions: Sequence[RegionFinding]
+
+
+def file_of(image: str, suffix: str) -> str:
+    """The file of an image below a folder: its own name and ``suffix``, as long as that is safe on every system.
+
+    A name that could leave the folder, that not every file system can hold, or that could be the folder of another
+    image's file, becomes one plain name instead (see `overlay_name`).
+
+        >>> file_of("crack/019.jpg", ".png"), file_of("../019.jpg", ".png")
+        ('crack/019.jpg.png', '019-4d5a2bc2a1d6.png')
+    """
+    parts = image.split("/")
+    if all(map(_is_plain, parts)) and not any(part.lower().endswith(suffix) for part in parts[:-1]):
+        return image + suffix
+    return overlay_name(image).removesuffix(".png") + suffix
+
+
+_LONGEST = 200
+_SPECIAL = frozenset('<>:"|?*\\')
+
+
+def _is_plain(part: str) -> bool:
+    """Whether a part of a path means the same to every system; ``.`` and ``..`` do not pass."""
+    fits = len(part.encode("utf-8", "replace")) <= _LONGEST
+    return bool(part) and fits and part.isprintable() and part == part.strip(" .") and not _SPECIAL & set(part)
+
+
+def write_index(folder: Path, files: Iterable[tuple[str, str]]) -> None:
+    """Write ``images.csv``: which image each file is of, rows of image and file."""
+    with open(folder / "images.csv", "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("image", "file"))
+        writer.writerows(files)

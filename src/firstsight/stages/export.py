@@ -1,0 +1,128 @@
+"""Stage export: what was found in a collection, in a format of another program."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas
+
+from firstsight import __version__
+from firstsight.clustering.names import apply_names, bind_names, read_names, rename_clusters
+from firstsight.clustering.regions import find_image_regions
+from firstsight.reports.exports.findings import UNSORTED, Findings, ImageEntry, ImageFindings, RegionFinding
+from firstsight.reports.exports.registry import EXPORTS
+from firstsight.reports.tables import read_table
+from firstsight.stages.job import Job
+from firstsight.stages.shards import StoredMap, replace_folder, stored_maps
+
+Cluster = tuple[int | None, str]
+
+
+def export_collection(
+    *,
+    maps: Sequence[Path],
+    threshold: Path,
+    regions: Path,
+    clusters: Path,
+    collection: str,
+    detector: str,
+    method: str,
+    settings: Mapping[str, Any],
+    fingerprint: str,
+    format: str,
+    output: Path,
+    job: Job,
+    names: Path | None = None,
+) -> None:
+    """Write what a detector found in a collection, image by image; images without a map are left out.
+
+    Args:
+        maps: the stores of anomaly maps of all shards.
+        threshold: JSON of the collection's threshold.
+        regions, clusters: the collection's parts of the tables `regions` and `clusters`.
+        collection, detector: names of both.
+        method, settings, fingerprint: of the detector.
+        format: name in `EXPORTS`.
+        output: folder to make.
+        job: where time and counts are noted.
+        names: CSV of `firstsight.clustering.names` with names that a person gave to clusters.
+
+    Raises:
+        FirstsightError: the names cannot be read.
+    """
+    image_rows, region_rows = read_table(clusters), read_table(regions)
+    if names:
+        given = read_names(names)
+        region_rows = rename_clusters(region_rows, bind_names(image_rows, given))
+        image_rows = apply_names(image_rows, given)
+    of_image = dict(zip(image_rows["image"], _clusters(image_rows), strict=True))
+    of_region = dict(
+        zip(zip(region_rows["image"], region_rows["region"], strict=True), _clusters(region_rows), strict=True)
+    )
+    limit = json.loads(threshold.read_text(encoding="utf-8"))["threshold"]
+    every = sorted(stored_maps(maps), key=lambda stored: stored.image)
+    mapped = [stored for stored in every if stored.status == "ok"]
+    if len(mapped) < len(every):
+        job.note(f"{len(every) - len(mapped)} of {len(every)} images were set aside and are left out")
+    findings = Findings(
+        collection=collection,
+        detector=detector,
+        method=method,
+        settings=settings,
+        fingerprint=fingerprint,
+        threshold=limit,
+        version=__version__,
+        # Regions of no cluster last.
+        cluster_names=list(dict.fromkeys(name for _, name in sorted(set(of_region.values()), key=_by_number))),
+        images=[_entry(stored, of_image) for stored in mapped],
+    )
+
+    def images() -> Iterator[ImageFindings]:
+        for stored, entry in zip(job.progress(mapped, len(mapped)), findings.images, strict=True):
+            job.n_images += 1
+            yield _read(stored, entry, limit, of_region)
+
+    with replace_folder(output) as folder, job.step("export"):
+        EXPORTS[format](findings, images(), folder)
+
+
+def _entry(stored: StoredMap, of_image: Mapping[str, Cluster]) -> ImageEntry:
+    assert stored.geometry is not None
+    place = stored.geometry
+    return ImageEntry(stored.image, place.height, place.width, *of_image.get(stored.image, (None, UNSORTED)))
+
+
+def _read(
+    stored: StoredMap, entry: ImageEntry, limit: float, of_region: Mapping[tuple[str, int], Cluster]
+) -> ImageFindings:
+    assert stored.geometry is not None
+    cells = stored.cells()
+    anomaly_map, labels, regions = find_image_regions(cells, stored.geometry, limit)
+    findings = [
+        RegionFinding(
+            region=region.region,
+            x=region.x,
+            y=region.y,
+            width=region.width,
+            height=region.height,
+            area=region.area,
+            score_max=region.score_max,
+            cluster=of_region[stored.image, region.region][0],
+            cluster_name=of_region[stored.image, region.region][1],
+        )
+        for region in regions
+    ]
+    return ImageFindings(entry, float(cells.max()), anomaly_map, labels, findings)
+
+
+def _clusters(rows: pandas.DataFrame) -> list[Cluster]:
+    return [
+        (None, UNSORTED) if pandas.isna(number) else (int(number), str(name))
+        for number, name in zip(rows["cluster"], rows["cluster_name"], strict=True)
+    ]
+
+
+def _by_number(cluster: Cluster) -> tuple[bool, int, str]:
+    number, name = cluster
+    return number is None, -1 if number is None else number, name
