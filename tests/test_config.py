@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from firstsight.config import load_settings, merge_config, refuse_duplicates
+from firstsight.config import ThresholdSettings, load_settings, merge_config, refuse_duplicates
 from firstsight.errors import FirstsightError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -71,6 +71,28 @@ def test_a_collection_may_differ() -> None:
     assert (two.clusters, three.crop, three.images_per_job) == ("auto", 0.1, 32)
 
 
+def test_a_threshold_stands_whole_in_place_of_another() -> None:
+    asked = {"method": "false_alarm_rate", "rate": 0.001, "unit": "image"}
+    settings = load(
+        {
+            "threshold": asked,
+            "collections": {
+                "one": {"path": "x"},
+                "two": {"path": "y", "threshold": {"method": "otsu"}},
+                "three": {"path": "z", "threshold": {"method": "fixed", "value": 2}},
+                "four": {"path": "z", "threshold": {"method": "false_alarm_rate"}},
+                "new": {"path": "n", "assign_to": "three"},
+            },
+        }
+    )
+    one, two, three, four, new = (each.threshold for each in settings.collections.values())
+    assert one == ThresholdSettings("false_alarm_rate", 0.001, "image", None)
+    assert two == ThresholdSettings("otsu", None, None, None)
+    assert three == new == ThresholdSettings("fixed", None, None, 2.0)
+    assert four == ThresholdSettings("false_alarm_rate", 0.01, "pixel", None)
+    assert {each.threshold.method for each in load({}).collections.values()} == {"deviations"}
+
+
 def test_merge_leaves_its_arguments_alone() -> None:
     defaults = {"features": {"extractor": "a", "weights": "w"}, "detectors": {"x": {}}}
     merged = merge_config(defaults, {"features": {"extractor": "b"}, "detectors": {"y": {}}})
@@ -101,6 +123,24 @@ def test_merge_leaves_its_arguments_alone() -> None:
         ({"detectors": {"f-ca": {}}}, "config: detectors: 'f-ca' cannot be used as a name"),
         ({"clustering": {"clusters": "few"}}, "config: clustering.clusters: 'few' is not valid"),
         ({"evaluation": {"crop": 0.5}}, "config: evaluation.crop: 0.5 is not valid"),
+        ({"threshold": {"rate": 0.01}}, "config: threshold: the key method is missing"),
+        ({"threshold": {"method": "percentile"}}, "config: threshold.method: 'percentile' is not one of deviations, "),
+        ({"threshold": {"method": "false_alarm_rate", "rate": 0}}, "config: threshold.rate: 0 is not valid"),
+        ({"threshold": {"method": "false_alarm_rate", "unit": "cell"}}, "config: threshold.unit: 'cell' is not one"),
+        (
+            {"threshold": {"method": "otsu", "rate": 0.1}},
+            "config: collections.demo_brick.threshold.rate: has no meaning",
+        ),
+        ({"threshold": {"method": "fixed"}}, "config: collections.demo_brick.threshold.value: method fixed needs"),
+        (
+            {
+                "collections": {
+                    "a": {"path": "x"},
+                    "b": {"path": "y", "assign_to": "a", "threshold": {"method": "otsu"}},
+                }
+            },
+            "config: collections.b.threshold: new images are treated as those of a",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_that_names_the_key(overrides: dict[str, Any], message: str) -> None:

@@ -12,12 +12,15 @@ from jsonschema.exceptions import best_match
 
 from firstsight.errors import FirstsightError
 
-REPLACED_WHOLE = ("collections", "detectors")
+REPLACED_WHOLE = ("collections", "detectors", "threshold")
 """Keys whose value in the user's config stands in place of the default, instead of being merged into it."""
 
 
-INHERITED = ("features", "detectors", "clustering")
+INHERITED = ("features", "detectors", "threshold", "clustering")
 """What new images have from the collection that they are held against."""
+
+FALSE_ALARM_RATE = 0.01
+"""The rate where the config asks for false alarms without one."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,20 @@ class DetectorChoice:
 
 
 @dataclass(frozen=True)
+class ThresholdSettings:
+    """How the threshold of a collection's maps is found; ``rate`` and ``unit`` or ``value`` where the method has them.
+
+    ``deviations``: see `firstsight.clustering.thresholds.anomaly_threshold`. ``false_alarm_rate``: about this share
+    (``rate``) of normal pixels or normal images (``unit``) lies above. ``otsu``. ``fixed``: it is ``value``.
+    """
+
+    method: str
+    rate: float | None
+    unit: str | None
+    value: float | None
+
+
+@dataclass(frozen=True)
 class CollectionSettings:
     """One collection with everything that applies to it, whether said at its entry or for all."""
 
@@ -52,6 +69,7 @@ class CollectionSettings:
     images_per_job: int
     features: FeatureSettings
     detectors: dict[str, DetectorChoice]
+    threshold: ThresholdSettings
     clusters: int | str
     oracle: bool
     contrastive: bool
@@ -93,7 +111,7 @@ def load_settings(defaults: Path, overrides: Mapping[str, Any], schema: Path) ->
 
 
 def merge_config(defaults: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay ``overrides`` over ``defaults``: ``collections`` and ``detectors`` whole, other mappings key by key.
+    """Lay ``overrides`` over ``defaults``: those of `REPLACED_WHOLE` whole, other mappings key by key.
 
     Naming another extractor leaves the default's weights behind, since they belong to the default's extractor.
     """
@@ -176,9 +194,7 @@ def _known_settings(name: str, entry: Mapping[str, Any], config: Mapping[str, An
 
 
 def _collection_settings(name: str, entry: Mapping[str, Any], config: Mapping[str, Any]) -> CollectionSettings:
-    own = merge_config(
-        {key: config[key] for key in ("images_per_job", "features", "detectors", "clustering", "evaluation")}, entry
-    )
+    own = merge_config({key: config[key] for key in ("images_per_job", *INHERITED, "evaluation")}, entry)
     layout = entry.get("layout", "auto")
     if own["clustering"].get("oracle") and own["clustering"].get("clusters", "auto") != "auto":
         raise FirstsightError(
@@ -205,6 +221,7 @@ def _collection_settings(name: str, entry: Mapping[str, Any], config: Mapping[st
         images_per_job=own["images_per_job"],
         features=features,
         detectors={detector: _detector_choice(detector, given) for detector, given in own["detectors"].items()},
+        threshold=_threshold_settings(name, own["threshold"]),
         clusters=own["clustering"].get("clusters", "auto"),
         oracle=own["clustering"].get("oracle", False),
         contrastive=own["clustering"].get("contrastive", False),
@@ -216,6 +233,22 @@ def _collection_settings(name: str, entry: Mapping[str, Any], config: Mapping[st
 def _detector_choice(name: str, given: Mapping[str, Any] | None) -> DetectorChoice:
     settings = dict(given or {})
     return DetectorChoice(method=str(settings.pop("method", name)), settings=settings)
+
+
+def _threshold_settings(name: str, given: Mapping[str, Any]) -> ThresholdSettings:
+    method, key = given["method"], f"config: collections.{name}.threshold"
+    for only, owner in (("rate", "false_alarm_rate"), ("unit", "false_alarm_rate"), ("value", "fixed")):
+        if only in given and method != owner:
+            raise FirstsightError(f"{key}.{only}: has no meaning with method {method}, only with {owner}")
+    if method == "fixed" and "value" not in given:
+        raise FirstsightError(f"{key}.value: method fixed needs a value, in the units of the maps")
+    counts = method == "false_alarm_rate"
+    return ThresholdSettings(
+        method=method,
+        rate=float(given.get("rate", FALSE_ALARM_RATE)) if counts else None,
+        unit=given.get("unit", "pixel") if counts else None,
+        value=float(given["value"]) if method == "fixed" else None,
+    )
 
 
 def _describe(error: Any) -> str:

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from firstsight.clustering.thresholds import anomaly_threshold, robust_deviation
+from firstsight.clustering.thresholds import anomaly_threshold, otsu_threshold, robust_deviation
 from firstsight.errors import FirstsightError
-from oracles.thresholds import slow_threshold
+from oracles.thresholds import slow_otsu, slow_threshold
 
 
 @pytest.mark.parametrize("count", [2, 3, 10, 101, 1000])
@@ -75,3 +75,14 @@ def test_the_deviation_of_normal_scores_is_their_standard_deviation():
 def test_bad_values_are_named(scores, maxima, message):
     with pytest.raises(FirstsightError, match=message):
         anomaly_threshold(np.array(scores), image_maxima=None if maxima is None else np.array(maxima))
+
+
+def test_otsu_parts_the_scores_where_the_classes_vary_least():
+    rng = np.random.default_rng(6)
+    scores = np.concatenate([rng.normal(1, 0.1, 300), rng.normal(3, 0.2, 40)])
+    step = np.ptp(scores) / 256
+    lowest, highest = slow_otsu(list(scores))
+    assert lowest - step <= otsu_threshold(scores) <= highest + step
+    assert otsu_threshold(np.full(9, 0.1)) == 0.1
+    with pytest.raises(FirstsightError, match="1 values that are not finite"):
+        otsu_threshold(np.array([1.0, np.nan]))

@@ -15,3 +15,15 @@ def slow_threshold(scores: list[float], image_maxima: list[float]) -> float:
     deviation = 1.4826 * slow_quantile([abs(score - median) for score in scores], 0.5)
     threshold = median + 4 * deviation
     return max(threshold, slow_quantile(image_maxima, 0.1)) if len(image_maxima) >= 10 else threshold
+
+
+def slow_otsu(scores: list[float]) -> tuple[float, float]:
+    """The neighbouring scores between which to part them, so that the squared distances from two means are least."""
+    ordered = sorted(scores)
+
+    def spread(values: list[float]) -> float:
+        mean = sum(values) / len(values)
+        return sum((value - mean) ** 2 for value in values)
+
+    cut = min(range(1, len(ordered)), key=lambda place: spread(ordered[:place]) + spread(ordered[place:]))
+    return ordered[cut - 1], ordered[cut]

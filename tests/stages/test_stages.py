@@ -12,6 +12,8 @@ import tifffile
 import torch
 from PIL import Image
 
+from firstsight.clustering.false_alarms import pixel_threshold
+from firstsight.clustering.thresholds import otsu_threshold
 from firstsight.config import FeatureSettings
 from firstsight.detectors.patch_settings import FcaSettings
 from firstsight.detectors.patch_statistics import fca
@@ -208,6 +210,27 @@ def test_an_image_smaller_than_a_patch_has_a_status(pile: Path, tmp_path: Path, 
     assert all(status.startswith("fca: ") for status in statuses[:5])
     find_threshold([tmp_path / "large.zarr"], tmp_path / "none.json", 0, job)
     assert json.loads((tmp_path / "none.json").read_text())["threshold"] is None
+
+
+def test_each_rule_gives_its_threshold_and_says_so(pile: Path, tmp_path: Path, job: Job) -> None:
+    run_stages(pile, tmp_path, job)
+    maps = [each for each in stored_maps([tmp_path / "maps.zarr"]) if each.status == "ok"]
+    cells = np.concatenate([each.cells().ravel() for each in maps])
+
+    def found(**settings: Any) -> dict[str, Any]:
+        find_threshold([tmp_path / "maps.zarr"], tmp_path / "other.json", 0, job, settings)
+        return dict(json.loads((tmp_path / "other.json").read_text()))
+
+    pixel = found(method="false_alarm_rate", rate=0.1, unit="pixel")
+    assert (pixel["method"], pixel["rate"]) == ("false_alarm_rate", 0.1)
+    assert pixel["threshold"] == pixel_threshold(cells, 0.1)
+    assert f"{100 * (cells > pixel['threshold']).mean():.2g} % of all pixels, in 5 of 5 images" in pixel["says"]
+    image = found(method="false_alarm_rate", rate=0.1, unit="image")
+    assert image["threshold"] > pixel["threshold"]
+    assert "about 10 % of normal images" in image["says"]
+    assert found(method="otsu")["threshold"] == otsu_threshold(cells)
+    assert found(method="fixed", value=3)["threshold"] == 3
+    assert "lie above" in json.loads((tmp_path / "threshold.json").read_text())["says"]
 
 
 def test_descriptors_do_not_depend_on_the_order_of_shards(tmp_path: Path) -> None:

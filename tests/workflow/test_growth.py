@@ -1,5 +1,6 @@
 """Adding images leaves finished shards as they are; changing a setting makes a new path."""
 
+import json
 import re
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import pytest
 from PIL import Image
 
 from running import read_tables, run
+
+FALSE_ALARMS = {"method": "false_alarm_rate", "rate": 0.05, "unit": "image"}
 
 
 def add_image(folder: Path, name: str, seed: int) -> None:
@@ -24,7 +27,7 @@ def test_a_collection_grows(tmp_path: Path) -> None:
     pile = tmp_path / "pile"
     for number in range(0, 10, 2):
         add_image(pile, f"{number}.png", number)
-    config = {"collections": {"pile": {"path": "pile"}}, "images_per_job": 3}
+    config = {"collections": {"pile": {"path": "pile"}}, "images_per_job": 3, "threshold": FALSE_ALARMS}
     assert run(tmp_path, config=config).returncode == 0
     before = stores(tmp_path)
     assert len(before) == 4, "two shards, each with features and maps"
@@ -38,6 +41,14 @@ def test_a_collection_grows(tmp_path: Path) -> None:
     images = read_tables(tmp_path / "results")["images"]
     assert images["image"].tolist() == [f"{number}.png" for number in (0, 1, 2, 3, 4, 6, 8)]
     assert set(images["status"]) == {"ok"}
+
+    found = json.loads(next((tmp_path / "results/pile/detectors").glob("*/threshold.json")).read_text())
+    assert (found["method"], found["rate"]) == ("false_alarm_rate", 0.05)
+    assert "about 5 % of normal images are asked to lie above" in found["says"]
+    assert set(images["fca_threshold"]) == {np.float32(found["threshold"])}
+    plan = run(tmp_path, "--dry-run", config={**config, "threshold": {"method": "otsu"}})
+    assert re.search(r"^threshold +1$", plan.stdout, re.MULTILINE), plan.stdout
+    assert not re.search(r"^detect ", plan.stdout, re.MULTILINE), "another threshold needs no other maps"
 
     add_image(pile, "0.png", 100)
     plan = run(tmp_path, "--dry-run", config=config)

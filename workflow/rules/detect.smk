@@ -63,6 +63,7 @@ rule threshold:
         "../../envs/cpu.yaml"
     params:
         name=lambda wildcards: of_detector(wildcards).name,
+        settings=lambda wildcards: asdict(of_collection(wildcards).settings.threshold),
         seed=0,
     script:
         "../scripts/threshold.py"

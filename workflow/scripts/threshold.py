@@ -10,6 +10,7 @@ with run_job(snakemake.log[0], snakemake.output.run, rule="threshold", **names) 
     find_threshold(
         shards=[Path(path) for path in snakemake.input.maps],
         output=Path(snakemake.output.threshold),
+        settings=snakemake.params.settings,
         seed=snakemake.params.seed,
         job=job,
     )

@@ -2,6 +2,7 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from skimage.filters import threshold_otsu
 
 from firstsight.errors import FirstsightError
 
@@ -26,7 +27,7 @@ def robust_deviation(scores: NDArray[np.floating]) -> float:
     Raises:
         FirstsightError: there are no scores, or one is not finite.
     """
-    scores = _checked(scores, "scores")
+    scores = checked_scores(scores, "scores")
     deviations = np.abs(scores - np.median(scores))
     middle = float(np.median(deviations))
     if middle > 0:
@@ -59,16 +60,34 @@ def anomaly_threshold(scores: NDArray[np.floating], *, image_maxima: NDArray[np.
     Raises:
         FirstsightError: there are no scores, or a value is not finite.
     """
-    scores = _checked(scores, "scores")
+    scores = checked_scores(scores, "scores")
     threshold = float(np.median(scores)) + DEVIATIONS * robust_deviation(scores)
     if image_maxima is not None:
-        image_maxima = _checked(image_maxima, "image maxima")
+        image_maxima = checked_scores(image_maxima, "image maxima")
         if len(image_maxima) >= FEWEST_IMAGES:
             threshold = max(threshold, float(np.quantile(image_maxima, CALM_SHARE)))
     return threshold
 
 
-def _checked(values: NDArray[np.floating], name: str) -> NDArray[np.float64]:
+def otsu_threshold(scores: NDArray[np.floating]) -> float:
+    """The score that parts all scores into two classes of least variance within (Otsu 1979).
+
+    It parts them whether or not there is anything to find.
+
+    Args:
+        scores: (n,) finite scores, at least one.
+
+    Returns:
+        The threshold; an anomalous cell has a score greater than this. Where all scores are equal it is that score.
+
+    Raises:
+        FirstsightError: there are no scores, or one is not finite.
+    """
+    return float(threshold_otsu(checked_scores(scores, "scores")))
+
+
+def checked_scores(values: NDArray[np.floating], name: str) -> NDArray[np.float64]:
+    """The values as (n,) float64; a `FirstsightError` naming them where there are none or one is not finite."""
     checked: NDArray[np.float64] = np.asarray(values, dtype=np.float64)
     if checked.ndim != 1:
         raise FirstsightError(f"the {name} have shape {checked.shape}, not one dimension")

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,9 @@ from numpy.typing import NDArray
 from skimage.transform import resize
 
 from firstsight.clustering.descriptors import DEVIATIONS, blur_features, describe, unit_cells, weighting_temperatures
+from firstsight.clustering.false_alarms import image_threshold, pixel_threshold, tile_maxima
 from firstsight.clustering.regions import covered_cells, find_image_regions
-from firstsight.clustering.thresholds import anomaly_threshold
+from firstsight.clustering.thresholds import anomaly_threshold, otsu_threshold
 from firstsight.detectors.geometry import Geometry
 from firstsight.features.store import ShardReader
 from firstsight.reports.tables import write_table
@@ -21,29 +23,52 @@ from firstsight.stages.shards import stored_maps
 SAMPLED_CELLS = 4_000_000
 """Cells of a collection that the threshold is found from; beyond it each map gives an equal share."""
 
+DEFAULT_RULE: Mapping[str, Any] = MappingProxyType({"method": "deviations"})
+"""How the default config finds the threshold."""
 
-def find_threshold(shards: Sequence[Path], output: Path, seed: int, job: Job) -> None:
+
+def find_threshold(
+    shards: Sequence[Path], output: Path, seed: int, job: Job, settings: Mapping[str, Any] = DEFAULT_RULE
+) -> None:
     """Find what is the same for all maps of a collection, without labels: threshold, colours, weighting.
 
-    Writes JSON: ``threshold`` (score above which a cell is anomalous), ``scale`` (low and high end of the colours:
-    median of the cells and largest score), ``temperatures`` (of the descriptors' weights), ``n_images`` (those
-    with a map). All but the last are null where no image has a map.
+    Writes JSON: ``threshold`` (score above which a cell is anomalous), ``method`` and ``rate`` (as the settings have
+    them), ``says`` (in words: how it was found, and what lies above), ``scale`` (low and high end of the colours:
+    median of the cells and largest score), ``temperatures`` (of the descriptors' weights), ``n_images`` (with a map).
+    Threshold, scale and temperatures are null where no image has a map.
+
+    Args:
+        shards: stores of the collection's maps; only a sample of their cells is held at once.
+        output: the JSON to make.
+        seed: of the sample.
+        job: where time and counts are noted.
+        settings: the fields of `firstsight.config.ThresholdSettings`; those that a method does not have may be missing.
     """
+    chosen = {"method": settings["method"], "rate": settings.get("rate")}
     maps = [stored for stored in stored_maps(shards) if stored.status == "ok"]
     job.n_images = len(maps)
     with job.step("sample"):
-        samples, maxima = [], []
+        samples, maxima, tiles = [], [], []
         for index, stored in enumerate(maps):
-            scores = stored.cells().ravel()
+            cells = stored.cells()
+            scores = cells.ravel()
             maxima.append(scores.max())
+            tiles.append(tile_maxima(cells))
             samples.append(_sample(scores, SAMPLED_CELLS // len(maps), seed + index))
     with job.step("threshold"):
         if not samples:
-            write_json(output, {"threshold": None, "scale": None, "temperatures": None, "n_images": 0})
+            nothing = {"threshold": None, "says": "no image has a map", "scale": None, "temperatures": None}
+            write_json(output, {**nothing, **chosen, "n_images": 0})
             return
         cells = np.concatenate(samples)
+        threshold, how = _threshold(settings, cells, np.array(maxima), np.concatenate(tiles))
+        share, images = 100 * float((cells > threshold).mean()), int((np.array(maxima) > threshold).sum())
+        says = f"{how}; {share:.2g} % of all pixels, in {images} of {len(maps)} images, lie above"
+        job.note(f"threshold {threshold:.6g}: {says}")
         found = {
-            "threshold": anomaly_threshold(cells, image_maxima=np.array(maxima)),
+            "threshold": threshold,
+            **chosen,
+            "says": says,
             "scale": [float(np.median(cells)), float(max(maxima))],
             "temperatures": weighting_temperatures(cells),
             "n_images": len(maps),
@@ -194,6 +219,24 @@ class _Descriptors:
 
 def _stacked(rows: Sequence[NDArray[np.float64]]) -> NDArray[np.float32]:
     return np.array(rows, np.float32) if rows else np.zeros((0, len(DEVIATIONS), 0), np.float32)
+
+
+def _threshold(
+    settings: Mapping[str, Any], cells: NDArray[np.float32], maxima: NDArray[np.float32], tiles: NDArray[np.float32]
+) -> tuple[float, str]:
+    """The threshold, and in words how it was found."""
+    match settings["method"]:
+        case "false_alarm_rate":
+            rate, unit = settings["rate"], settings["unit"]
+            found = pixel_threshold(cells, rate) if unit == "pixel" else image_threshold(tiles, maxima, rate)
+            return found, f"about {100 * rate:g} % of normal {unit}s are asked to lie above"
+        case "otsu":
+            return otsu_threshold(cells), "Otsu's threshold of all scores"
+        case "fixed":
+            return float(settings["value"]), "the value that was given"
+        case _:
+            found = anomaly_threshold(cells, image_maxima=maxima)
+            return found, "4 robust deviations above the median, and above a tenth of the images"
 
 
 def _sample(scores: NDArray[np.float32], limit: int, seed: int) -> NDArray[np.float32]:
