@@ -3,6 +3,7 @@
 import colorsys
 import string
 from pathlib import Path
+from typing import Any
 
 import numpy
 import pytest
@@ -16,10 +17,14 @@ from firstsight.reports.overlays import (
     LONGEST_SIDE,
     MASK_COLOUR,
     draw_colour_bar,
-    draw_overlay,
+    draw_layers,
     overlay_name,
     write_image,
 )
+
+
+def draw_overlay(image: NDArray, anomaly_map: NDArray[numpy.float32], **settings: Any) -> Image.Image:
+    return draw_layers(image, anomaly_map, **settings).overlay
 
 
 def grey(height: int, width: int, value: float = 0.5) -> NDArray[numpy.float32]:

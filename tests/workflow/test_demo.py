@@ -99,7 +99,7 @@ class Links(HTMLParser):
 
 
 def test_the_page_shows_every_image(demo: Path, tables: dict[str, pandas.DataFrame]) -> None:
-    page = demo / "results/index.html"
+    page = demo / "results/reports/index.html"
     links = Links()
     links.feed(page.read_text())
     pictures = {unquote(each) for each in links.pictures}
