@@ -44,7 +44,7 @@ def regions_of(table: pandas.DataFrame) -> pandas.DataFrame:
     first = np.arange(count) % 2 == 0
     columns: dict[str, Any] = {"image": images, "region": np.where(first, 1, 2), "x": np.where(first, 20, 200)}
     columns |= {"y": 30, "width": 40, "height": np.where(first, 50, 20), "area": 787, "score_max": 12.5}
-    columns |= {"score_mean": 11.25, "cluster": pandas.Series(np.where(first, 0, -1), dtype="Int32")}
+    columns |= {"score_mean": 11.25, "cluster_name": np.where(first, "cluster 0", "another kind")}
     return pandas.DataFrame(columns)
 
 

@@ -105,7 +105,7 @@ def write_images(folder: Path, place: int, collection: CollectionReport, order: 
             {name: _column(each[name].iloc[start : start + CHUNK_ROWS]) for name in each.columns} for each in found
         ]
         of_rows = [each[each["row"].between(start, start + CHUNK_ROWS - 1)] for each in regions]
-        shown = ("row", "x", "y", "width", "height", "area", "score_max", "score_mean", "cluster")
+        shown = ("row", "x", "y", "width", "height", "area", "score_max", "score_mean", "cluster_name")
         place_and_start = {"collection": place, "start": start}
         write_script(
             folder / f"images-{place}-{chunk}.js",

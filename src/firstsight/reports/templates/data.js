@@ -7,6 +7,8 @@ const firstsight = {
   collections: [],
   total: 0,
   read: 0,
+  announced: 0,
+  timer: 0,
   files: new Map(),
   listeners: [],
 
@@ -36,7 +38,19 @@ const firstsight = {
     });
     target.chunks.add(start / this.chunkRows);
     this.read += columns.image.length;
-    for (const listener of this.listeners) listener();
+    this.announce();
+  },
+
+  /* Tell the parts of the page what came in: the first images and the last at once, those between once a second. */
+  announce() {
+    const now = this.announced === 0 || this.read === this.total;
+    if (this.timer && !now) return;
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => {
+      this.timer = 0;
+      this.announced = this.read;
+      for (const listener of this.listeners) listener();
+    }, now ? 0 : 1000);
   },
 
   /* Regions by row, for each detector: Map of row -> [{x, y, width, ...}]. */

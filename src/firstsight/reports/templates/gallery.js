@@ -19,9 +19,12 @@ firstsight.gallery = {
     this.listClusters();
     this.form.hidden = firstsight.total === 0;
     this.form.addEventListener("submit", (event) => event.preventDefault());
-    this.form.addEventListener("input", (event) => {
-      if (["collection", "detector"].includes(event.target.name)) this.listClusters();
-      this.refresh();
+    this.form.addEventListener("change", ({ target }) => {
+      if (["collection", "detector"].includes(target.name)) this.listClusters();
+      if (target.matches("select")) this.refresh();
+    });
+    this.form.addEventListener("input", ({ target }) => {
+      if (target.matches("input")) this.refresh();
     });
     this.form.addEventListener("reset", () => setTimeout(() => { this.listClusters(); this.refresh(); }));
     this.more.addEventListener("click", () => this.showMore());
@@ -31,12 +34,7 @@ firstsight.gallery = {
       if (card) firstsight.viewer.open(Number(card.dataset.id), this.detectorName(), this.ids);
       if (all) this.showCluster(this.detectorName(), all.dataset.all);
     });
-    let waiting = false;
-    firstsight.listeners.push(() => {
-      if (waiting) return;
-      waiting = true;
-      setTimeout(() => { waiting = false; this.refresh(true); }, this.ids.length ? 250 : 0);
-    });
+    firstsight.listeners.push(() => this.refresh(true));
     this.refresh();
   },
 
@@ -87,56 +85,40 @@ firstsight.gallery = {
     gallery.focus({ preventScroll: true });
   },
 
-  /* The images that pass the filters, in order, as {id, source, cluster, ...}. */
+  /* The images that pass the filters, in order, as {id, row, source} and what they are sorted by. */
   matches() {
     const { elements } = this.form;
     const from = elements.from.value === "" ? -Infinity : Number(elements.from.value);
     const to = elements.to.value === "" ? Infinity : Number(elements.to.value);
     const text = elements.text.value.trim().toLowerCase();
-    const cluster = elements.cluster.value;
+    const wanted = elements.cluster.value;
     const found = [];
     for (const source of this.sources()) {
       const { collection, detector } = source;
       const { image, label } = collection.columns;
+      const medoids = new Set(detector.clusters.map(({ medoid }) => medoid));
       for (let row = 0; row < collection.rows; row += 1) {
         const score = detector.score[row];
+        const cluster = detector.cluster[row];
         if (!(score >= from && score <= to)) continue;
-        if (cluster !== "" && cluster !== `${collection.place}/${detector.cluster[row]}`) continue;
+        if (wanted !== "" && wanted !== `${collection.place}/${cluster}`) continue;
         if (text && !`${image[row]}\n${label[row] ?? ""}`.toLowerCase().includes(text)) continue;
-        found.push({ id: collection.first + row, row, source, score });
+        // Clusters in order of their numbers, then the images in none, then those that were not clustered.
+        const rank = Number.isNaN(cluster) ? 1e10 : cluster < 0 ? 1e9 : cluster;
+        const distance = medoids.has(row) ? -1 : detector.distance[row];
+        const id = collection.first + row;
+        found.push({ id, row, source, score, place: collection.place, rank, distance: distance || 0, name: image[row] });
       }
     }
     return found.sort(this.orders[elements.order.value]);
   },
 
   orders: {
-    cluster: (one, other) => {
-      const place = one.source.collection.place - other.source.collection.place;
-      return place || firstsight.gallery.rank(one) - firstsight.gallery.rank(other)
-        || firstsight.gallery.isMedoid(other) - firstsight.gallery.isMedoid(one)
-        || firstsight.gallery.distance(one) - firstsight.gallery.distance(other) || one.id - other.id;
-    },
+    cluster: (one, other) =>
+      one.place - other.place || one.rank - other.rank || one.distance - other.distance || one.id - other.id,
     highest: (one, other) => other.score - one.score || one.id - other.id,
     lowest: (one, other) => one.score - other.score || one.id - other.id,
-    name: (one, other) => {
-      const [left, right] = [one, other].map(({ source, row }) => source.collection.columns.image[row]);
-      return left < right ? -1 : left > right ? 1 : one.id - other.id;
-    },
-  },
-
-  /* Clusters in order of their numbers, then the images in none, then those that were not clustered. */
-  rank({ source, row }) {
-    const number = source.detector.cluster[row];
-    return Number.isNaN(number) ? 1e10 : number < 0 ? 1e9 : number;
-  },
-
-  isMedoid({ source, row }) {
-    return firstsight.cluster(source.detector, source.detector.cluster[row])?.medoid === row;
-  },
-
-  distance({ source, row }) {
-    const far = source.detector.distance[row];
-    return Number.isNaN(far) ? 1e10 : far;
+    name: (one, other) => (one.name < other.name ? -1 : one.name > other.name ? 1 : one.id - other.id),
   },
 
   /* What is laid out: headings of clusters, and cards. */
@@ -145,7 +127,7 @@ firstsight.gallery = {
     if (elements.order.value !== "cluster") return found.map((match) => ({ match }));
     const groups = new Map();
     for (const match of found) {
-      const key = `${match.source.collection.place}/${match.source.detector.cluster[match.row]}`;
+      const key = `${match.place}/${match.source.detector.cluster[match.row]}`;
       if (!groups.has(key)) groups.set(key, []);
       groups.get(key).push(match);
     }

@@ -109,7 +109,7 @@ firstsight.viewer = {
     const rows = this.regionsOf(detector).map((region, index) => [
       String(index + 1), `${region.x}, ${region.y}`, `${region.width} x ${region.height}`,
       percent(region.area / (width * height)), number(region.score_max), number(region.score_mean),
-      firstsight.cluster(detector, region.cluster)?.name ?? (region.cluster === null ? "–" : "in none"),
+      region.cluster_name ?? "–",
     ]);
     this.table(this.parts.regions, ["", "at", "size", "area", "highest", "mean", "like"], rows, [0, 1, 2, 3, 4, 5]);
     if (rows.length === 0) this.parts.regions.replaceChildren(firstsight.element("caption", {}, "none"));
