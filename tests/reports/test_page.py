@@ -14,6 +14,7 @@ import pytest
 from firstsight.errors import FirstsightError
 from firstsight.reports.overlays import overlay_name
 from firstsight.reports.page import write_page
+from firstsight.reports.page_data import MOST_BINS, histogram
 from firstsight.reports.page_report import CollectionReport, Page
 from firstsight.reports.page_text import count, metric_value, number
 from page_samples import ENDING, HANDLER, SCRIPT, draw_pictures, images_table, sample_page
@@ -236,6 +237,25 @@ def test_a_strip_in_pieces_is_explained(index: Path, document: Document, tmp_pat
     write_page(tmp_path / "reports/index.html", dataclasses.replace(page, collections=(strip,)))
     assert words in Document((tmp_path / "reports/index.html").read_text()).text
     assert min(content(tmp_path / "reports/index.html", "images-0-0")["columns"]["pieces"]) > 1
+
+
+@pytest.mark.parametrize("threshold", [-3.0, 0.25, 0.7, 1.0, 8.0])
+@pytest.mark.parametrize("size", [1, 2, 50, 5000])
+def test_a_histogram_counts_every_image_on_its_side_of_the_threshold(size: int, threshold: float) -> None:
+    scores = numpy.append(numpy.random.default_rng(size).random(size), 1.0)
+    found = histogram(scores, threshold)
+    counts = numpy.array(found["counts"])
+    edges = numpy.linspace(found["low"], found["high"], len(counts) + 1)
+    assert counts.sum() == len(scores)
+    assert 8 <= len(counts) <= MOST_BINS + 1
+    if scores.min() < threshold < scores.max():
+        assert numpy.abs(edges - threshold).min() < 1e-3
+        assert counts[edges[:-1] > threshold - 1e-3].sum() == (scores >= threshold).sum()
+
+
+def test_equal_scores_and_no_scores_have_a_histogram() -> None:
+    assert sum(histogram(numpy.full(5, 2.0), 1.0)["counts"]) == 5
+    assert histogram(numpy.zeros(0), 1.0)["counts"] == []
 
 
 @pytest.mark.parametrize("colour_bar", ["../absent.png", "/tmp/absolute.png", "../text.png"])
