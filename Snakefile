@@ -31,11 +31,11 @@ localrules:
 rule all:
     default_target: True
     input:
-        page=f"{RESULTS}/index.html",
+        page=f"{RESULTS}/reports/index.html",
         tables=expand(f"{RESULTS}/tables/{{table}}.parquet", table=TABLES),
 
 
 rule assign:
     input:
-        page=f"{RESULTS}/index.html",
+        page=f"{RESULTS}/reports/index.html",
         clusters=everywhere(f"{KINDS}/clusters.parquet", only=lambda collection, detector: collection.is_new),

@@ -3,6 +3,7 @@
 import colorsys
 import string
 from pathlib import Path
+from typing import Any
 
 import numpy
 import pytest
@@ -16,10 +17,14 @@ from firstsight.reports.overlays import (
     LONGEST_SIDE,
     MASK_COLOUR,
     draw_colour_bar,
-    draw_overlay,
+    draw_layers,
     overlay_name,
     write_image,
 )
+
+
+def draw_overlay(image: NDArray, anomaly_map: NDArray[numpy.float32], **settings: Any) -> Image.Image:
+    return draw_layers(image, anomaly_map, **settings).overlay
 
 
 def grey(height: int, width: int, value: float = 0.5) -> NDArray[numpy.float32]:
@@ -310,3 +315,38 @@ def test_names_are_plain_and_no_two_are_the_same() -> None:
 def test_the_name_says_which_image_it_is() -> None:
     assert overlay_name("crack/019.jpg") == "crack-019-dea2b829aa09.png"
     assert overlay_name("Gewölbe/élève.tif").startswith("Gewolbe-eleve-")
+
+
+def test_the_layers_make_the_overlay() -> None:
+    image = numpy.random.default_rng(0).random((260, 300, 3)).astype(numpy.float32)
+    anomaly_map, mask = zeros(260, 300), numpy.zeros((260, 300), bool)
+    anomaly_map[100:150, 100:180] = 1
+    mask[110:160, 90:170] = True
+    layers = draw_layers(image, anomaly_map, scale=(2, 3), threshold=0.5, mask=mask)
+    assert [layer.mode for layer in (layers.overlay, layers.picture, layers.lines)] == ["RGB", "RGB", "RGBA"]
+    assert (numpy.abs(numpy.asarray(layers.picture) / 255 - image) <= 0.51 / 255).all()
+    # Nothing is hot on this scale: the overlay is the picture with the lines over it.
+    lines = numpy.asarray(layers.lines).astype(float)
+    opacity = lines[..., 3:] / 255
+    expected = numpy.asarray(layers.picture) * (1 - opacity) + lines[..., :3] * opacity
+    assert numpy.abs(numpy.asarray(layers.overlay) - expected).max() <= 2
+    assert (lines[:80, :80, 3] == 0).all()
+    assert painted(layers.overlay, CONTOUR_COLOUR).any()
+    assert painted(layers.overlay, MASK_COLOUR).any()
+
+
+def test_all_layers_of_a_strip_are_cut_alike() -> None:
+    layers = draw_layers(grey(40, 3000), zeros(40, 3000), scale=(0, 1), threshold=0.5, mask=None)
+    assert layers.overlay.size == layers.picture.size == layers.lines.size
+    assert layers.picture.mode == "RGBA"
+    assert overlays.pieces_of(40, 3000) > 1
+    assert overlays.pieces_of(3000, 4000) == 1
+
+
+@pytest.mark.parametrize(("size", "expected"), [((1024, 512), (320, 160)), ((300, 100), (300, 100))])
+def test_thumbnails_are_small(size: tuple[int, int], expected: tuple[int, int], tmp_path: Path) -> None:
+    small = overlays.thumbnail(Image.new("RGBA", size))
+    assert small.size == expected
+    write_image(tmp_path / "a/b.webp", small)
+    with Image.open(tmp_path / "a/b.webp") as image:
+        assert (image.format, image.size) == ("WEBP", expected)

@@ -1,36 +1,25 @@
-"""The page: what it says, that its links resolve, that data is never taken for HTML, that a browser shows it."""
+"""The page: what it says, that its links resolve, that data is never taken for HTML or script."""
 
 import dataclasses
-import shutil
-import subprocess
+import json
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import numpy
 import pandas
 import pytest
-from PIL import Image
 
 from firstsight.errors import FirstsightError
-from firstsight.reports import page as pages
-from firstsight.reports.overlays import draw_colour_bar, write_image
-from firstsight.reports.page import (
-    CLUSTER_SHOWN,
-    MOST_ANOMALOUS_SHOWN,
-    ClusterReport,
-    CollectionReport,
-    DetectorReport,
-    ImageCard,
-    Page,
-    write_page,
-)
+from firstsight.reports.overlays import overlay_name
+from firstsight.reports.page import write_page
+from firstsight.reports.page_data import MOST_BINS, histogram
+from firstsight.reports.page_report import CollectionReport, Page
+from firstsight.reports.page_text import count, metric_value, number
+from page_samples import ENDING, HANDLER, SCRIPT, draw_pictures, images_table, sample_page
 
-SCRIPT = "<script>alert(1)</script>.png"
-HANDLER = '"onload="alert(1)" x="&amp;.png'
-ODD_FOLDER = 'odd #100%25 "name"? é'
-MAGENTA = (214, 19, 150)
-VOID = {"meta", "link", "img", "br"}
+VOID = {"meta", "link", "img", "br", "input"}
 
 
 class Document(HTMLParser):
@@ -55,8 +44,7 @@ class Document(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] != "style":
-            self.words += data.split()
+        self.words += data.split()
 
     @property
     def text(self) -> str:
@@ -66,156 +54,138 @@ class Document(HTMLParser):
         return [attributes[name] or "" for found, attributes in self.tags if found == tag and name in attributes]
 
 
-def metrics(*rows: tuple[str, float | None, float]) -> pandas.DataFrame:
-    return pandas.DataFrame(
-        [
-            {"metric": name, "value": value, "crop": crop, "n_images": 60, "n_regions": 1234}
-            for name, value, crop in rows
-        ],
-        columns=["metric", "value", "crop", "n_images", "n_regions"],
-    )
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of the sample, its pictures drawn."""
+    reports = tmp_path_factory.mktemp("run") / "reports"
+    draw_pictures(reports, sample_page())
+    write_page(reports / "index.html", sample_page())
+    return reports / "index.html"
 
 
-def card(image: str, overlay: str, score: float, cluster: int | None = None) -> ImageCard:
-    return ImageCard(image, overlay, score, area_share=0.0123, label="crack", cluster=cluster, regions=2)
+@pytest.fixture(scope="module")
+def document(index: Path) -> Document:
+    return Document(index.read_text(encoding="utf-8"))
 
 
-@pytest.fixture
-def report(tmp_path: Path) -> Page:
-    """A page of two collections, its pictures drawn."""
-    folder = f"overlays/{ODD_FOLDER}"
-    names = [f"test/{number:03d}.png" for number in range(30)] + [SCRIPT, HANDLER]
-    cards = []
-    for number, name in enumerate(names):
-        overlay = f"{folder}/{number}.png"
-        write_image(tmp_path / overlay, Image.new("RGB", (320, 200), MAGENTA))
-        cards.append(card(name, overlay, score=float(number), cluster=int(number >= 16)))
-    write_image(tmp_path / f"{folder}/scale.png", draw_colour_bar((0, 31), 12, 120))
-    detector = DetectorReport(
-        name="fca",
-        settings="patch_size 9 <b>",
-        threshold=12.3456,
-        scale=(0.0, 31.5),
-        colour_bar=f"{folder}/scale.png",
-        metrics=metrics(
-            ("auroc", 0.7777, 0.0625),
-            ("nmi", 0.25, 0.0),
-            ("of_its_own", 0.5, 0.0),
-            ("auroc", 0.98765, 0.0),
-            ("pro", 0.7733, 0.0),
-            ("average_precision", None, 0.0),
-        ),
-        n_images=71,
-        n_anomalous=19,
-        n_regions=1234,
-        n_clusters=2,
-        n_outliers=0,
-        clusters_chosen="The number was estimated.",
-        images=tuple(cards),
-        clusters=(
-            ClusterReport(0, "first & <i>kind</i>", 53, cards[9].image, tuple(cards[:16])),
-            ClusterReport(1, "second kind", 16, cards[31].image, tuple(cards[16:])),
-        ),
-    )
-    plain = dataclasses.replace(
-        detector,
-        name="sww",
-        metrics=metrics(),
-        images=(),
-        clusters=(),
-        n_images=0,
-        n_clusters=0,
-        clusters_chosen="There is nothing to cluster.",
-    )
-    return Page(
-        title="tiles & <cloth>",
-        version="0.1.0",
-        collections=(
-            CollectionReport(
-                name="tiles",
-                path="data/<tiles>",
-                n_images=74,
-                n_set_aside=3,
-                extractor="laws",
-                weights="none",
-                detectors=(detector,),
-                set_aside=(("broken.png", "truncated file"), ("<img src=x onerror=alert(1)>", "1 x 1 <pixel>")),
-            ),
-            CollectionReport("cloth", "data/cloth", 5, 0, "laws", "none", (plain,), ()),
-        ),
-    )
+def content(index: Path, name: str) -> Any:
+    """What a file of data hands to the page, by JSON, not by a browser."""
+    text = (index.parent / "data" / f"{name}.js").read_text(encoding="ascii")
+    function = name.split("-", maxsplit=1)[0]
+    assert text.startswith(f"firstsight.{function}(")
+    assert text.endswith(");\n")
+    return json.loads(text.removeprefix(f"firstsight.{function}(").removesuffix(");\n"))
 
 
-def parsed(path: Path) -> Document:
-    return Document(path.read_text(encoding="utf-8"))
-
-
-def test_every_link_resolves_and_nothing_comes_from_outside(report: Page, tmp_path: Path) -> None:
-    write_page(tmp_path / "index.html", report)
-    document = parsed(tmp_path / "index.html")
+def test_every_link_resolves_and_nothing_comes_from_outside(index: Path, document: Document) -> None:
     anchors = [attributes["id"] for _, attributes in document.tags if "id" in attributes]
     assert len(anchors) == len(set(anchors))
-    links = document.attributes("a", "href") + document.attributes("img", "src")
-    assert len(links) > 100
+    links = [link for tag, name in (("a", "href"), ("img", "src"), ("script", "src"), ("link", "href"))
+             for link in document.attributes(tag, name)]  # fmt: skip
+    assert len(links) >= 20
     for link in links:
         if link.startswith("#"):
             assert link[1:] in anchors
-        else:
+        elif link != "data:,":
             assert ":" not in link
             assert not set(link) & set(' "#?é')
-            assert (tmp_path / unquote(link)).is_file()
-    tags = {tag for tag, _ in document.tags}
-    assert not tags & {"script", "iframe", "object", "embed", "base", "form"}
-    text = (tmp_path / "index.html").read_text(encoding="utf-8")
-    assert "http:" not in text
-    assert "https:" not in text
-    assert "url(" not in text
-    assert "@import" not in text
+            assert (index.parent / unquote(link)).is_file()
+    assert not {tag for tag, _ in document.tags} & {"iframe", "object", "embed", "base", "style"}
+    for path in (index, *(index.parent / "data").iterdir()):
+        text = path.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
+        assert "http:" not in text
+        assert "https:" not in text
+        assert "url(" not in text
+        assert "@import" not in text
 
 
-def test_pictures_keep_their_place_and_load_when_they_are_needed(report: Page, tmp_path: Path) -> None:
-    write_page(tmp_path / "index.html", report)
-    pictures = [attributes for tag, attributes in parsed(tmp_path / "index.html").tags if tag == "img"]
-    overlays = [attributes for attributes in pictures if "scale.png" not in (attributes["src"] or "")]
-    assert all(attributes["alt"] for attributes in pictures)
-    assert {(attributes["width"], attributes["height"], attributes["loading"]) for attributes in overlays} == {
-        ("320", "200", "lazy")
-    }
-
-
-def test_what_comes_from_the_data_is_text(report: Page, tmp_path: Path) -> None:
-    write_page(tmp_path / "index.html", report)
-    document = parsed(tmp_path / "index.html")
+def test_scripts_are_files_and_the_browser_is_told_to_run_no_others(document: Document) -> None:
+    assert len(document.attributes("script", "src")) == len([tag for tag, _ in document.tags if tag == "script"])
+    policy = next(text for text in document.attributes("meta", "content") if "script-src" in text)
+    assert "unsafe" not in policy
+    assert policy.startswith("default-src 'none';")
     assert not [name for _, attributes in document.tags for name in attributes if name.startswith("on")]
-    assert "x" not in document.attributes("img", "src")
-    for text in (SCRIPT, " ".join(HANDLER.split()), "<img src=x onerror=alert(1)>", "1 x 1 <pixel>", "data/<tiles>"):
+    assert not [name for _, attributes in document.tags for name in attributes if name == "style"]
+
+
+def test_what_comes_from_the_data_is_text(index: Path, document: Document) -> None:
+    for text in (
+        "<img src=x onerror=alert(1)>",
+        "1 x 1 <pixel>",
+        "data/<tiles>",
+        "tiles & <cloth>",
+        "patch_size 9 <b>",
+    ):
         assert text in document.text
-    assert "first & <i>kind</i>" in document.text
-    assert "tiles & <cloth>" in document.text
-    assert f"anomaly map of {HANDLER}" in document.attributes("img", "alt")
-    assert {"i", "script"}.isdisjoint(tag for tag, _ in document.tags)
+    assert "second & <i>kind</i>" in document.text
+    assert "caf?.png odd" in document.text
+    assert f"the medoid of second & <i>kind</i>, {SCRIPT}" in document.attributes("img", "alt")
+    assert {"i", "b"} & {tag for tag, _ in document.tags} == {"b"}
+    for path in (index.parent / "data").glob("*-*.js"):
+        assert "<" not in path.read_text(encoding="ascii")
 
 
-def test_the_numbers_are_there(report: Page, tmp_path: Path) -> None:
-    write_page(tmp_path / "index.html", report)
-    text = parsed(tmp_path / "index.html").text
-    # collection, detector, images, set aside, anomalous images, regions, clusters, PRO, AUROC, AP
-    assert "tiles fca 74 3 19 1,234 2 0.773 0.988 – cloth sww 5 0 19 1,234 – – – –" in text
-    assert "19 of 71 images anomalous, 1,234 regions." in text
-    assert "from 0 (the texture as it is) to 31.5 and beyond" in text
-    assert "above the threshold, 12.3" in text
-    assert "score 31 , 2 regions, area 1.2 % label crack in second kind" in text
-    assert "truncated file" in text
-    assert "Not clustered. There is nothing to cluster." in text
-    assert "No image has a map." in text
-    assert "None: the collection has neither masks nor labels." in text
+def test_every_image_is_in_the_data_once_and_its_pictures_are_there(index: Path) -> None:
+    summary = content(index, "summary")
+    for place, collection in enumerate(sample_page().collections):
+        rows = content(index, f"images-{place}-0")["columns"]
+        assert sorted(rows["image"]) == sorted(collection.images["image"])
+        assert summary["collections"][place]["rows"] == len(rows["image"])
+        for image, file in zip(rows["image"], rows["file"], strict=True):
+            assert f"{file}.png" == overlay_name(image)
+        for found in summary["collections"][place]["detectors"]:
+            folder = index.parent / unquote(found["folder"]) / "0123456789"
+            present = [(folder / f"{file}.png").is_file() for file in rows["file"]]
+            here = {image for image, there in zip(rows["image"], present, strict=True) if there}
+            report = next(each for each in collection.detectors if each.name == found["name"])
+            assert here == set(report.found.index)
 
 
-def test_the_whole_frame_comes_before_the_crop(report: Page, tmp_path: Path) -> None:
-    write_page(tmp_path / "index.html", report)
-    text = parsed(tmp_path / "index.html").text
+def test_the_data_is_in_the_order_of_the_clusters_fronts_first(index: Path) -> None:
+    rows = content(index, "images-0-0")
+    names, cluster = rows["columns"]["image"], rows["detectors"][0]["cluster"]
+    assert cluster == [*[0] * 12, *[1] * 12, -1, *[0] * 3, *[1] * 6]
+    assert names[:3] == ["test/009.png", "test/000.png", "test/001.png"], "the medoid, then by distance"
+    assert names[12:14] == [SCRIPT, "test/016.png"]
+    clusters = content(index, "summary")["collections"][0]["detectors"][0]["clusters"]
+    assert [each["medoid"] for each in clusters] == [0, 12, None]
+    assert {SCRIPT, HANDLER, ENDING, "café.png"} <= set(names)
+
+
+def test_regions_and_points_are_known_by_their_row(index: Path) -> None:
+    names = content(index, "images-0-0")["columns"]["image"]
+    regions = content(index, "regions-0-0")["detectors"][0]
+    table = sample_page().collections[0].detectors[0].regions
+    assert [names[row] for row in regions["row"]] == list(table["image"])
+    assert regions["x"] == list(table["x"])
+    charts = content(index, "charts-0-0")
+    assert sorted(names[row] for row in charts["scatter"]["row"]) == sorted(names)
+    assert sum(charts["histogram"]["counts"]) == len(names)
+
+
+def test_an_image_that_a_detector_did_not_see_has_no_score_there(index: Path) -> None:
+    rows = content(index, "images-0-0")
+    place = rows["columns"]["image"].index("test/002.png")
+    assert rows["detectors"][0]["score"][place] == 2
+    assert rows["detectors"][1]["score"][place] is None
+    assert rows["detectors"][1]["cluster"] == [None] * 34
+
+
+def test_the_first_screen_says_what_was_found(document: Document) -> None:
+    assert "24 of 40 images show anomalies. 3 files were set aside." in document.text
+    assert "fca : 24 of 34 images anomalous, 48 regions, 2 clusters, 1 image in none." in document.text
+    assert "PRO 0.773 AUROC 0.988 AP –" in document.text
+    assert "cluster 0 15 images second & <i>kind</i> 18 images outlier 1 image" in document.text
+    assert "grnr : 0 of 33 images anomalous, 0 regions, 0 clusters." in document.text
+    assert "truncated file" in document.text
+    assert "above the threshold, 9.75" in document.text
+    assert "Number of clusters: 2, estimated." in document.text
+    assert "None: the collection has neither masks nor labels." in document.text
+
+
+def test_the_whole_frame_comes_before_the_crop(document: Document) -> None:
     places = [
-        text.index(words)
+        document.text.index(words)
         for words in (
             "whole frame pro 0.773 60 1,234",
             "auroc 0.988 60 1,234",
@@ -228,81 +198,75 @@ def test_the_whole_frame_comes_before_the_crop(report: Page, tmp_path: Path) -> 
     assert places == sorted(places)
 
 
-def test_most_anomalous_first_and_the_medoid_first(report: Page, tmp_path: Path) -> None:
-    write_page(tmp_path / "index.html", report)
-    document = parsed(tmp_path / "index.html")
-    shown = [text.removeprefix("anomaly map of ") for text in document.attributes("img", "alt") if "map of" in text]
-    detector = report.collections[0].detectors[0]
-    names = [image.image for image in detector.images]
-    first, second = MOST_ANOMALOUS_SHOWN, MOST_ANOMALOUS_SHOWN + CLUSTER_SHOWN
-    assert shown[:first] == names[::-1][:first]
-    assert shown[first:second] == [names[9], *names[:9], *names[10:12]]
-    assert shown[second:] == [names[31], *names[16:27]]
-    assert document.text.count("medoid") == 2
-    assert f"and {71 - MOST_ANOMALOUS_SHOWN} more in images.parquet" in document.text
-    assert f"and {53 - CLUSTER_SHOWN} more in clusters.parquet" in document.text
-    assert f"and {16 - CLUSTER_SHOWN} more in clusters.parquet" in document.text
-
-
-def test_images_in_no_cluster_come_without_a_medoid(report: Page, tmp_path: Path) -> None:
-    detector = report.collections[0].detectors[0]
-    outliers = tuple(dataclasses.replace(image, cluster=-1) for image in detector.clusters[1].images[:1])
-    clusters = (detector.clusters[0], ClusterReport(-1, "outlier", 1, None, outliers))
-    images = (*detector.images[:16], *outliers)
-    changed = dataclasses.replace(detector, clusters=clusters, images=images, n_clusters=1, n_outliers=1)
-    collection = dataclasses.replace(report.collections[0], detectors=(changed,))
-    write_page(tmp_path / "index.html", dataclasses.replace(report, collections=(collection,)))
-    document = parsed(tmp_path / "index.html")
-    assert "1 cluster, 1 image in none. The number was estimated." in document.text
-    assert document.text.count("medoid") == 1
-    assert "in outlier" in document.text
-    assert "outlier 1 image" in document.text
-
-
-def test_without_any_masks_the_summary_has_no_columns_for_them(report: Page, tmp_path: Path) -> None:
-    write_page(tmp_path / "index.html", dataclasses.replace(report, collections=report.collections[1:]))
-    text = parsed(tmp_path / "index.html").text
-    assert "clusters cloth sww 5 0 19 1,234 –" in text
-    assert "AUROC" not in text
+def test_pictures_have_words_and_keep_their_place(document: Document) -> None:
+    pictures = [attributes for tag, attributes in document.tags if tag == "img" and "src" in attributes]
+    assert len(pictures) == 5
+    assert all(attributes["alt"] and attributes["width"] for attributes in pictures)
+    assert all(attributes["loading"] == "lazy" for attributes in pictures)
 
 
 def test_a_page_of_nothing(tmp_path: Path) -> None:
     write_page(tmp_path / "index.html", Page("nothing", "0.1.0", ()))
-    assert "No collections." in parsed(tmp_path / "index.html").text
-    bare = CollectionReport("bare", "data", 2, 2, "laws", "none", (), (("a", "empty"), ("b", "empty")))
+    text = Document((tmp_path / "index.html").read_text()).text
+    assert "0 of 0 images show anomalies. No file was set aside. No collections." in text
+    aside = (("a", "empty"), ("b", "empty"))
+    bare = CollectionReport("bare", "data", 2, "laws", "none", (), images_table([]), aside)
     write_page(tmp_path / "index.html", Page("bare", "0.1.0", (bare,)))
-    assert "bare – 2 2 – – –" in parsed(tmp_path / "index.html").text
+    text = Document((tmp_path / "index.html").read_text()).text
+    assert "bare No image has a map. 2 files set aside" in text
+    assert not list((tmp_path / "data").glob("images-*"))
 
 
-def test_the_same_report_gives_the_same_bytes(report: Page, tmp_path: Path) -> None:
-    write_page(tmp_path / "a.html", report)
-    write_page(tmp_path / "b.html", report)
-    assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
-    assert not list(tmp_path.glob(".*"))
+def test_the_same_report_gives_the_same_bytes_and_the_data_before_is_gone(index: Path) -> None:
+    before = {path.name: path.read_bytes() for path in (index.parent / "data").iterdir()}
+    text = index.read_bytes()
+    (index.parent / "data/images-9-9.js").write_text("old")
+    write_page(index, sample_page())
+    assert index.read_bytes() == text
+    assert before == {path.name: path.read_bytes() for path in (index.parent / "data").iterdir()}
+    assert not list(index.parent.glob(".*"))
 
 
-def test_a_strip_in_pieces_is_explained(report: Page, tmp_path: Path) -> None:
-    write_page(tmp_path / "index.html", report)
-    assert "a long strip, cut" not in parsed(tmp_path / "index.html").text
-    write_image(tmp_path / report.collections[0].detectors[0].images[31].overlay, Image.new("RGBA", (90, 300)))
-    write_page(tmp_path / "index.html", report)
-    assert "a long strip, cut" in parsed(tmp_path / "index.html").text
+def test_a_strip_in_pieces_is_explained(index: Path, document: Document, tmp_path: Path) -> None:
+    words = "a long strip, cut"
+    assert words not in document.text
+    page = sample_page()
+    tiles = page.collections[0]
+    strip = dataclasses.replace(tiles, images=tiles.images.assign(width=20000))
+    draw_pictures(tmp_path / "reports", page)
+    write_page(tmp_path / "reports/index.html", dataclasses.replace(page, collections=(strip,)))
+    assert words in Document((tmp_path / "reports/index.html").read_text()).text
+    assert min(content(tmp_path / "reports/index.html", "images-0-0")["columns"]["pieces"]) > 1
 
 
-def test_a_name_that_is_not_unicode_does_not_cost_the_page(report: Page, tmp_path: Path) -> None:
-    odd = dataclasses.replace(report.collections[0], set_aside=(("caf\udce9.png", "name is not valid Unicode"),))
-    write_page(tmp_path / "index.html", dataclasses.replace(report, collections=(odd,)))
-    assert "caf?.png name is not valid Unicode" in parsed(tmp_path / "index.html").text
+@pytest.mark.parametrize("threshold", [-3.0, 0.25, 0.7, 1.0, 8.0])
+@pytest.mark.parametrize("size", [1, 2, 50, 5000])
+def test_a_histogram_counts_every_image_on_its_side_of_the_threshold(size: int, threshold: float) -> None:
+    scores = numpy.append(numpy.random.default_rng(size).random(size), 1.0)
+    found = histogram(scores, threshold)
+    counts = numpy.array(found["counts"])
+    edges = numpy.linspace(found["low"], found["high"], len(counts) + 1)
+    assert counts.sum() == len(scores)
+    assert 8 <= len(counts) <= MOST_BINS + 1
+    if scores.min() < threshold < scores.max():
+        assert numpy.abs(edges - threshold).min() < 1e-3
+        assert counts[edges[:-1] > threshold - 1e-3].sum() == (scores >= threshold).sum()
 
 
-@pytest.mark.parametrize("overlay", ["overlays/absent.png", "/tmp/absolute.png", "text.png"])
-def test_a_picture_that_is_not_there_is_named(overlay: str, report: Page, tmp_path: Path) -> None:
+def test_equal_scores_and_no_scores_have_a_histogram() -> None:
+    assert sum(histogram(numpy.full(5, 2.0), 1.0)["counts"]) == 5
+    assert histogram(numpy.zeros(0), 1.0)["counts"] == []
+
+
+@pytest.mark.parametrize("colour_bar", ["../absent.png", "/tmp/absolute.png", "../text.png"])
+def test_a_legend_that_is_not_there_is_named(colour_bar: str, tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("no picture")
-    detector = dataclasses.replace(report.collections[0].detectors[0], images=(card("a", overlay, 1.0),))
-    collection = dataclasses.replace(report.collections[0], detectors=(detector,))
-    with pytest.raises(FirstsightError, match=overlay):
-        write_page(tmp_path / "index.html", dataclasses.replace(report, collections=(collection,)))
-    assert not (tmp_path / "index.html").exists()
+    collection = sample_page().collections[1]
+    detector = dataclasses.replace(collection.detectors[0], colour_bar=colour_bar)
+    page = Page("x", "0", (dataclasses.replace(collection, detectors=(detector,)),))
+    with pytest.raises(FirstsightError, match=colour_bar):
+        write_page(tmp_path / "reports/index.html", page)
+    assert not (tmp_path / "reports/index.html").exists()
 
 
 @pytest.mark.parametrize(
@@ -323,30 +287,8 @@ def test_a_picture_that_is_not_there_is_named(overlay: str, report: Page, tmp_pa
     ],
 )
 def test_numbers_have_sensible_digits(value: float | None, shown: str) -> None:
-    assert pages._number(value) == shown
+    assert number(value) == shown
 
 
-@pytest.mark.parametrize(
-    ("share", "shown"), [(0, "0 %"), (0.0001, "< 0.1 %"), (0.0006, "0.1 %"), (0.5, "50.0 %"), (1, "100.0 %")]
-)
-def test_shares_are_percentages(share: float, shown: str) -> None:
-    assert pages._percent(share).replace("\u00a0", " ") == shown
-
-
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_a_browser_shows_the_page_and_its_pictures(dark: bool, report: Page, tmp_path: Path) -> None:
-    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if browser is None:
-        pytest.skip("no Chromium to look at the page with")
-    write_page(tmp_path / "index.html", report)
-    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-    command += ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars"]
-    command += [f"--user-data-dir={tmp_path / 'profile'}", f"--screenshot={tmp_path / 'page.png'}"]
-    command += ["--blink-settings=preferredColorScheme=0"] if dark else []
-    command += ["--window-size=1000,1600", (tmp_path / "index.html").as_uri()]
-    subprocess.run(command, check=True, capture_output=True, timeout=120)
-    with Image.open(tmp_path / "page.png") as screenshot:
-        pixels = numpy.asarray(screenshot.convert("RGB")).astype(int)
-    assert (numpy.abs(pixels - numpy.array(MAGENTA)).max(axis=2) <= 6).mean() > 0.15
-    corner = pixels[:10, :10].mean()
-    assert corner < 60 if dark else corner > 240
+def test_counts_and_metrics() -> None:
+    assert [count(None), count(1234), metric_value(None), metric_value(0.12345)] == ["–", "1,234", "–", "0.123"]

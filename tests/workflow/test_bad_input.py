@@ -118,7 +118,7 @@ def test_a_mask_of_another_size_costs_the_metrics_but_not_the_map(images: pandas
 
 
 def test_the_page_names_them_and_is_safe(results: Path) -> None:
-    page = (results / "index.html").read_text()
+    page = (results / "reports/index.html").read_text()
     assert "truncated.png" in page
     assert "<script>alert" not in page
 

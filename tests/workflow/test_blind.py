@@ -93,7 +93,7 @@ def test_new_images_are_held_against_what_is_known(folder: Path) -> None:
     thresholds = tables["images"].groupby("collection")["blind_threshold"].first()
     assert thresholds["fresh"] == thresholds["pile"]
     assert not list((folder / "results/fresh").rglob("model.pt")), "new images fit nothing"
-    page = (folder / "results/index.html").read_text()
+    page = (folder / "results/reports/index.html").read_text()
     assert "fresh" in page
     assert "learned from 13 images (energy:" in page
 
@@ -121,7 +121,7 @@ def test_names_appear_everywhere_and_nothing_is_computed_again(folder: Path) -> 
     named = tables["clusters"].set_index(["collection", "image"])["cluster_name"]
     assert named[("pile", "flat0.png")] == named[("fresh", "new_flat.png")] == "flat spot"
     assert "flat spot" in set(tables["regions"]["cluster_name"])
-    assert "flat spot" in (folder / "results/index.html").read_text()
+    assert "flat spot" in (folder / "results/reports/index.html").read_text()
 
 
 @pytest.mark.slow

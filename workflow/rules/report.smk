@@ -22,6 +22,23 @@ rule overlays:
         "../scripts/overlays.py"
 
 
+rule charts:
+    input:
+        descriptors=each_shard(f"{KINDS}/descriptors/{{shard}}.npz"),
+        clusters=f"{KINDS}/clusters.parquet",
+    output:
+        charts=f"{KINDS}/charts.json",
+        run=f"{KINDS}/charts.run.json",
+    log:
+        f"{LOGS}/{{collection}}/{{detector}}/{{kinds}}/charts.log",
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        name=lambda wildcards: of_detector(wildcards).name,
+    script:
+        "../scripts/charts.py"
+
+
 rule tables:
     input:
         **{f"scores_{name}": everywhere(f"{KINDS}/scores/{{shard}}.json", detector=name) for name in DETECTOR_NAMES},
@@ -71,10 +88,12 @@ rule page:
         overlays=everywhere(f"{DETECTOR}/overlays/{{shard}}"),
         thresholds=everywhere(f"{DETECTOR}/threshold.json"),
         summaries=everywhere(f"{KINDS}/clusters.json"),
+        charts=everywhere(f"{KINDS}/charts.json"),
     output:
-        page=f"{RESULTS}/index.html",
+        page=f"{RESULTS}/reports/index.html",
+        data=directory(f"{RESULTS}/reports/data"),
         legends=everywhere(f"{DETECTOR}/colour_bar.png"),
-        run=f"{RESULTS}/page.run.json",
+        run=f"{RESULTS}/reports/page.run.json",
     log:
         f"{LOGS}/page.log",
     conda:

@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import unicodedata
+from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib
@@ -17,6 +18,9 @@ from firstsight.errors import FirstsightError
 LONGEST_SIDE = 1024
 """No overlay is wider or taller than this many pixels."""
 
+THUMBNAIL_SIDE = 320
+"""Nor a thumbnail than this many."""
+
 CONTOUR_COLOUR = (255, 255, 255)
 """Colour (R, G, B) of the contour at the threshold."""
 
@@ -28,18 +32,33 @@ _STRONGEST_ALPHA = 0.8
 _LEAST_SHORT_SIDE = 256
 _STRIP_ASPECT = 8
 _GAP = 6
+_WEBP_QUALITY = 88
 _BAR_WIDTH = 26
 _GREY_TEXT = (118, 118, 118, 255)
 
 
-def draw_overlay(
+@dataclass(frozen=True)
+class Layers:
+    """What is drawn of one image, all of one size and, for a strip in pieces, with transparent gaps (mode RGBA).
+
+    overlay: the picture with the heat map, the threshold's contour and the mask's outline; RGB.
+    picture: the picture alone; RGB.
+    lines: contour and outline alone, on a transparent ground; RGBA.
+    """
+
+    overlay: Image.Image
+    picture: Image.Image
+    lines: Image.Image
+
+
+def draw_layers(
     image: NDArray,
     anomaly_map: NDArray[numpy.float32],
     *,
     scale: tuple[float, float],
     threshold: float,
     mask: NDArray[numpy.bool_] | None,
-) -> Image.Image:
+) -> Layers:
     """Draw the heat map, the threshold's contour and the mask's outline over a picture.
 
     The colours are perceptually uniform (matplotlib's plasma) and grow opaque with the value, so that the texture stays
@@ -48,7 +67,7 @@ def draw_overlay(
     Large images are reduced to 1024 pixels on the long side; the map and the mask by their maximum, so that a small
     region cannot vanish. Small ones are enlarged until the short side has 256 pixels or the long one 1024. A strip that
     is more than 8 times as long as wide and would have to be reduced is cut into pieces instead, laid from top to
-    bottom (a horizontal strip) or from left to right (a vertical one), with transparent gaps.
+    bottom (a horizontal strip) or from left to right (a vertical one), with transparent gaps (`pieces_of`).
 
     Args:
         image: the picture, (H, W, 3), RGB in [0, 1]; values beyond are clipped.
@@ -57,9 +76,6 @@ def draw_overlay(
             are clipped. Where low equals high, everything above it has the highest colour.
         threshold: the contour runs round the pixels above it.
         mask: the ground truth, (H, W), true where anomalous; None where there is none.
-
-    Returns:
-        An image in mode RGB; in mode RGBA for a strip in pieces.
 
     Raises:
         FirstsightError: shapes that do not agree, an empty image, values that are not finite, low above high.
@@ -71,14 +87,29 @@ def draw_overlay(
     picture = _resize_picture(image, shape)
     scores = _resize_map(anomaly_map, shape)
     colours, alpha = _heat(scores, scale)
-    picture += alpha[..., None] * (colours - picture)
+    heated = picture + alpha[..., None] * (colours - picture)
     longest_piece = max(-(-max(shape) // pieces), min(shape))
     line_width = max(2.0, longest_piece / 320)
+    lines = numpy.zeros((*shape, 4), dtype=numpy.float32)
     if mask is not None:
-        _draw_mask_outline(picture, _resize_map(mask.astype(numpy.float32), shape) > 0.5, line_width)
-    _draw_contour(picture, scores > threshold, line_width)
-    drawn = Image.fromarray((picture * 255 + 0.5).astype(numpy.uint8))
-    return drawn if pieces == 1 else _fold(drawn, pieces)
+        _draw_mask_outline(lines, _resize_map(mask.astype(numpy.float32), shape) > 0.5, line_width)
+    _draw_contour(lines, scores > threshold, line_width)
+    alpha = lines[..., 3:]
+    overlay = heated * (1 - alpha) + lines[..., :3]
+    lines[..., :3] /= numpy.maximum(alpha, 1e-6)
+    return Layers(*(_finished(layer, pieces) for layer in (overlay, picture, lines)))
+
+
+def pieces_of(height: int, width: int) -> int:
+    """Into how many pieces `draw_layers` cuts an image of this size; 1 for all but long strips."""
+    return _layout(height, width)[1]
+
+
+def thumbnail(overlay: Image.Image) -> Image.Image:
+    """An overlay reduced to 320 pixels on its long side; a smaller one as it is."""
+    reduced = overlay.copy()
+    reduced.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS)
+    return reduced
 
 
 def draw_colour_bar(scale: tuple[float, float], threshold: float, height: int) -> Image.Image:
@@ -88,7 +119,7 @@ def draw_colour_bar(scale: tuple[float, float], threshold: float, height: int) -
     dark and on light texture. Background transparent, text grey: readable on a light and on a dark page.
 
     Args:
-        scale: the values at the two ends, (low, high), as given to `draw_overlay`.
+        scale: the values at the two ends, (low, high), as given to `draw_layers`.
         threshold: marked by a line where it lies within the scale; named beside it in any case.
         height: height of the drawing in pixels, at least 80.
 
@@ -129,10 +160,15 @@ def draw_colour_bar(scale: tuple[float, float], threshold: float, height: int) -
 
 
 def write_image(path: Path, image: Image.Image) -> None:
-    """Write a PNG beside its final name and rename it when it is whole. Missing folders are made."""
+    """Write a picture beside its final name and rename it when it is whole. Missing folders are made.
+
+    Args:
+        path: its suffix says how: ``.png`` keeps every pixel, ``.webp`` is small.
+        image: the picture.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.part")
-    image.save(partial, format="PNG")
+    image.save(partial, format=path.suffix.removeprefix("."), quality=_WEBP_QUALITY)
     os.replace(partial, path)
 
 
@@ -220,8 +256,8 @@ def _heat(
     return colours, (_STRONGEST_ALPHA * share**0.8).astype(numpy.float32)
 
 
-def _draw_contour(picture: NDArray[numpy.float32], region: NDArray[numpy.bool_], width: float) -> None:
-    """Draw the contour of a region (H, W) into a picture (H, W, 3), just outside the region, inside along the frame.
+def _draw_contour(lines: NDArray[numpy.float32], region: NDArray[numpy.bool_], width: float) -> None:
+    """Draw the contour of a region (H, W) into a layer (H, W, 4), just outside the region, inside along the frame.
 
     What lies within stays visible, however small it is.
     """
@@ -232,27 +268,35 @@ def _draw_contour(picture: NDArray[numpy.float32], region: NDArray[numpy.bool_],
     rows, columns = (numpy.minimum(numpy.arange(size), numpy.arange(size)[::-1]) + 0.5 for size in region.shape)
     frame = numpy.minimum.outer(rows, columns)
     within = numpy.where(frame < width + 1, frame, -inside)
-    _draw_line(picture, numpy.where(region, within, outside), CONTOUR_COLOUR, width)
+    _draw_line(lines, numpy.where(region, within, outside), CONTOUR_COLOUR, width)
 
 
-def _draw_mask_outline(picture: NDArray[numpy.float32], mask: NDArray[numpy.bool_], width: float) -> None:
-    """Draw the outline of a mask (H, W) into a picture (H, W, 3), two thirds of it inside the mask, a third outside.
+def _draw_mask_outline(lines: NDArray[numpy.float32], mask: NDArray[numpy.bool_], width: float) -> None:
+    """Draw the outline of a mask (H, W) into a layer (H, W, 4), two thirds of it inside the mask, a third outside.
 
     Drawn before the contour it shows beside it where mask and region agree; a mask of one pixel still makes a dot.
     """
     if mask.any():
         inside = distance_transform_edt(numpy.pad(mask, 1))[1:-1, 1:-1] - 0.5
         outside = numpy.zeros(mask.shape) if mask.all() else distance_transform_edt(~mask) - 0.5
-        _draw_line(picture, numpy.where(mask, -inside, outside) + width * 2 / 3, MASK_COLOUR, width)
+        _draw_line(lines, numpy.where(mask, -inside, outside) + width * 2 / 3, MASK_COLOUR, width)
 
 
 def _draw_line(
-    picture: NDArray[numpy.float32], distance: NDArray[numpy.float64], colour: tuple[int, int, int], width: float
+    lines: NDArray[numpy.float32], distance: NDArray[numpy.float64], colour: tuple[int, int, int], width: float
 ) -> None:
-    """Paint where the distance (H, W) is from 0 to the width, its edges smooth, with a dark rim of a pixel beyond."""
+    """Paint where the distance (H, W) is from 0 to the width, its edges smooth, with a dark rim of a pixel beyond.
+
+    The layer (H, W, 4) holds colours times opacity, and the opacity.
+    """
     for rim, value, opacity in ((1.0, (0, 0, 0), 0.6), (0.0, colour, 1.0)):
         cover = numpy.clip(distance + 0.5, 0, 1) * numpy.clip(width + rim + 0.5 - distance, 0, 1) * opacity
-        picture += cover[..., None].astype(numpy.float32) * (numpy.array(value, numpy.float32) / 255 - picture)
+        lines += cover[..., None].astype(numpy.float32) * (numpy.array((*value, 255), numpy.float32) / 255 - lines)
+
+
+def _finished(layer: NDArray[numpy.float32], pieces: int) -> Image.Image:
+    drawn = Image.fromarray((layer * 255 + 0.5).astype(numpy.uint8))
+    return drawn if pieces == 1 else _fold(drawn, pieces)
 
 
 def _fold(drawn: Image.Image, pieces: int) -> Image.Image:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas
 
 from firstsight.collections.images import read_mask
-from firstsight.reports.overlays import draw_overlay, overlay_name, write_image
+from firstsight.reports.overlays import draw_layers, overlay_name, thumbnail, write_image
 from firstsight.stages.job import Job
 from firstsight.stages.shards import read_images, read_row, replace_folder, stored_maps
 
@@ -21,7 +21,8 @@ def draw_overlays(*, maps: Path, manifest: Path, truth: Path, threshold: Path, o
         maps: the shard's store of anomaly maps.
         manifest, truth: the shard's rows of the table `images`, and its labels and masks.
         threshold: JSON of the collection's threshold and scale.
-        output: folder to make, one PNG an image, named by `overlay_name`.
+        output: folder to make, one PNG an image, named by `overlay_name`. Below it, under the same names, ``pictures``
+            and ``thumbnails`` (WebP) and ``lines`` (PNG): see `Layers`.
         job: where time and counts are noted.
     """
     found = json.loads(threshold.read_text(encoding="utf-8"))
@@ -34,7 +35,7 @@ def draw_overlays(*, maps: Path, manifest: Path, truth: Path, threshold: Path, o
             row = images.loc[stored.image]
             mask = None if pandas.isna(row["mask"]) or row["status"] != "ok" else read_mask(Path(row["mask"]))
             with job.step("draw"):
-                overlay = draw_overlay(
+                layers = draw_layers(
                     np.nan_to_num(read_row(row.to_dict()), nan=MISSING_GREY),
                     stored.pixels(),
                     scale=tuple(found["scale"]),
@@ -42,5 +43,9 @@ def draw_overlays(*, maps: Path, manifest: Path, truth: Path, threshold: Path, o
                     mask=mask,
                 )
             with job.step("write"):
-                write_image(folder / overlay_name(stored.image), overlay)
+                name = overlay_name(stored.image)
+                write_image(folder / name, layers.overlay)
+                write_image(folder / "lines" / name, layers.lines)
+                write_image((folder / "pictures" / name).with_suffix(".webp"), layers.picture)
+                write_image((folder / "thumbnails" / name).with_suffix(".webp"), thumbnail(layers.overlay))
             job.n_images += 1

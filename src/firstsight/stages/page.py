@@ -9,15 +9,9 @@ from typing import Any
 import pandas
 
 from firstsight import __version__
-from firstsight.reports.overlays import draw_colour_bar, overlay_name, write_image
-from firstsight.reports.page import (
-    ClusterReport,
-    CollectionReport,
-    DetectorReport,
-    ImageCard,
-    Page,
-    write_page,
-)
+from firstsight.reports.overlays import draw_colour_bar, write_image
+from firstsight.reports.page import write_page
+from firstsight.reports.page_report import ClusterReport, CollectionReport, DetectorReport, Page
 from firstsight.reports.tables import read_table
 from firstsight.stages.job import Job
 
@@ -25,14 +19,14 @@ COLOUR_BAR_HEIGHT = 160
 
 
 def make_page(*, tables: Mapping[str, Path], collections: Sequence[Mapping[str, Any]], output: Path, job: Job) -> None:
-    """Write the page of a run, and beside each detector's maps the legend of its colours.
+    """Write the page of a run with its data, and beside each detector's maps the legend of its colours.
 
     Args:
         tables: the tables images, regions, clusters and metrics.
         collections: for each collection its name, path, extractor, weights and detectors; for each detector its name,
             its settings as text, the folder of its results, in that the folder of its kinds; and ``model``, the JSON
             that says what it learned, for one that learns.
-        output: the HTML file; all pictures are linked relative to it.
+        output: the HTML file, its data in the folder ``data`` beside it; all pictures are linked relative to it.
         job: where time and counts are noted.
     """
     read = {name: read_table(path) for name, path in tables.items()}
@@ -48,16 +42,19 @@ def make_page(*, tables: Mapping[str, Path], collections: Sequence[Mapping[str, 
 
 def _collection(collection: Mapping[str, Any], tables: Mapping[str, pandas.DataFrame], root: Path) -> CollectionReport:
     own = {name: table[table["collection"].eq(collection["name"])] for name, table in tables.items()}
-    aside = own["images"][own["images"]["status"].ne("ok")]
+    images = own["images"]
+    aside = images[images["status"].ne("ok")]
     detectors = [_detector(detector, own, root) for detector in collection["detectors"]]
+    kept = tuple(detector for detector in detectors if detector is not None)
+    has_map = images[[f"{detector.name}_score" for detector in kept]].notna().any(axis=1)
     return CollectionReport(
         name=collection["name"],
         path=collection["path"],
-        n_images=len(own["images"]),
-        n_set_aside=len(aside),
+        n_images=len(images),
         extractor=collection["extractor"],
         weights=collection["weights"],
-        detectors=tuple(detector for detector in detectors if detector is not None),
+        detectors=kept,
+        images=images.loc[has_map, ["image", "shard", "label", "width", "height"]],
         set_aside=tuple(zip(aside["image"], aside["status"], strict=True)),
     )
 
@@ -68,23 +65,23 @@ def _detector(detector: Mapping[str, Any], tables: Mapping[str, pandas.DataFrame
     if found["threshold"] is None:
         return None
     own = {table: tables[table][tables[table]["detector"].eq(name)] for table in ("regions", "clusters", "metrics")}
-    cards = _cards(tables["images"], own["regions"], own["clusters"], name, Path(os.path.relpath(folder, root)))
-    chosen = json.loads((folder / detector["kinds"] / "clusters.json").read_text(encoding="utf-8"))
+    kinds = folder / detector["kinds"]
+    chosen = json.loads((kinds / "clusters.json").read_text(encoding="utf-8"))
+    relative = Path(os.path.relpath(folder, root))
     return DetectorReport(
         name=name,
         settings=_settings(detector),
         threshold=found["threshold"],
         scale=tuple(found["scale"]),
-        colour_bar=(Path(os.path.relpath(folder, root)) / "colour_bar.png").as_posix(),
+        folder=(relative / "overlays").as_posix(),
+        colour_bar=(relative / "colour_bar.png").as_posix(),
         metrics=own["metrics"],
-        n_images=len(cards),
-        n_anomalous=sum(card.regions > 0 for card in cards.values()),
-        n_regions=len(own["regions"]),
+        found=_found(tables["images"], own["regions"], own["clusters"], name),
+        regions=own["regions"],
+        clusters=_clusters(own["clusters"]),
         n_clusters=chosen["n_clusters"],
-        n_outliers=int(own["clusters"]["cluster"].lt(0).sum()),
         clusters_chosen=chosen["criterion"],
-        images=tuple(cards.values()),
-        clusters=_clusters(own["clusters"], cards),
+        charts=json.loads((kinds / "charts.json").read_text(encoding="utf-8")),
     )
 
 
@@ -96,31 +93,25 @@ def _settings(detector: Mapping[str, Any]) -> str:
     return f"{says}. {detector['settings']}"
 
 
-def _cards(
-    images: pandas.DataFrame, regions: pandas.DataFrame, clusters: pandas.DataFrame, detector: str, folder: Path
-) -> dict[str, ImageCard]:
-    counts = regions["image"].value_counts()
-    numbers = clusters.set_index("image")["cluster"]
-    cards = {}
-    for row in images[images[f"{detector}_score"].notna()].to_dict("records"):
-        image = str(row["image"])
-        cards[image] = ImageCard(
-            image=image,
-            overlay=(folder / "overlays" / str(row["shard"]) / overlay_name(image)).as_posix(),
-            score=float(row[f"{detector}_score"]),
-            area_share=row[f"{detector}_anomalous_area"] / (row["width"] * row["height"]),
-            label=None if pandas.isna(row["label"]) else row["label"],
-            cluster=int(numbers[image]) if image in numbers.index else None,
-            regions=int(counts.get(image, 0)),
-        )
-    return cards
+def _found(
+    images: pandas.DataFrame, regions: pandas.DataFrame, clusters: pandas.DataFrame, detector: str
+) -> pandas.DataFrame:
+    """A row for each image with a map: see `DetectorReport.found`."""
+    rows = images[images[f"{detector}_score"].notna()].set_index("image")
+    found = pandas.DataFrame(
+        {
+            "score": rows[f"{detector}_score"].astype(float),
+            "area": rows[f"{detector}_anomalous_area"] / (rows["width"] * rows["height"]),
+            "regions": regions["image"].value_counts().reindex(rows.index, fill_value=0),
+        }
+    )
+    return found.join(clusters.set_index("image")[["cluster", "distance"]].astype({"cluster": "Int32"}))
 
 
-def _clusters(clusters: pandas.DataFrame, cards: Mapping[str, ImageCard]) -> tuple[ClusterReport, ...]:
+def _clusters(clusters: pandas.DataFrame) -> tuple[ClusterReport, ...]:
     """The clusters in the order of their numbers, and last the images that are in none."""
     reports = []
     for number, members in clusters.groupby("cluster"):
-        nearest_first = members.sort_values(["distance", "image"])
         medoid = members.loc[members["is_medoid"], "image"]
         reports.append(
             ClusterReport(
@@ -128,7 +119,6 @@ def _clusters(clusters: pandas.DataFrame, cards: Mapping[str, ImageCard]) -> tup
                 name=str(members["cluster_name"].iloc[0]),
                 n_images=len(members),
                 medoid=str(medoid.iloc[0]) if len(medoid) else None,
-                images=tuple(cards[image] for image in nearest_first["image"]),
             )
         )
     return tuple(sorted(reports, key=lambda report: (report.cluster < 0, report.cluster)))

@@ -1,0 +1,105 @@
+"""What the page of a run tells, gathered before any of it is written."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas
+
+
+@dataclass(frozen=True)
+class ClusterReport:
+    """One cluster of `n_images` images. Cluster -1 holds the images that are like no kind: they have no medoid."""
+
+    cluster: int
+    name: str
+    n_images: int
+    medoid: str | None
+
+
+@dataclass(frozen=True)
+class DetectorReport:
+    """What one detector found in one collection.
+
+    Args:
+        name: the detector's name in the config.
+        settings: its settings, and what it learned, as one line of text.
+        threshold: the collection's threshold, in the units of the map.
+        scale: the values at the two ends of the overlays' colours.
+        folder: folder of its overlays by shard, relative to the page's folder, with forward slashes, not
+            percent-encoded.
+        colour_bar: the legend drawn for the scale, a PNG, as ``folder``.
+        metrics: rows of the `metrics` table (columns metric, value, crop, n_images, n_regions; crop is the share of the
+            frame cut from each side); empty where there are neither masks nor labels.
+        found: a row for each image with a map, by image: score (in the units of the map), area (share of the image that
+            is anomalous), regions (how many), cluster (-1 in none; null where it was not clustered) and distance (to
+            the centre of its cluster; null likewise).
+        regions: rows of the `regions` table.
+        clusters: the clusters, in the order of the page.
+        n_clusters: number of clusters, 0 where the images were not clustered.
+        clusters_chosen: one line that says how that number was found.
+        charts: what `firstsight.stages.charts` made: points of the images on a plane, and the tree of the clusters.
+    """
+
+    name: str
+    settings: str
+    threshold: float
+    scale: tuple[float, float]
+    folder: str
+    colour_bar: str
+    metrics: pandas.DataFrame
+    found: pandas.DataFrame
+    regions: pandas.DataFrame
+    clusters: tuple[ClusterReport, ...]
+    n_clusters: int
+    clusters_chosen: str
+    charts: Mapping[str, Any]
+
+    @property
+    def n_images(self) -> int:
+        """Images with a map."""
+        return len(self.found)
+
+    @property
+    def n_anomalous(self) -> int:
+        """Those of them with an anomalous region."""
+        return int(self.found["regions"].gt(0).sum())
+
+    @property
+    def n_outliers(self) -> int:
+        """Images that are in no cluster."""
+        return int(self.found["cluster"].lt(0).sum())
+
+
+@dataclass(frozen=True)
+class CollectionReport:
+    """One collection: where it is, what its features were made with, what every detector found, what was set aside.
+
+    Args:
+        name: the collection's name in the config.
+        path: where its images are, as text.
+        n_images: all of them.
+        extractor, weights: as text.
+        detectors: what each of them found.
+        images: a row for each image that a detector has a map of: image, shard, label (null where there is none), width
+            and height in pixels.
+        set_aside: (image, status) of the images set aside.
+    """
+
+    name: str
+    path: str
+    n_images: int
+    extractor: str
+    weights: str
+    detectors: tuple[DetectorReport, ...]
+    images: pandas.DataFrame
+    set_aside: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Page:
+    """Everything the page shows."""
+
+    title: str
+    version: str
+    collections: tuple[CollectionReport, ...]

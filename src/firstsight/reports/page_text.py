@@ -1,0 +1,47 @@
+"""How the page writes numbers, and what it calls metrics."""
+
+from typing import Any
+
+import pandas
+
+METRIC_TITLES = {
+    "pro": "PRO: overlap by region, up to 30 % false positives",
+    "auroc": "AUROC of pixels",
+    "average_precision": "average precision of pixels",
+    "f1_max": "best F1 of pixels",
+    "image_auroc": "AUROC of images",
+    "nmi": "clusters: normalised mutual information",
+    "ari": "clusters: adjusted Rand index",
+    "matched_f1": "clusters: accuracy after matching to the labels",
+    "nmi_oracle": "as nmi, the true number of clusters given",
+    "ari_oracle": "as ari, the true number of clusters given",
+    "matched_f1_oracle": "as matched_f1, the true number of clusters given",
+}
+"""What every metric measures, in the order of the page. A metric not listed comes last, under its bare name."""
+
+_NOTHING = "–"
+
+
+def number(value: float | None) -> str:
+    """Up to three significant digits, whole numbers from 1,000 on; an en dash where there is none."""
+    if value is None or _missing(value):
+        return _NOTHING
+    if value == 0:
+        return "0"
+    if abs(value) >= 1e7 or 0 < abs(value) < 1e-4:
+        return f"{value:.2e}".replace("-", "−")
+    return (f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:.3g}").replace("-", "−")
+
+
+def metric_value(value: float | None) -> str:
+    """A value in [0, 1] with three decimals; an en dash where it could not be computed."""
+    return _NOTHING if _missing(value) else f"{value:.3f}"
+
+
+def count(value: int | None) -> str:
+    """A whole number with separated thousands; an en dash where there is none."""
+    return _NOTHING if value is None or _missing(value) else f"{int(value):,d}"
+
+
+def _missing(value: Any) -> bool:
+    return bool(pandas.isna(value))

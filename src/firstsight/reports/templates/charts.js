@@ -1,0 +1,146 @@
+"use strict";
+
+/* The charts of a detector: scores, images on a plane, and the tree of the clusters. Drawn when they come into view. */
+
+firstsight.draw = {
+  width: 420,
+  height: 280,
+
+  start() {
+    const observer = new IntersectionObserver((entries) => {
+      for (const { isIntersecting, target } of entries) {
+        if (!isIntersecting) continue;
+        observer.unobserve(target);
+        this.fill(target);
+      }
+    }, { rootMargin: "400px" });
+    for (const figure of document.querySelectorAll(".chart")) observer.observe(figure);
+  },
+
+  async fill(figure) {
+    const { chart, collection, detector } = figure.dataset;
+    await firstsight.load(`charts-${collection}-${detector}`);
+    const owner = firstsight.collections[collection];
+    const found = owner.detectors[detector];
+    const { parts, note } = this[chart](found, owner);
+    figure.querySelector(".quiet").textContent = note;
+    if (!parts.length) return;
+    const title = figure.querySelector("b").textContent;
+    const size = `0 0 ${this.width} ${this.height}`;
+    figure.append(this.svg("svg", { viewBox: size, role: "img", "aria-label": `${title}: ${note}` }, ...parts));
+    if (chart !== "histogram") figure.append(this.key(found, owner));
+  },
+
+  svg(tag, attributes, ...children) {
+    const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+    made.append(...children);
+    return made;
+  },
+
+  /* Clusters with their colours; each shows its images in the gallery. */
+  key(detector, collection) {
+    const { element } = firstsight;
+    return element("ul", { className: "key" }, ...detector.clusters.map(({ number, name }) => {
+      const button = element("button", { type: "button" },
+        element("span", { className: `dot ${firstsight.colour(number)}` }), name);
+      button.addEventListener("click", () => firstsight.gallery.showCluster(detector.name, `${collection.place}/${number}`));
+      return element("li", {}, button);
+    }));
+  },
+
+  histogram({ charts, threshold }) {
+    const { low, high, counts } = charts.histogram;
+    const { svg, width, height } = this;
+    if (!counts.length) return { parts: [], note: "no image has a map" };
+    const most = Math.max(...counts);
+    const [left, right, top, bottom] = [36, width - 12, 26, height - 28];
+    const from = Math.min(low, threshold);
+    const to = Math.max(high, threshold);
+    const at = (value) => left + (right - left) * (to > from ? (value - from) / (to - from) : 0.5);
+    const bin = (high - low) / counts.length;
+    const parts = counts.flatMap((count, index) => {
+      const start = low + index * bin;
+      const tall = ((bottom - top) * count) / most;
+      const bar = svg("rect", {
+        class: start + bin / 2 > threshold ? "bar above" : "bar", x: at(start) + 0.5, y: bottom - tall,
+        width: Math.max(at(start + bin) - at(start) - 1, 1), height: tall,
+      }, svg("title", {}, `${firstsight.plural(count, "image")} from ${firstsight.number(start)} to ${firstsight.number(start + bin)}`));
+      return count ? [bar] : [];
+    });
+    const limit = at(threshold);
+    const anchor = limit > width * 0.6 ? "end" : "start";
+    parts.push(
+      svg("line", { class: "axis", x1: left, x2: right, y1: bottom, y2: bottom }),
+      svg("line", { class: "limit", x1: limit, x2: limit, y1: top - 12, y2: bottom }),
+      svg("text", { class: "limit-name", x: limit + (anchor === "end" ? -5 : 5), y: top - 8, "text-anchor": anchor },
+        `threshold ${firstsight.number(threshold)}`),
+      svg("text", { x: left, y: height - 10 }, firstsight.number(from)),
+      svg("text", { x: right, y: height - 10, "text-anchor": "end" }, firstsight.number(to)),
+      svg("text", { x: left - 6, y: top + 10, "text-anchor": "end" }, most.toLocaleString("en")),
+      svg("text", { x: left - 6, y: bottom, "text-anchor": "end" }, "0"));
+    return { parts, note: `how many images have which score, the largest value of their map` };
+  },
+
+  scatter(detector, collection) {
+    const { method, row, x, y } = detector.charts.scatter;
+    const { svg, width, height } = this;
+    const span = (values) => [Math.min(...values), Math.max(...values)];
+    const place = (values, low, high) => {
+      const [least, most] = span(values);
+      return values.map((value) => (most > least ? low + ((high - low) * (value - least)) / (most - least) : (low + high) / 2));
+    };
+    const [across, up] = [place(x, 14, width - 14), place(y, height - 14, 14)];
+    const radius = row.length > 500 ? 3 : row.length > 100 ? 4.5 : 6;
+    const parts = row.map((each, index) => {
+      const circle = svg("circle", { cx: across[index], cy: up[index], r: radius, fill: "currentColor", class: "far" });
+      circle.dataset.row = each;
+      return circle;
+    });
+    const group = svg("g", {}, ...parts);
+    const paint = () => parts.forEach((circle, index) => {
+      circle.setAttribute("class", firstsight.colour(detector.cluster[row[index]]));
+    });
+    paint();
+    firstsight.listeners.push(paint);
+    group.addEventListener("click", ({ target }) => {
+      if (target.dataset.row) firstsight.viewer.open(collection.first + Number(target.dataset.row), detector.name, firstsight.gallery.ids);
+    });
+    group.addEventListener("pointerover", ({ target }) => {
+      if (target.dataset.row && !target.firstChild) {
+        target.append(svg("title", {}, firstsight.image(collection.first + Number(target.dataset.row)).name ?? ""));
+      }
+    });
+    const some = row.length < detector.score.length ? `${row.length.toLocaleString("en")} of ` : "";
+    const note = `near points are alike (${method} of the descriptors, ${some}${firstsight.plural(detector.score.length, "image")}); click one to see it`;
+    return { parts: row.length ? [group] : [], note: row.length ? note : "no image has a descriptor" };
+  },
+
+  tree(detector, collection) {
+    const { tree } = detector.charts;
+    const { svg, width, height } = this;
+    if (!tree) return { parts: [], note: "there are too few images in clusters" };
+    const { leaves, joins } = tree;
+    const highest = Math.max(...joins.map(({ high }) => high)) || 1;
+    const [top, bottom] = [10, height - 34];
+    const step = (width - 24) / leaves.length;
+    const across = (leaf) => 12 + (leaf + 0.5) * step;
+    const up = (distance) => bottom - ((bottom - top) * distance) / highest;
+    const branches = joins.map(({ x, low, high }) => svg("path", {
+      class: "branch", d: `M${across(x[0])} ${up(low[0])}V${up(high)}H${across(x[1])}V${up(low[1])}`,
+    }));
+    const most = Math.max(...leaves.map(({ images }) => images));
+    const dots = leaves.map(({ images, cluster }, leaf) => {
+      const size = Math.min(step * 0.8, 10) * (0.5 + 0.5 * Math.sqrt(images / most));
+      const name = firstsight.cluster(detector, cluster)?.name;
+      const shape = svg("rect", {
+        x: across(leaf) - size / 2, y: bottom + 2, width: size, height: 12, fill: "currentColor", class: firstsight.colour(cluster),
+      }, svg("title", {}, `${firstsight.plural(images, "image")}, most of them ${name}`));
+      shape.addEventListener("click", () => firstsight.gallery.showCluster(detector.name, `${collection.place}/${cluster}`));
+      const size_of_text = step > 14 ? [svg("text", { x: across(leaf), y: bottom + 28, "text-anchor": "middle" }, String(images))] : [];
+      return svg("g", {}, shape, ...size_of_text);
+    });
+    const some = firstsight.plural(leaves.reduce((sum, { images }) => sum + images, 0), "image");
+    return { parts: [...branches, ...dots], note: `Ward's linkage of ${some}; what joins low is alike` };
+  },
+};

@@ -1,0 +1,146 @@
+"use strict";
+
+/* The data of the page. Files are scripts that call firstsight.summary, .images, .regions or .charts, since a page from
+   disk may read no others. An image is known by its id: its row in its collection, plus the rows of collections before. */
+
+const firstsight = {
+  collections: [],
+  total: 0,
+  read: 0,
+  announced: 0,
+  timer: 0,
+  files: new Map(),
+  listeners: [],
+
+  summary(content) {
+    this.chunkRows = content.chunkRows;
+    this.front = content.front;
+    for (const [place, each] of content.collections.entries()) {
+      const empty = () => new Float64Array(each.rows).fill(NaN);
+      for (const detector of each.detectors) {
+        for (const column of ["score", "area", "regions", "cluster", "distance"]) detector[column] = empty();
+      }
+      this.collections.push({ ...each, place, first: this.total, columns: {}, chunks: new Set(), regionsOf: new Map() });
+      this.total += each.rows;
+    }
+  },
+
+  images({ collection, start, columns, detectors }) {
+    const target = this.collections[collection];
+    for (const [name, values] of Object.entries(columns)) {
+      target.columns[name] ??= new Array(target.rows);
+      values.forEach((value, row) => { target.columns[name][start + row] = value; });
+    }
+    detectors.forEach((found, number) => {
+      for (const [name, values] of Object.entries(found)) {
+        values.forEach((value, row) => { target.detectors[number][name][start + row] = value ?? NaN; });
+      }
+    });
+    target.chunks.add(start / this.chunkRows);
+    this.read += columns.image.length;
+    this.announce();
+  },
+
+  /* Tell the parts of the page what came in: the first images and the last at once, those between once a second. */
+  announce() {
+    const now = this.announced === 0 || this.read === this.total;
+    if (this.timer && !now) return;
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => {
+      this.timer = 0;
+      this.announced = this.read;
+      for (const listener of this.listeners) listener();
+    }, now ? 0 : 1000);
+  },
+
+  /* Regions by row, for each detector: Map of row -> [{x, y, width, ...}]. */
+  regions({ collection, start, detectors }) {
+    const byDetector = detectors.map((columns) => {
+      const rows = new Map();
+      columns.row.forEach((row, index) => {
+        const region = Object.fromEntries(Object.entries(columns).map(([name, values]) => [name, values[index]]));
+        rows.set(row, [...(rows.get(row) ?? []), region]);
+      });
+      return rows;
+    });
+    this.collections[collection].regionsOf.set(start / this.chunkRows, byDetector);
+  },
+
+  charts(content) {
+    this.collections[content.collection].detectors[content.detector].charts = content;
+  },
+
+  /* Read a file of data once; a promise that is kept when its function was called. */
+  load(name) {
+    if (!this.files.has(name)) {
+      this.files.set(name, new Promise((resolve, reject) => {
+        const script = document.createElement("script");
+        script.src = `data/${name}.js`;
+        script.onload = resolve;
+        script.onerror = () => reject(new Error(`data/${name}.js cannot be read`));
+        document.head.append(script);
+      }));
+    }
+    return this.files.get(name);
+  },
+
+  /* Read all images, the first chunk of every collection before the others. */
+  async loadAll() {
+    const chunks = this.collections.flatMap(({ place, rows }) =>
+      Array.from({ length: Math.ceil(rows / this.chunkRows) }, (_, chunk) => ({ place, chunk })));
+    chunks.sort((one, other) => (one.chunk > 0) - (other.chunk > 0));
+    for (const { place, chunk } of chunks) await this.load(`images-${place}-${chunk}`);
+  },
+
+  /* The collection and the row of an image. */
+  locate(id) {
+    const collection = this.collections.findLast((each) => each.first <= id);
+    return { collection, row: id - collection.first };
+  },
+
+  /* The image with what the page says of it in words; its chunk must have been read. */
+  image(id) {
+    const { collection, row } = this.locate(id);
+    const column = (name) => collection.columns[name]?.[row];
+    return {
+      id, collection, row, name: column("image"), file: column("file"), shard: collection.shards[column("shard")],
+      label: column("label"), width: column("width"), height: column("height"), pieces: column("pieces"),
+    };
+  },
+
+  picture(image, detector, folder, suffix) {
+    return [detector.folder, image.shard, ...folder, `${image.file}.${suffix}`].join("/");
+  },
+
+  cluster(detector, number) {
+    return detector.clusters.find((each) => each.number === number);
+  },
+
+  /* Up to three significant digits; a dash where there is none. */
+  number(value) {
+    if (value === null || value === undefined || Number.isNaN(value)) return "–";
+    if (value !== 0 && (Math.abs(value) >= 1e7 || Math.abs(value) < 1e-4)) return value.toExponential(2);
+    return Math.abs(value) >= 999.5 ? Math.round(value).toLocaleString("en") : String(Number(value.toPrecision(3)));
+  },
+
+  percent(share) {
+    if (Number.isNaN(share)) return "–";
+    return share > 0 && share < 0.0005 ? "<\u00a00.1\u00a0%" : `${(100 * share).toFixed(share === 0 ? 0 : 1)}\u00a0%`;
+  },
+
+  plural(count, word) {
+    return `${count.toLocaleString("en")}\u00a0${word}${count === 1 ? "" : "s"}`;
+  },
+
+  /* The CSS class of a cluster's colour. */
+  colour(number) {
+    return number >= 0 ? `k${number % 10}` : "far";
+  },
+
+  /* An element with properties and children; text is never taken for HTML. */
+  element(tag, properties = {}, ...children) {
+    const made = Object.assign(document.createElement(tag), properties);
+    made.append(...children);
+    return made;
+  },
+};

@@ -1,0 +1,18 @@
+"use strict";
+
+/* Begin: the summary, then the parts of the page, then all images in the background. */
+
+firstsight.load("summary").then(() => {
+  firstsight.gallery.start();
+  firstsight.viewer.start();
+  firstsight.draw.start();
+  document.addEventListener("click", (event) => {
+    const kind = event.target.closest("a.kind");
+    if (!kind) return;
+    event.preventDefault();
+    firstsight.gallery.showCluster(kind.dataset.detector, kind.dataset.cluster);
+  });
+  return firstsight.loadAll();
+}).catch((error) => {
+  document.getElementById("count").textContent = `Part of the page is missing: ${error.message}.`;
+});

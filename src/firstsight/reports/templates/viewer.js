@@ -1,0 +1,160 @@
+"use strict";
+
+/* The viewer: one image with its map, contours and regions, and the scores of every detector. */
+
+firstsight.viewer = {
+  layer: "overlay",
+  boxes: false,
+
+  start() {
+    const part = (name) => document.getElementById(`viewer-${name}`);
+    this.dialog = document.getElementById("viewer");
+    this.parts = Object.fromEntries(
+      ["name", "place", "picture", "lines", "facts", "detectors", "legend", "regions"].map((name) => [name, part(name)]));
+    this.dialog.addEventListener("click", (event) => {
+      const { step, layer, boxes, close, detector } = event.target.closest("button")?.dataset ?? {};
+      if (step) this.step(Number(step));
+      if (layer) this.layer = layer;
+      if (boxes !== undefined) this.boxes = !this.boxes;
+      if (detector) this.detectorName = this.image.collection.detectors[Number(detector)].name;
+      if (layer || boxes !== undefined) this.draw();
+      if (detector) { this.fill(); this.parts.detectors.querySelector(`[data-detector="${detector}"]`).focus(); }
+      if (close !== undefined || event.target === this.dialog) this.dialog.close();
+    });
+    this.dialog.addEventListener("keydown", (event) => {
+      const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+      if (step === undefined || event.altKey || event.ctrlKey || event.metaKey) return;
+      event.preventDefault();
+      this.step(step);
+    });
+    this.dialog.addEventListener("close", () => {
+      // The browser gives the focus back to what opened the viewer; better is the card of the image seen last.
+      document.querySelector(`.card[data-id="${this.image.id}"]`)?.focus();
+    });
+  },
+
+  /* Show an image as a detector sees it; the arrow keys go through the ids. */
+  async open(id, detectorName, ids) {
+    this.detectorName = detectorName;
+    this.ids = ids.includes(id) ? ids : [id];
+    await this.show(id);
+    if (!this.dialog.open) this.dialog.showModal();
+    this.parts.picture.scrollIntoView({ block: "nearest" });
+  },
+
+  step(by) {
+    const place = this.ids.indexOf(this.image.id) + by;
+    if (place >= 0 && place < this.ids.length) this.show(this.ids[place]);
+  },
+
+  async show(id) {
+    const { collection, row } = firstsight.locate(id);
+    const chunk = Math.floor(row / firstsight.chunkRows);
+    this.wanted = id;
+    await Promise.all(["images", "regions"].map((kind) => firstsight.load(`${kind}-${collection.place}-${chunk}`)));
+    if (this.wanted !== id) return;
+    this.image = firstsight.image(id);
+    this.found = collection.regionsOf.get(chunk);
+    this.fill();
+  },
+
+  detector() {
+    const { detectors } = this.image.collection;
+    const here = detectors.filter(({ score }) => !Number.isNaN(score[this.image.row]));
+    return here.find(({ name }) => name === this.detectorName) ?? here[0];
+  },
+
+  regionsOf(detector) {
+    return this.found[this.image.collection.detectors.indexOf(detector)].get(this.image.row) ?? [];
+  },
+
+  fill() {
+    const { image, parts } = this;
+    const detector = this.detector();
+    const place = this.ids.indexOf(image.id);
+    parts.name.textContent = image.name;
+    parts.place.textContent = `${(place + 1).toLocaleString("en")} of ${this.ids.length.toLocaleString("en")}`;
+    for (const button of this.dialog.querySelectorAll("[data-step]")) {
+      const to = place + Number(button.dataset.step);
+      button.setAttribute("aria-disabled", String(to < 0 || to >= this.ids.length));
+    }
+    const label = image.label === null ? "" : `, label ${image.label}`;
+    const size = `${image.width.toLocaleString("en")} x ${image.height.toLocaleString("en")} pixels`;
+    parts.facts.textContent = `${image.collection.name}, ${size}${label}`;
+    parts.legend.src = detector.colourBar;
+    parts.legend.alt = `colours of the map; threshold ${firstsight.number(detector.threshold)}`;
+    this.fillDetectors(detector);
+    this.fillRegions(detector);
+    this.draw();
+  },
+
+  fillDetectors(current) {
+    const { number, percent, element } = firstsight;
+    const { row, collection } = this.image;
+    const rows = collection.detectors.map((detector, index) => {
+      const button = element("button", { type: "button", disabled: Number.isNaN(detector.score[row]) }, detector.name);
+      button.dataset.detector = index;
+      button.setAttribute("aria-pressed", String(detector === current));
+      const cluster = firstsight.cluster(detector, detector.cluster[row]);
+      const medoid = cluster?.medoid === row ? ", medoid" : "";
+      return [button, number(detector.score[row]), number(detector.threshold), percent(detector.area[row]),
+        cluster ? `${cluster.name}${medoid}` : "–"];
+    });
+    this.table(this.parts.detectors, ["detector", "score", "threshold", "area", "cluster"], rows, [1, 2, 3]);
+  },
+
+  fillRegions(detector) {
+    const { number, percent } = firstsight;
+    const { width, height } = this.image;
+    const rows = this.regionsOf(detector).map((region, index) => [
+      String(index + 1), `${region.x}, ${region.y}`, `${region.width} x ${region.height}`,
+      percent(region.area / (width * height)), number(region.score_max), number(region.score_mean),
+      region.cluster_name ?? "–",
+    ]);
+    this.table(this.parts.regions, ["", "at", "size", "area", "highest", "mean", "like"], rows, [0, 1, 2, 3, 4, 5]);
+    if (rows.length === 0) this.parts.regions.replaceChildren(firstsight.element("caption", {}, "none"));
+  },
+
+  table(target, head, rows, numbers) {
+    const { element } = firstsight;
+    const cell = (tag) => (content, index) =>
+      element(tag, { className: numbers.includes(index) ? "number" : "", dir: "auto" }, content);
+    target.replaceChildren(
+      element("thead", {}, element("tr", {}, ...head.map(cell("th")))),
+      element("tbody", {}, ...rows.map((row) => element("tr", {}, ...row.map(cell("td"))))));
+  },
+
+  draw() {
+    const { image, parts, layer } = this;
+    const detector = this.detector();
+    const [folder, suffix] = layer === "overlay" ? [[], "png"] : [["pictures"], "webp"];
+    parts.picture.src = firstsight.picture(image, detector, folder, suffix);
+    parts.picture.alt = layer === "overlay" ? `${image.name} with its anomaly map, ${detector.name}` : image.name;
+    parts.picture.onload = () => {
+      const { naturalWidth, naturalHeight } = parts.picture;
+      parts.picture.parentElement.style.aspectRatio = `${naturalWidth} / ${naturalHeight}`;
+    };
+    parts.lines.hidden = layer !== "lines";
+    if (layer === "lines") parts.lines.src = firstsight.picture(image, detector, ["lines"], "png");
+    for (const button of this.dialog.querySelectorAll("[data-layer]")) {
+      button.setAttribute("aria-pressed", String(button.dataset.layer === layer));
+    }
+    const toggle = this.dialog.querySelector("[data-boxes]");
+    toggle.setAttribute("aria-pressed", String(this.boxes));
+    // On a strip cut in pieces boxes would lie elsewhere.
+    toggle.disabled = image.pieces > 1;
+    this.dialog.querySelector(".picture svg")?.remove();
+    if (this.boxes && image.pieces === 1) parts.lines.after(this.outlines(detector));
+  },
+
+  outlines(detector) {
+    const { svg } = firstsight.draw;
+    const { width, height } = this.image;
+    const size = Math.max(width, height) / 32;
+    const shapes = this.regionsOf(detector).flatMap((region, index) => [
+      svg("rect", { x: region.x, y: region.y, width: region.width, height: region.height }),
+      svg("text", { x: region.x + size / 4, y: Math.max(region.y - size / 4, size), "font-size": size }, String(index + 1)),
+    ]);
+    return svg("svg", { viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" }, ...shapes);
+  },
+};

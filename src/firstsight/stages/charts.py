@@ -1,0 +1,69 @@
+"""Stage charts: what the page draws of the descriptors of a collection."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from firstsight.clustering.charts import lay_on_plane, ward_tree
+from firstsight.clustering.descriptors import (
+    fit_normalisation,
+    join_weightings,
+    root_descriptors,
+    smooth_descriptors,
+)
+from firstsight.reports.tables import read_table
+from firstsight.stages.job import Job, write_json
+
+MOST_SHOWN = 2_000
+"""Images of a collection that are drawn; of more, the medoids and a random sample."""
+
+
+def chart_collection(*, descriptors: Sequence[Path], clusters: Path, output: Path, job: Job, seed: int = 0) -> None:
+    """Lay the images of a collection on a plane, and build the tree of its clusters.
+
+    Args:
+        descriptors: npz files of all shards.
+        clusters: the table `clusters` of the collection and detector.
+        output: JSON to make: images, their points (x, y), the method that laid them; and tree, see `ward_tree`, of
+            those that are in a cluster.
+        job: where time and counts are noted.
+        seed: of the sample, and of t-SNE.
+    """
+    table = read_table(clusters).set_index("image")
+    if len(table) > MOST_SHOWN:
+        # The medoids, and others at random.
+        order = np.random.default_rng(seed).permutation(len(table))
+        order = order[np.argsort(~table["is_medoid"].to_numpy(bool)[order], kind="stable")]
+        table = table.iloc[np.sort(order[:MOST_SHOWN])]
+    with job.step("read"):
+        images, values = _read(descriptors, set(table.index))
+    job.n_images = len(images)
+    if not images:
+        write_json(output, {"images": [], "points": [], "method": "principal components", "tree": None})
+        return
+    cluster = table.loc[images, "cluster"].to_numpy(int)
+    kept = cluster >= 0
+    normalisation = fit_normalisation(values[kept] if kept.any() else values)
+    unit = join_weightings(root_descriptors(values, normalisation))
+    with job.step("plane"):
+        points, method = lay_on_plane(unit, seed=seed)
+    with job.step("tree"):
+        tree = ward_tree(smooth_descriptors(unit[kept], seed=seed), cluster[kept])
+    write_json(output, {"images": images, "points": points.round(4).tolist(), "method": method, "tree": tree})
+
+
+def _read(shards: Sequence[Path], wanted: set[str]) -> tuple[list[str], NDArray[np.float64]]:
+    """Image ids (N) and descriptors (N, W, C) of the images wanted, in the order of their names."""
+    images: list[str] = []
+    values = []
+    for path in shards:
+        with np.load(path, allow_pickle=False) as stored:
+            names = [str(image) for image in stored["image"]]
+            rows = [row for row, name in enumerate(names) if name in wanted]
+            if rows:
+                images += [names[row] for row in rows]
+                values.append(stored["descriptor"][rows].astype(np.float64))
+    order = sorted(range(len(images)), key=images.__getitem__)
+    return [images[row] for row in order], np.concatenate(values)[order] if values else np.zeros((0, 0, 0))

@@ -1,0 +1,150 @@
+"""Reports for the page, with pictures drawn, names that are meant to do harm, and as many images as wanted."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas
+from PIL import Image
+
+from firstsight.reports.overlays import draw_colour_bar, overlay_name, write_image
+from firstsight.reports.page_report import ClusterReport, CollectionReport, DetectorReport, Page
+
+SCRIPT = "<script>alert(1)</script>.png"
+HANDLER = '"onload="alert(1)" x="&amp;.png'
+ENDING = "</script><img src=x onerror=alert(1)>.png"
+NOT_UNICODE = "caf\udce9.png"
+ODD_FOLDER = 'odd #100%25 "name"? é'
+MAGENTA = (214, 19, 150)
+
+
+def metrics(*rows: tuple[str, float | None, float]) -> pandas.DataFrame:
+    return pandas.DataFrame(
+        [
+            {"metric": name, "value": value, "crop": crop, "n_images": 60, "n_regions": 1234}
+            for name, value, crop in rows
+        ],
+        columns=["metric", "value", "crop", "n_images", "n_regions"],
+    )
+
+
+def found(scores: dict[str, float], cluster: dict[str, int]) -> pandas.DataFrame:
+    """What a detector found: two regions in every image with a score from 10 on."""
+    table = pandas.DataFrame({"score": pandas.Series(scores)})
+    table["area"] = np.where(table["score"] >= 10, 0.0123, 0.0)
+    table["regions"] = np.where(table["score"] >= 10, 2, 0)
+    table["cluster"] = pandas.Series(cluster, dtype="Int32")
+    table["distance"] = table["score"] / 10
+    return table
+
+
+def regions_of(table: pandas.DataFrame) -> pandas.DataFrame:
+    images = [image for image, count in table["regions"].items() for _ in range(count)]
+    count = len(images)
+    first = np.arange(count) % 2 == 0
+    columns: dict[str, Any] = {"image": images, "region": np.where(first, 1, 2), "x": np.where(first, 20, 200)}
+    columns |= {"y": 30, "width": 40, "height": np.where(first, 50, 20), "area": 787, "score_max": 12.5}
+    columns |= {"score_mean": 11.25, "cluster_name": np.where(first, "cluster 0", "another kind")}
+    return pandas.DataFrame(columns)
+
+
+def charts_of(images: list[str]) -> dict[str, Any]:
+    points = np.random.default_rng(0).normal(size=(len(images), 2)).tolist()
+    tree = {
+        "leaves": [{"images": 20, "cluster": 0}, {"images": 12, "cluster": 1}],
+        "joins": [{"x": [0, 1], "low": [0, 0], "high": 3.5}],
+    }
+    return {"images": images, "points": points, "method": "t-SNE", "tree": tree}
+
+
+def detector(name: str, table: pandas.DataFrame, clusters: tuple[ClusterReport, ...], **more: Any) -> DetectorReport:
+    settings: dict[str, Any] = {
+        "settings": "patch_size 9 <b>",
+        "threshold": 9.75,
+        "scale": (0.0, 31.5),
+        "folder": f"../overlays/{ODD_FOLDER}/{name}",
+        "colour_bar": f"../overlays/{ODD_FOLDER}/scale.png",
+        "metrics": metrics(),
+        "regions": regions_of(table),
+        "n_clusters": sum(cluster.cluster >= 0 for cluster in clusters),
+        "clusters_chosen": "2, estimated",
+        "charts": charts_of(list(table.index)),
+    }
+    return DetectorReport(name=name, found=table, clusters=clusters, **{**settings, **more})
+
+
+def images_table(names: list[str], label: str | None = "crack") -> pandas.DataFrame:
+    columns = {"image": names, "shard": "0123456789", "label": label, "width": 320, "height": 200}
+    return pandas.DataFrame(columns).astype({"label": object, "width": "Int32", "height": "Int32"})
+
+
+def draw_pictures(reports: Path, page: Page) -> None:
+    """Draw what the page links, all of it in one colour."""
+    picture = Image.new("RGB", (320, 200), MAGENTA)
+    for collection in page.collections:
+        for each in collection.detectors:
+            write_image(reports / each.colour_bar, draw_colour_bar(each.scale, each.threshold, 120))
+            for image in each.found.index:
+                name = overlay_name(str(image))
+                folder = reports / each.folder / "0123456789"
+                write_image(folder / name, picture)
+                write_image(folder / "lines" / name, Image.new("RGBA", picture.size))
+                for kind in ("pictures", "thumbnails"):
+                    write_image((folder / kind / name).with_suffix(".webp"), picture)
+
+
+def sample_page() -> Page:
+    """Two collections: one of 34 images and two detectors, one without clusters, masks and labels."""
+    names = [f"test/{number:03d}.png" for number in range(30)] + [SCRIPT, HANDLER, ENDING, "café.png"]
+    scores = {name: float(number) for number, name in enumerate(names)}
+    cluster = {name: 0 if number < 16 else 1 for number, name in enumerate(names)} | {names[5]: -1}
+    clusters = (
+        ClusterReport(1, "second & <i>kind</i>", 18, SCRIPT),
+        ClusterReport(0, "cluster 0", 15, names[9]),
+        ClusterReport(-1, "outlier", 1, None),
+    )
+    rows = [("auroc", 0.7777, 0.0625), ("nmi", 0.25, 0.0), ("of_its_own", 0.5, 0.0), ("auroc", 0.98765, 0.0)]
+    first = detector(
+        "fca",
+        found(scores, cluster),
+        (clusters[1], clusters[0], clusters[2]),
+        metrics=metrics(*rows, ("pro", 0.7733, 0.0), ("average_precision", None, 0.0)),
+    )
+    fewer = {name: -score for name, score in scores.items() if name != names[2]}
+    second = detector("grnr", found(fewer, {}), (), clusters_chosen="no image has a map")
+    plain = [f"{number}.png" for number in range(3)]
+    nothing = {"images": [], "points": [], "method": "principal components", "tree": None}
+    third = detector("fca", found(dict.fromkeys(plain, 1.5), {}), (), charts=nothing)
+    aside = (("broken.png", "truncated file"), ("<img src=x onerror=alert(1)>", "1 x 1 <pixel>"), (NOT_UNICODE, "odd"))
+    return Page(
+        title="tiles & <cloth>",
+        version="0.1.0",
+        collections=(
+            CollectionReport("tiles", "data/<tiles>", 37, "laws", "none", (first, second), images_table(names), aside),
+            CollectionReport("cloth", "data/cloth", 3, "laws", "none", (third,), images_table(plain, None), ()),
+        ),
+    )
+
+
+def large_page(count: int) -> Page:
+    """A page of two collections with ``count`` images in all, five clusters and some outliers each."""
+    collections = []
+    for name, size in (("many", count - count // 4), ("more", count // 4)):
+        generator = np.random.default_rng(size)
+        names = [f"line_{number // 1000}/camera_{number % 3}/image_{number:06d}.png" for number in range(size)]
+        scores = dict(zip(names, generator.gamma(2, 6, size).tolist(), strict=True))
+        numbers = generator.integers(-1, 5, size)
+        table = found(scores, dict(zip(names, numbers.tolist(), strict=True)))
+        members = {number: np.flatnonzero(numbers == number) for number in (0, 1, 2, 3, 4, -1)}
+        clusters = tuple(
+            ClusterReport(
+                number,
+                f"cluster {number}" if number >= 0 else "outlier",
+                len(rows),
+                names[rows[0]] if number >= 0 else None,
+            )
+            for number, rows in members.items()
+        )
+        shown = detector("blind", table, clusters, charts=charts_of(names[:2000]))
+        collections.append(CollectionReport(name, "data", size, "laws", "none", (shown,), images_table(names), ()))
+    return Page("many images", "0.1.0", tuple(collections))

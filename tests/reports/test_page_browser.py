@@ -1,0 +1,307 @@
+"""The page in a browser, from disk: it opens, filters, sorts, shows images, by mouse and by keyboard."""
+
+import time
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from pathlib import Path
+
+import numpy
+import pytest
+from PIL import Image
+from selenium.webdriver import ActionChains, Chrome
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import Select, WebDriverWait
+
+from browsing import browser, complaints, look
+from firstsight.reports.page import write_page
+from page_samples import ENDING, HANDLER, MAGENTA, SCRIPT, draw_pictures, large_page, sample_page
+
+EVERYTHING_READ = "return window.performance.now() > 0 && firstsight.total > 0 && firstsight.read === firstsight.total"
+
+WHEN_CARDS_ARE_THERE = """
+new MutationObserver((_, observer) => {
+  if (document.querySelectorAll(".card").length < 60) return;
+  window.cardsAfter = performance.now();
+  observer.disconnect();
+}).observe(document, {childList: true, subtree: true});
+"""
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    reports = tmp_path_factory.mktemp("run") / "reports"
+    draw_pictures(reports, sample_page())
+    write_page(reports / "index.html", sample_page())
+    return reports / "index.html"
+
+
+@pytest.fixture(scope="module")
+def chrome() -> Iterator[Chrome]:
+    with browser() as started:
+        yield started
+
+
+@pytest.fixture
+def page(chrome: Chrome, index: Path) -> Iterator[Chrome]:
+    """The page, freshly opened; a test after which the console holds anything has failed."""
+    look(chrome)
+    chrome.get(index.as_uri())
+    until(chrome, lambda: chrome.execute_script(EVERYTHING_READ))
+    until(chrome, lambda: one(chrome, "#count").text == "37 images of 37")
+    yield chrome
+    assert complaints(chrome) == []
+
+
+def until(chrome: Chrome, holds: Callable[[], object]) -> None:
+    WebDriverWait(chrome, 10, poll_frequency=0.05).until(lambda _: holds())
+
+
+def one(chrome: Chrome, selector: str) -> WebElement:
+    return chrome.find_element(By.CSS_SELECTOR, selector)
+
+
+def cards(chrome: Chrome) -> list[str]:
+    return chrome.execute_script("return [...document.querySelectorAll('.card .name')].map((each) => each.textContent)")
+
+
+def choose(chrome: Chrome, name: str, text: str) -> None:
+    Select(one(chrome, f"select[name={name}]")).select_by_visible_text(text)
+    settle(chrome)
+
+
+def fill(chrome: Chrome, name: str, text: str) -> None:
+    one(chrome, f"input[name={name}]").send_keys(text)
+    settle(chrome)
+
+
+def press(chrome: Chrome, *keys: str) -> None:
+    ActionChains(chrome).send_keys(*keys).perform()
+    settle(chrome)
+
+
+def settle(chrome: Chrome) -> None:
+    """Let the page hear what was done: two frames."""
+    chrome.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
+
+
+def shown(chrome: Chrome) -> str:
+    return one(chrome, "#viewer-name").text
+
+
+def open_first(chrome: Chrome) -> None:
+    one(chrome, ".card").click()
+    until(chrome, lambda: one(chrome, "#viewer").is_displayed())
+
+
+def test_it_opens_with_the_clusters_medoids_first_and_outliers_apart(page: Chrome) -> None:
+    headings = page.execute_script("return [...document.querySelectorAll('#cards h3')].map((each) => each.textContent)")
+    assert headings == ["tiles: cluster 0", "tiles: second & <i>kind</i>", "tiles: outlier", "cloth: not clustered"]
+    first, second = cards(page)[:12], cards(page)[12:24]
+    assert first[0] == "test/009.png"
+    assert second[0] == SCRIPT
+    assert cards(page)[24:] == ["test/005.png", "0.png", "1.png", "2.png"]
+    assert one(page, "#count").text == "37 images of 37"
+    medoids = page.find_elements(By.CSS_SELECTOR, ".card .medoid")
+    assert len(medoids) == 2
+
+
+def test_pictures_are_read_when_they_come_into_view(page: Chrome) -> None:
+    pictures = page.find_elements(By.CSS_SELECTOR, ".card img")
+    assert {picture.get_attribute("loading") for picture in pictures} == {"lazy"}
+    assert all(picture.get_attribute("alt") for picture in pictures)
+    page.execute_script("document.getElementById('cards').scrollIntoView()")
+    until(page, lambda: page.execute_script("return document.querySelector('.card img').naturalWidth") == 320)
+    assert (numpy.abs(screenshot(page) - numpy.array(MAGENTA)).max(axis=2) <= 6).mean() > 0.2
+
+
+def screenshot(chrome: Chrome) -> numpy.ndarray:
+    with Image.open(BytesIO(chrome.get_screenshot_as_png())) as image:
+        return numpy.asarray(image.convert("RGB")).astype(int)
+
+
+def test_hostile_names_are_words(page: Chrome) -> None:
+    choose(page, "order", "by name")
+    assert {SCRIPT, HANDLER, ENDING, "café.png"} < set(cards(page))
+    assert page.execute_script("return document.querySelectorAll('img[src=x], #cards script').length") == 0
+
+
+def test_the_browser_runs_no_script_that_is_not_a_file(chrome: Chrome, index: Path) -> None:
+    chrome.get(index.as_uri())
+    chrome.execute_script(
+        "const made = document.createElement('script'); made.textContent = 'window.harm = 1';"
+        "document.body.append(made);"
+    )
+    assert chrome.execute_script("return window.harm === undefined")
+    assert any("Content Security Policy" in text for text in complaints(chrome))
+
+
+def test_filters(page: Chrome) -> None:
+    choose(page, "cluster", "second & <i>kind</i> (18)")
+    assert len(cards(page)) == 18
+    assert one(page, "#count").text == "18 images of 37"
+    fill(page, "text", "TEST/02")
+    assert cards(page) == [f"test/02{digit}.png" for digit in range(10)]
+    fill(page, "from", "24")
+    fill(page, "to", "25.5")
+    assert cards(page) == ["test/024.png", "test/025.png"]
+    one(page, "button[type=reset]").click()
+    until(page, lambda: one(page, "#count").text == "37 images of 37")
+    choose(page, "collection", "cloth")
+    assert cards(page) == ["0.png", "1.png", "2.png"]
+    choose(page, "detector", "grnr")
+    assert cards(page) == []
+    choose(page, "collection", "all")
+    assert one(page, "#count").text == "33 images of 37"
+
+
+def test_orders(page: Chrome) -> None:
+    choose(page, "order", "highest score first")
+    assert cards(page)[:2] == ["café.png", ENDING]
+    choose(page, "order", "lowest score first")
+    assert cards(page)[0] == "test/000.png"
+    choose(page, "detector", "grnr")
+    assert cards(page)[0] == "café.png"
+    choose(page, "order", "by name")
+    assert cards(page) == sorted(cards(page))
+
+
+def test_a_kind_of_the_summary_shows_its_images(page: Chrome) -> None:
+    one(page, ".found a.kind[data-cluster='0/1']").click()
+    assert len(cards(page)) == 18
+    choose(page, "cluster", "all")
+    assert len(cards(page)) == 25
+    one(page, "[data-all='0/0']").click()
+    assert len(cards(page)) == 15
+
+
+def test_an_image_opens_and_the_keys_go_through(page: Chrome) -> None:
+    choose(page, "order", "highest score first")
+    open_first(page)
+    assert shown(page) == "café.png"
+    assert one(page, "#viewer-place").text == "1 of 37"
+    assert "tiles, 320 x 200 pixels, label crack" in one(page, "#viewer-facts").text
+    press(page, Keys.ARROW_LEFT)
+    assert shown(page) == "café.png"
+    press(page, Keys.ARROW_RIGHT)
+    until(page, lambda: shown(page) == ENDING)
+    press(page, Keys.ARROW_RIGHT)
+    until(page, lambda: shown(page) == HANDLER)
+    press(page, Keys.ESCAPE)
+    until(page, lambda: not one(page, "#viewer").is_displayed())
+    focused = page.switch_to.active_element
+    assert HANDLER in " ".join(focused.text.split())
+    press(page, Keys.ENTER)
+    until(page, lambda: one(page, "#viewer").is_displayed())
+    assert shown(page) == HANDLER
+
+
+def test_the_viewer_shows_scores_regions_and_layers(page: Chrome) -> None:
+    choose(page, "order", "highest score first")
+    open_first(page)
+    lines = one(page, "#viewer-detectors").text.splitlines()
+    assert lines == [
+        "detector score threshold area cluster",
+        "fca 33 9.75 1.2 % second & <i>kind</i>",
+        "grnr -33 9.75 0 % –",
+    ]
+    assert "1 20, 30 40 x 50 1.2 % 12.5 11.3 cluster 0" in one(page, "#viewer-regions").text
+    assert "2 200, 30 40 x 20 1.2 % 12.5 11.3 another kind" in one(page, "#viewer-regions").text
+    one(page, "[data-boxes]").click()
+    assert len(page.find_elements(By.CSS_SELECTOR, "#viewer rect")) == 2
+    one(page, "[data-layer=lines]").click()
+    assert one(page, "#viewer-lines").is_displayed()
+    for name in ("picture", "lines"):
+        until(page, lambda name=name: page.execute_script(
+            f"return document.getElementById('viewer-{name}').naturalWidth") == 320)  # fmt: skip
+    one(page, "#viewer [data-detector='1']").click()
+    assert page.switch_to.active_element.text == "grnr"
+    assert "/grnr/" in (one(page, "#viewer-picture").get_attribute("src") or "")
+    assert one(page, "#viewer-regions").text == "none"
+    assert not page.find_elements(By.CSS_SELECTOR, "#viewer rect")
+
+
+def test_everything_is_reached_by_the_keyboard(page: Chrome) -> None:
+    page.execute_script("document.body.focus()")
+    press(page, Keys.TAB)
+    assert page.switch_to.active_element.text == "to the gallery"
+    reached = set()
+    for _ in range(40):
+        press(page, Keys.TAB)
+        reached.add(page.execute_script("const e = document.activeElement; return e.name || e.className || e.tagName"))
+    assert {"kind", "collection", "detector", "cluster", "order", "from", "to", "text", "card"} <= reached
+
+
+def test_the_charts_are_drawn_and_lead_to_the_images(page: Chrome) -> None:
+    scatter = one(page, "[data-chart=scatter]")
+    page.execute_script("arguments[0].scrollIntoView()", scatter)
+    until(page, lambda: len(scatter.find_elements(By.TAG_NAME, "circle")) == 34)
+    assert "t-SNE of the descriptors, 34 images" in scatter.text
+    circle = scatter.find_elements(By.CSS_SELECTOR, "circle.k1")[0]
+    row = int(circle.get_attribute("data-row") or "")
+    page.execute_script("arguments[0].dispatchEvent(new MouseEvent('click', {bubbles: true}))", circle)
+    until(page, lambda: one(page, "#viewer").is_displayed())
+    assert shown(page) == page.execute_script(f"return firstsight.image({row}).name")
+    press(page, Keys.ESCAPE)
+    histogram = one(page, "[data-chart=histogram]")
+    assert "threshold 9.75" in histogram.text
+    assert len(histogram.find_elements(By.CSS_SELECTOR, ".bar.above")) >= 4
+    tree = one(page, "[data-chart=tree]")
+    assert len(tree.find_elements(By.CSS_SELECTOR, ".branch")) == 1
+    assert len(tree.find_elements(By.CSS_SELECTOR, "g > rect")) == 2
+    tree.find_elements(By.CSS_SELECTOR, ".key button")[1].click()
+    assert len(cards(page)) == 18
+
+
+def test_narrow_and_dark(page: Chrome) -> None:
+    look(page, 400, 860, dark=True)
+    assert page.execute_script("return document.documentElement.scrollWidth") <= 400
+    assert screenshot(page)[2, 2].max() < 60
+    open_first(page)
+    assert page.execute_script("const d = document.getElementById('viewer'); return d.scrollWidth - d.clientWidth") <= 0
+    box = one(page, "#viewer").rect
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= 400
+    look(page, 400, 860)
+    press(page, Keys.ESCAPE)
+    assert screenshot(page)[2, 2].min() > 200
+
+
+def test_a_file_of_data_that_is_missing_is_named(chrome: Chrome, index: Path) -> None:
+    lost = index.parent / "data/images-1-0.js"
+    kept = lost.read_bytes()
+    lost.unlink()
+    try:
+        chrome.get(index.as_uri())
+        until(chrome, lambda: "data/images-1-0.js cannot be read" in one(chrome, "#count").text)
+        assert len(complaints(chrome)) == 1
+    finally:
+        lost.write_bytes(kept)
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_images_are_there_in_two_seconds(chrome: Chrome, tmp_path: Path) -> None:
+    page = large_page(100_000)
+    for collection in page.collections:
+        bar = tmp_path / "reports" / collection.detectors[0].colour_bar
+        bar.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (80, 120)).save(bar)
+    write_page(tmp_path / "reports/index.html", page)
+    look(chrome)
+    watch = chrome.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": WHEN_CARDS_ARE_THERE})
+    chrome.get((tmp_path / "reports/index.html").as_uri())
+    until(chrome, lambda: chrome.execute_script(EVERYTHING_READ))
+    chrome.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", watch)
+    first, everything = chrome.execute_script("return [window.cardsAfter, performance.now()]")
+    until(chrome, lambda: one(chrome, "#count").text == "100,000 images of 100,000")
+    assert len(cards(chrome)) == 60
+    start = time.perf_counter()
+    choose(chrome, "order", "highest score first")
+    sorted_after = time.perf_counter() - start
+    assert len(cards(chrome)) == 60
+    highest = max(score for collection in page.collections for score in collection.detectors[0].found["score"])
+    assert f"score {highest:.3g}," in one(chrome, ".card").text.replace("\u00a0", " ")
+    print(f"cards {first:.0f} ms, everything {everything:.0f} ms, sorted {sorted_after:.2f} s")
+    assert first < 2000
+    assert sorted_after < 2

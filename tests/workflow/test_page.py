@@ -1,0 +1,62 @@
+"""The page of a real run with two detectors, hostile names and a broken file, opened from disk in a browser."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+from skimage import data
+
+from browsing import browser, complaints, look
+from running import read_tables, run
+
+HOSTILE = ["<img src=x onerror=alert(1)>.png", '" onload="alert(1).png', "été # 100%25?.png"]
+READ = "return firstsight.total > 0 && firstsight.read === firstsight.total"
+EVERY_PICTURE = """
+const done = arguments[0];
+const paths = firstsight.collections.flatMap((collection) => collection.detectors.flatMap((detector) =>
+  Array.from(detector.score, (score, row) => [score, firstsight.image(collection.first + row)])
+    .filter(([score]) => !Number.isNaN(score))
+    .flatMap(([, image]) => [[[], "png"], [["lines"], "png"], [["pictures"], "webp"], [["thumbnails"], "webp"]]
+      .map(([folder, suffix]) => firstsight.picture(image, detector, folder, suffix)))));
+Promise.allSettled(paths.map((path) => { const image = new Image(); image.src = path; return image.decode(); }))
+  .then((all) => done([all.length, all.filter(({ status }) => status === "fulfilled").length]));
+"""
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("page")
+    pile = folder / "pile"
+    pile.mkdir()
+    for number in range(4):
+        tile = data.gravel()[80 * number : 80 * number + 80, 40 * number : 40 * number + 120].copy()
+        if number % 2:
+            tile[20:40, 30:50] = 120
+        Image.fromarray(tile).save(pile / (HOSTILE[number] if number < 3 else "plain.png"))
+    (pile / "broken.png").write_text("no image")
+    with open(bytes(pile) + b"/caf\xe9.png", "wb") as file:
+        file.write((pile / "plain.png").read_bytes())
+    collections = {"pile": {"path": "pile"}}
+    detectors = {"fca": {"patch_size": 5}, "spectral_residual": {}}
+    done = run(folder, config={"collections": collections, "detectors": detectors})
+    assert done.returncode == 0, done.stderr
+    return folder / "results"
+
+
+def test_the_page_opens_and_every_picture_is_there(results: Path) -> None:
+    images = read_tables(results)["images"]
+    with browser() as chrome:
+        look(chrome, 400, 800)
+        chrome.get((results / "reports/index.html").as_uri())
+        WebDriverWait(chrome, 10).until(lambda _: chrome.execute_script(READ))
+        names = chrome.execute_script("return firstsight.collections[0].columns.image")
+        assert sorted(names) == sorted(images.loc[images["fca_score"].notna(), "image"])
+        assert set(HOSTILE) < set(names)
+        assert chrome.execute_async_script(EVERY_PICTURE) == [2 * 4 * len(names)] * 2
+        aside = chrome.find_element(By.CSS_SELECTOR, ".reasons").text
+        assert "broken.png" in aside
+        assert len(chrome.find_elements(By.CSS_SELECTOR, ".reasons tbody tr")) == len(images) - len(names)
+        assert chrome.execute_script("return document.documentElement.scrollWidth") <= 400
+        assert complaints(chrome) == []
