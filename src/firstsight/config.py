@@ -16,7 +16,7 @@ REPLACED_WHOLE = ("collections", "detectors")
 """Keys whose value in the user's config stands in place of the default, instead of being merged into it."""
 
 
-INHERITED = ("features", "detectors", "clustering")
+INHERITED = ("features", "detectors", "clustering", "contaminated")
 """What new images have from the collection that they are held against."""
 
 
@@ -56,6 +56,8 @@ class CollectionSettings:
     contrastive: bool
     crop: float
     assign_to: str | None
+    reference: Path | None
+    contaminated: bool
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,7 @@ def _known_settings(name: str, entry: Mapping[str, Any], config: Mapping[str, An
         raise FirstsightError(f"{key}.assign_to: unknown collection {known!r}; {suggestion(known, collections)}")
     if "assign_to" in collections[known]:
         raise FirstsightError(f"{key}.assign_to: {known} has no clusters of its own")
-    for part in INHERITED:
+    for part in (*INHERITED, "reference"):
         if part in entry:
             raise FirstsightError(
                 f"{key}.{part}: new images are treated as those of {known}, they have none of their own"
@@ -180,6 +182,10 @@ def _collection_settings(name: str, entry: Mapping[str, Any], config: Mapping[st
     if own["clustering"].get("oracle") and own["clustering"].get("clusters", "auto") != "auto":
         raise FirstsightError(
             f"config: collections.{name}.clustering: oracle and a number of clusters exclude each other"
+        )
+    if "reference" in entry and entry.get("contaminated"):
+        raise FirstsightError(
+            f"config: collections.{name}.reference: normal images and contaminated: true exclude each other"
         )
     unused = "path" if layout == "demo" else "texture"
     if unused in entry:
@@ -206,6 +212,8 @@ def _collection_settings(name: str, entry: Mapping[str, Any], config: Mapping[st
         contrastive=own["clustering"].get("contrastive", False),
         crop=float(own["evaluation"].get("crop", 0.0)),
         assign_to=entry.get("assign_to"),
+        reference=Path(entry["reference"]) if "reference" in entry else None,
+        contaminated=entry.get("contaminated", False),
     )
 
 

@@ -2,13 +2,14 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from firstsight.collections.demo import DemoSettings, list_demo
 from firstsight.collections.readers import ImageFile, list_images
+from firstsight.collections.references import part_references
 from firstsight.collections.shards import plan_shards
 from firstsight.config import CollectionSettings, DetectorChoice, FeatureSettings, Settings, suggestion
 from firstsight.detectors.registry import find_detector
@@ -25,7 +26,8 @@ class DetectorPlan:
     """One detector on one collection. ``folder`` carries all that its maps depend on.
 
     ``layers`` are those it reads, of the features in the folder ``features``; of a detector that reads the image, those
-    by which its anomalies are described.
+    by which its anomalies are described. ``learns`` from images before it looks at any, from ``normal`` ones or from
+    whatever there is.
     """
 
     name: str
@@ -35,6 +37,7 @@ class DetectorPlan:
     features: str
     reads_image: bool
     learns: bool
+    normal: bool
     fingerprint: str
 
     @property
@@ -46,6 +49,7 @@ class DetectorPlan:
 class CollectionPlan:
     """One collection: its images by id, its shards (id to image ids), and what is computed from them.
 
+    The shards of its reference images are apart (``reference_shards``): they are learned from and never searched.
     ``features`` holds the layers of each folder of features; ``detectors`` are those of the config, ``studies`` those
     of each study, by name.
     """
@@ -53,6 +57,7 @@ class CollectionPlan:
     settings: CollectionSettings
     files: dict[str, ImageFile]
     shards: dict[str, tuple[str, ...]]
+    reference_shards: dict[str, tuple[str, ...]]
     features: dict[str, tuple[str, ...]]
     detectors: dict[str, DetectorPlan]
     studies: dict[str, dict[str, DetectorPlan]]
@@ -94,8 +99,12 @@ class CollectionPlan:
             for file in self._members(shard)
         ]
 
+    def learned_shards(self, detector: DetectorPlan) -> dict[str, tuple[str, ...]]:
+        """The shards that a detector learns from."""
+        return self.reference_shards if detector.normal and not self.settings.contaminated else self.shards
+
     def _members(self, shard: str) -> list[ImageFile]:
-        return [self.files[image] for image in self.shards[shard]]
+        return [self.files[image] for image in (self.shards | self.reference_shards)[shard]]
 
     def _stamp(self, path: Path) -> str | None:
         # What is made by the run itself has no stamp yet when the run is planned.
@@ -156,18 +165,49 @@ def _plan_collection(collection: CollectionSettings, results: Path) -> Collectio
     else:
         assert collection.path is not None
         files = list_images(collection.path, collection.layout)
-    by_image = {file.image: file for file in files}
+    searched, references = _part_references(collection, files)
     finished = _finished_shards(results / collection.name / "shards")
     detectors = _plan_detectors(collection, collection.detectors)
+    _require_normal_images(collection, detectors[0], references)
     studies = {study: _plan_detectors(collection, choices) for study, choices in STUDIES.items()}
     return CollectionPlan(
         settings=collection,
-        files=by_image,
-        shards=plan_shards(sorted(by_image), collection.images_per_job, finished),
+        files={file.image: file for file in (*searched, *references)},
+        shards=_cut(searched, collection, finished),
+        reference_shards=_cut(references, collection, finished),
         features={folder: layers for group in (detectors, *studies.values()) for folder, layers in group[1].items()},
         detectors=detectors[0],
         studies={study: planned for study, (planned, _) in studies.items()},
     )
+
+
+def _cut(
+    files: Sequence[ImageFile], collection: CollectionSettings, finished: Mapping[str, tuple[str, ...]]
+) -> dict[str, tuple[str, ...]]:
+    return plan_shards(sorted(file.image for file in files), collection.images_per_job, finished)
+
+
+def _part_references(
+    collection: CollectionSettings, files: tuple[ImageFile, ...]
+) -> tuple[tuple[ImageFile, ...], tuple[ImageFile, ...]]:
+    """What is searched, and normal images: what learns from itself or from another collection has none of its own."""
+    if collection.contaminated or collection.assign_to is not None:
+        return files, ()
+    return part_references(files, reference=collection.reference, path=collection.path, layout=collection.layout)
+
+
+def _require_normal_images(
+    collection: CollectionSettings, detectors: Mapping[str, DetectorPlan], references: Sequence[ImageFile]
+) -> None:
+    # New images are searched with what the known collection's detectors learned.
+    if references or collection.contaminated or collection.assign_to is not None:
+        return
+    for name, detector in detectors.items():
+        if detector.normal:
+            raise FirstsightError(
+                f"detectors.{name}: {detector.method} learns from normal images: add collections.{collection.name}."
+                "reference (a folder of them), or contaminated: true to learn from the collection itself"
+            )
 
 
 def _plan_detectors(
@@ -192,7 +232,7 @@ def _choose_layers(extractor: str, choices: Mapping[str, DetectorChoice]) -> tup
     for name, choice in choices.items():
         detector = find_detector(choice.method, f"detectors.{name}")
         settings: Any = parse_settings(detector.settings, choice.settings, f"detectors.{name}")
-        own = (spec.context_layers if detector.context else ()) or spec.default_layers
+        own = spec.own_layers(context=detector.context, normal=detector.normal)
         layers = getattr(settings, "layers", None) or own
         for layer in layers:
             if layer not in spec.layers:
@@ -238,9 +278,16 @@ def _plan_detector(name: str, chosen: tuple[str, Any, Any], features: str) -> De
             covered["weights"] = weights_fingerprint(detector.weights_of, values["weights"])
         except FirstsightError as error:
             raise FirstsightError(f"detectors.{name}.weights: {error}") from None
-    learns = detector.fit is not None
     return DetectorPlan(
-        name, method, values, layers, features, detector.reads_image, learns, settings_fingerprint(covered)
+        name=name,
+        method=method,
+        settings=values,
+        layers=layers,
+        features=features,
+        reads_image=detector.reads_image,
+        learns=detector.fit is not None,
+        normal=detector.normal,
+        fingerprint=settings_fingerprint(covered),
     )
 
 

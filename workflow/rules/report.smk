@@ -35,6 +35,8 @@ rule tables:
             *everywhere(f"{SHARD}/manifest.run.json"),
             *everywhere(f"{SHARD}/truth.run.json"),
             *everywhere(f"{FEATURES}/{{shard}}.run.json"),
+            *of_references(f"{SHARD}/manifest.run.json"),
+            *of_references(f"{FEATURES}/{{shard}}.run.json"),
             *everywhere(
                 f"{DETECTOR}/model.run.json",
                 only=lambda collection, detector: detector.learns and not collection.is_new,

@@ -1,0 +1,20 @@
+# What detectors learn from: normal images, or a collection itself. Nothing here computes.
+
+
+def each_learned_shard(pattern):
+    """Input function: the pattern (it holds {shard}) for every shard that the wildcards' detector learns from."""
+    return lambda wildcards: [
+        of_these(pattern, wildcards, shard=shard)
+        for shard in of_collection(wildcards).learned_shards(of_detector(wildcards))
+    ]
+
+
+def of_references(pattern):
+    """The pattern for the reference images of all collections that a detector of the config learns from."""
+    paths = []
+    for name, collection in PLAN.collections.items():
+        for detector in collection.detectors.values():
+            if detector.normal and not collection.is_new:
+                shards = list(collection.reference_shards)
+                paths += expand(pattern, collection=name, features=detector.features, shard=shards)
+    return list(dict.fromkeys(paths))
