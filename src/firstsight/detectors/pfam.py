@@ -163,8 +163,8 @@ def reflect_padded(maps: Tensor, margin: int) -> Tensor:
 def _initialise(pfam: Pfam, generator: torch.Generator) -> None:
     for module in pfam.modules():
         if isinstance(module, nn.Conv2d):
-            assert module.bias is not None
-            module.bias.zero_()
+            if module.bias is not None:
+                module.bias.zero_()
             if module.kernel_size == (1, 1):
                 module.weight.copy_(torch.eye(module.out_channels)[:, :, None, None])
         elif isinstance(module, PositionAttention):

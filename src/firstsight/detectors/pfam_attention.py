@@ -99,7 +99,8 @@ class PositionAttention(nn.Module):
     def __init__(self, channels: int, most_cells: int) -> None:
         super().__init__()
         self.most_cells = most_cells
-        self.p = nn.Conv2d(channels, channels, 1)
+        # A bias of P adds the same to all logits of a cell, which the softmax takes off again.
+        self.p = nn.Conv2d(channels, channels, 1, bias=False)
         self.k = nn.Conv2d(channels, channels, 1)
         self.v = nn.Conv2d(channels, channels, 1)
         self.alpha = nn.Parameter(torch.zeros(()))
@@ -137,5 +138,5 @@ def _cosines(frequencies: Tensor, length: int, like: Tensor) -> Tensor:
     """Row c: the orthonormal cosine of frequency c (at most length - 1) over the cells of a side, (C, length)."""
     clipped = frequencies.clamp(max=length - 1).to(like)[:, None]
     cells = torch.arange(length, device=like.device).to(like)
-    scales = torch.where(clipped == 0, math.sqrt(1 / length), math.sqrt(2 / length)).to(like)
+    scales = torch.where(clipped == 0, 1, 2).to(like).div(length).sqrt()
     return scales * torch.cos(math.pi * clipped * (cells + 0.5) / length)
