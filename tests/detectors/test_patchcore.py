@@ -10,12 +10,16 @@ import torch
 
 from firstsight.detectors import patchcore
 from firstsight.detectors.geometry import Geometry
-from firstsight.detectors.normal_images import list_normal_images, read_normal_images
+from firstsight.detectors.normal_images import (
+    DrawnCells,
+    aware_cells,
+    draw_cells,
+    list_normal_images,
+    read_normal_images,
+)
 from firstsight.detectors.patchcore import (
     PatchcoreSettings,
-    aware_cells,
     detect_patchcore,
-    draw_cells,
     fit_patchcore,
     greedy_coreset,
     nearest_distance,
@@ -118,8 +122,9 @@ def test_drawing_in_a_stream_is_drawing_from_all(tmp_path: Path) -> None:
     known = {str(seed): features(seed, 6, 6) for seed in range(7)}
     stored = list_normal_images([write_store(tmp_path / "a.zarr", known, STRIDES)])
 
-    def draw(count: int) -> patchcore.DrawnCells:
-        return draw_cells(read_normal_images(stored, list(STRIDES), "cpu"), count, seed=3)
+    def draw(count: int) -> DrawnCells:
+        images = read_normal_images(stored, list(STRIDES), "cpu")
+        return draw_cells(images, count, 3, lambda each: aware_cells(each.features, each.places))
 
     every, some = draw(1000), draw(50)
     assert (len(every.cells), every.seen, some.seen) == (252, 252, 252)

@@ -17,7 +17,17 @@ from torch import Tensor
 
 from firstsight.detectors.geometry import Geometry
 from firstsight.detectors.layers import join_layers
-from firstsight.detectors.normal_images import finest_stride, input_sizes, list_normal_images, read_normal_images
+from firstsight.detectors.normal_images import (
+    attend,
+    finest_stride,
+    input_sizes,
+    list_normal_images,
+    pack_pfam,
+    read_normal_image,
+    read_normal_images,
+    start_pfam,
+    unpack_pfam,
+)
 from firstsight.detectors.windows import smooth
 from firstsight.errors import FirstsightError
 
@@ -41,7 +51,9 @@ class PadimSettings:
             for all; auto: own where the sizes are one and there are at least twice as many normal images as channels.
         regularisation: added to the variances, in squared units of the features.
         sigma: of the Gaussian that smooths the map, pixels of the input; 0: none.
-        seed: of the choice of channels.
+        pfam: whether features pass PFAM first (`firstsight.detectors.pfam`), untrained.
+        sbm: whether the features are of an extractor that was tuned to the normal images (`firstsight.features.sbm`).
+        seed: of the choice of channels, and of PFAM.
     """
 
     layers: tuple[str, ...] | None = None
@@ -49,6 +61,8 @@ class PadimSettings:
     positions: Literal["auto", "own", "shared"] = "auto"
     regularisation: float = 0.01
     sigma: float = 4.0
+    pfam: bool = False
+    sbm: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -60,6 +74,7 @@ class PadimSettings:
             raise FirstsightError(f"sigma is {self.sigma}, but must not be negative")
 
 
+@torch.no_grad()
 def fit_padim(
     shards: Sequence[Path],
     layers: Sequence[str],
@@ -84,7 +99,7 @@ def fit_padim(
     Returns:
         What `detect_padim` needs, for G Gaussians (1, or one a position) of D channels: ``picked`` (D,) the channels,
         ``mean`` (G, D), ``factor`` (G, D, D) the lower Cholesky factors of the covariances, ``grid`` the height and
-        width of the positions in cells (1 and 1 where they are shared).
+        width of the positions in cells (1 and 1 where they are shared); and ``pfam`` where it is used.
 
     Raises:
         FirstsightError: no image with features; ``positions: own`` for images of several sizes, or with covariances of
@@ -92,17 +107,15 @@ def fit_padim(
     """
     stored = list_normal_images(shards)
     sizes = input_sizes(stored, layers[0])
-    sums: _Sums | None = None
+    first = read_normal_image(stored[0], layers, device)
+    pfam = start_pfam(first, settings.seed) if settings.pfam else None
+    features = attend(first.features, pfam)
+    picked = _draw_channels(features, settings)
+    values = _joined(features, first.places, picked)
+    shared = _shares_positions(values, settings, len(stored), sizes)
+    sums = _Sums(values, shared)
     for each in progress(read_normal_images(stored, layers, device), len(stored)):
-        if sums is None:
-            picked = _draw_channels(each.features, settings)
-            values = _joined(each.features, each.places, picked)
-            shared = _shares_positions(values, settings, len(stored), sizes)
-            sums = _Sums(values, shared)
-        else:
-            values = _joined(each.features, each.places, picked)
-        sums.add(values)
-    assert sums is not None
+        sums.add(_joined(attend(each.features, pfam), each.places, picked))
     mean, factor = sums.gaussians(settings.regularisation)
     kind = "one Gaussian of all positions" if shared else f"{sums.grid[0]} x {sums.grid[1]} Gaussians"
     says = f"learned {kind} from {len(stored)} images ({len(picked)} channels)"
@@ -114,9 +127,11 @@ def fit_padim(
         "mean": mean.cpu(),
         "factor": factor.cpu(),
         "grid": list(sums.grid),
+        "pfam": pack_pfam(pfam),
     }
 
 
+@torch.no_grad()
 def detect_padim(
     features: Mapping[str, Tensor],
     places: Mapping[str, Geometry],
@@ -134,7 +149,9 @@ def detect_padim(
             holds its place in the frame.
         image: id of the image.
     """
-    values = _joined(features, places, model["picked"].to(next(iter(features.values())).device))
+    device = next(iter(features.values())).device
+    attended = attend(features, unpack_pfam(model["pfam"], device))
+    values = _joined(attended, places, model["picked"].to(device))
     mean, factor = model["mean"].to(values.device), model["factor"].to(values.device)
     height, width = values.shape[1:]
     if len(mean) == 1:

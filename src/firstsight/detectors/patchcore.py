@@ -13,11 +13,20 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d
 
 from firstsight.detectors.geometry import Geometry
-from firstsight.detectors.layers import join_layers
-from firstsight.detectors.normal_images import NormalImage, finest_stride, list_normal_images, read_normal_images
+from firstsight.detectors.normal_images import (
+    attend,
+    aware_cells,
+    draw_cells,
+    finest_stride,
+    list_normal_images,
+    pack_pfam,
+    read_normal_image,
+    read_normal_images,
+    start_pfam,
+    unpack_pfam,
+)
 from firstsight.detectors.windows import smooth
 from firstsight.errors import FirstsightError
 
@@ -37,6 +46,8 @@ class PatchcoreSettings:
         coreset_share: of the candidates that are remembered, in (0, 1].
         projection: dimensions in which the coreset is chosen; cells of fewer channels are not projected.
         sigma: of the Gaussian that smooths the map, pixels of the input; 0: none.
+        pfam: whether features pass PFAM first (`firstsight.detectors.pfam`), untrained.
+        sbm: whether the features are of an extractor that was tuned to the normal images (`firstsight.features.sbm`).
         seed: of everything random.
     """
 
@@ -45,6 +56,8 @@ class PatchcoreSettings:
     coreset_share: float = 0.1
     projection: int = 128
     sigma: float = 4.0
+    pfam: bool = False
+    sbm: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -57,6 +70,7 @@ class PatchcoreSettings:
             raise FirstsightError(f"sigma is {self.sigma}, but must not be negative")
 
 
+@torch.no_grad()
 def fit_patchcore(
     shards: Sequence[Path],
     layers: Sequence[str],
@@ -79,14 +93,19 @@ def fit_patchcore(
         progress: passes on the images that it is given, with their number; for a progress bar.
 
     Returns:
-        What `detect_patchcore` needs: ``cells`` (M, C), ``owners`` (M,) and ``images``: of which image each cell is.
+        What `detect_patchcore` needs: ``cells`` (M, C), ``owners`` (M,) and ``images``: of which image each cell is,
+        and ``pfam`` where it is used.
 
     Raises:
         FirstsightError: no image with features.
     """
     stored = list_normal_images(shards)
+    pfam = start_pfam(read_normal_image(stored[0], layers, device), settings.seed) if settings.pfam else None
     drawn = draw_cells(
-        progress(read_normal_images(stored, layers, device), len(stored)), settings.candidates, settings.seed
+        progress(read_normal_images(stored, layers, device), len(stored)),
+        settings.candidates,
+        settings.seed,
+        lambda each: aware_cells(attend(each.features, pfam), each.places),
     )
     count = max(1, round(settings.coreset_share * len(drawn.cells)))
     chosen = greedy_coreset(drawn.cells, count, projection=settings.projection, seed=settings.seed)
@@ -98,9 +117,11 @@ def fit_patchcore(
         "cells": drawn.cells[chosen].cpu(),
         "owners": drawn.owners[chosen].cpu(),
         "images": list(drawn.images),
+        "pfam": pack_pfam(pfam),
     }
 
 
+@torch.no_grad()
 def detect_patchcore(
     features: Mapping[str, Tensor],
     places: Mapping[str, Geometry],
@@ -118,66 +139,13 @@ def detect_patchcore(
         image: id of the image, so that it is not compared with itself where it was learned from; 0 everywhere where
             nothing else is remembered.
     """
-    values = aware_cells(features, places)
+    device = next(iter(features.values())).device
+    values = aware_cells(attend(features, unpack_pfam(model["pfam"], device)), places)
     bank = model["cells"].to(values.device)
     if image in model["images"]:
         bank = bank[(model["owners"] != model["images"].index(image)).to(values.device)]
     distance = nearest_distance(values.flatten(1).T, bank).view(values.shape[1:])
     return smooth(distance, settings.sigma / finest_stride(places))
-
-
-def aware_cells(features: Mapping[str, Tensor], places: Mapping[str, Geometry]) -> Tensor:
-    """(C, h, w): every cell the mean over its 3 x 3 neighbours that are on the image, all layers joined."""
-    pooled = {
-        layer: avg_pool2d(values.float(), 3, stride=1, padding=1, count_include_pad=False)
-        for layer, values in features.items()
-    }
-    return join_layers(pooled, places)
-
-
-@dataclass(frozen=True)
-class DrawnCells:
-    """Some cells of some images.
-
-    Attributes:
-        cells: (n, C) float32.
-        owners: (n,) for each cell the index of its image.
-        images: ids.
-        seen: how many cells there were to draw from.
-    """
-
-    cells: Tensor
-    owners: Tensor
-    images: tuple[str, ...]
-    seen: int
-
-
-def draw_cells(images: Iterable[NormalImage], count: int, seed: int) -> DrawnCells:
-    """Draw cells at random from those of all images, each as likely as any other; all, where there are fewer.
-
-    Every cell has a random number, and those with the smallest are kept: one pass, in which ``count`` cells and one
-    image are held.
-
-    Args:
-        images: at least one.
-        count: how many cells.
-        seed: of the random numbers.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    names, seen = [], 0
-    kept: list[Tensor] = []
-    for index, each in enumerate(images):
-        cells = aware_cells(each.features, each.places).flatten(1).T
-        numbers = torch.rand(len(cells), dtype=torch.float64, generator=generator).to(cells.device)
-        found = [cells, torch.full((len(cells),), index, device=cells.device), numbers]
-        if kept:
-            found = [torch.cat(both) for both in zip(kept, found, strict=True)]
-        # In the order in which they were seen.
-        order = found[2].argsort()[:count].sort().values
-        kept = [each[order] for each in found]
-        names.append(each.image)
-        seen += len(cells)
-    return DrawnCells(kept[0], kept[1], tuple(names), seen)
 
 
 def greedy_coreset(cells: Tensor, count: int, *, projection: int, seed: int) -> Tensor:

@@ -10,6 +10,7 @@ from firstsight.blind.localization import BlindSettings, detect_blind, fit_blind
 from firstsight.config import suggestion
 from firstsight.detectors import glcm, pg_lsr, rpca, spectral_residual
 from firstsight.detectors.aota import aota
+from firstsight.detectors.cfa import CfaSettings, detect_cfa, fit_cfa
 from firstsight.detectors.geometry import Geometry
 from firstsight.detectors.grnr import GrnrSettings, grnr
 from firstsight.detectors.layers import automatic_patch_size, fuse_maps, scale_channels
@@ -95,6 +96,7 @@ DETECTORS: dict[str, Detector] = {
     "blind": Detector(BlindSettings, detect_blind, fit=fit_blind, context=True),
     "padim": Detector(PadimSettings, detect_padim, fit=fit_padim, normal=True),
     "patchcore": Detector(PatchcoreSettings, detect_patchcore, fit=fit_patchcore, normal=True, context=True),
+    "cfa": Detector(CfaSettings, detect_cfa, fit=fit_cfa, normal=True),
     "spectral_residual": Detector(spectral_residual.SpectralResidualSettings, spectral_residual.detect),
     "glcm": Detector(glcm.GlcmSettings, glcm.detect),
     "rpca": Detector(rpca.RpcaSettings, rpca.detect),
