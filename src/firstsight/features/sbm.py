@@ -9,9 +9,13 @@ cannot know from the texture of a single tile. What the paper leaves out, and ho
   over each of the n x n tiles.
 - All layers up to the last are tuned. Batch normalisation keeps its statistics: those of a few crops of one texture
   would make every image of it look the same.
+- The order shows in what tiles hold and in how their edges meet. A texture that looks the same everywhere hardly has
+  an order to find: the paper tunes to objects only, and gives textures PFAM alone. A note says when nothing was
+  learned.
 - Every fifth image is held out for validation, and the weights of the epoch of the smallest validation loss are kept.
 """
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -113,6 +117,12 @@ def tune_extractor(
         f"tuned {extractor} to {layer} on {len(kept)} images: {epoch.accuracy:.0%} of the permutations found in "
         f"{len(held_out)} held-out images, {1 / settings.permutations:.0%} by chance"
     )
+    guessing = math.log(settings.permutations)
+    if epoch.validation_loss >= guessing:
+        note(
+            f"the jigsaw was not learned (validation loss {epoch.validation_loss:.4f}, by guessing {guessing:.4f}): "
+            "where every part of an image looks like every other, there is no shape to learn"
+        )
     # The trunk counts batches, which files of weights need not.
     return state_dict | {name: value for name, value in best.items() if name in state_dict}
 

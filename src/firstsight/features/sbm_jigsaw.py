@@ -10,6 +10,7 @@ from firstsight.errors import FirstsightError
 
 # Permutations that are looked at; 3 x 3 tiles have 362,880, and 5 x 5 more than could ever be listed.
 _CANDIDATES = 10_000
+_MOST = 1000
 
 
 def choose_permutations(tiles: int, count: int, generator: torch.Generator) -> Tensor:
@@ -29,10 +30,11 @@ def choose_permutations(tiles: int, count: int, generator: torch.Generator) -> T
         (P, n^2) int64, on the CPU; no two rows are the same.
 
     Raises:
-        FirstsightError: there are fewer than ``count`` permutations.
+        FirstsightError: more permutations than there are, or than 1000.
     """
-    if count > math.factorial(tiles):
-        raise FirstsightError(f"{tiles} tiles have only {math.factorial(tiles)} permutations, not {count}")
+    if count > min(math.factorial(tiles), _MOST):
+        most = min(math.factorial(tiles), _MOST)
+        raise FirstsightError(f"permutations is {count}, but of {tiles} tiles at most {most} are used")
     if math.factorial(tiles) <= _CANDIDATES:
         candidates = torch.tensor(list(all_permutations(range(tiles))))
         candidates = candidates[torch.randperm(len(candidates), generator=generator)]
