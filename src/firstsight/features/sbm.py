@@ -10,8 +10,8 @@ cannot know from the texture of a single tile. What the paper leaves out, and ho
 - All layers up to the last are tuned. Batch normalisation keeps its statistics: those of a few crops of one texture
   would make every image of it look the same.
 - The order shows in what tiles hold and in how their edges meet. A texture that looks the same everywhere hardly has
-  an order to find: the paper tunes to objects only, and gives textures PFAM alone. A note says when nothing was
-  learned.
+  an order to find (the paper tunes to objects only, and gives textures PFAM alone), and features only get worse by the
+  search for it. So where the validation loss does not fall a tenth below that of guessing, nothing is changed.
 - Every fifth image is held out for validation, and the weights of the epoch of the smallest validation loss are kept.
 """
 
@@ -35,6 +35,8 @@ from firstsight.features.weights import resolve_weights
 
 # One image in so many is held out for validation.
 _HELD_OUT = 5
+# The validation loss of a jigsaw that was learned, as a share of that of guessing, is at most this.
+_LEARNED = 0.9
 
 
 def tune_extractor(
@@ -67,8 +69,8 @@ def tune_extractor(
         progress: passes on the epochs that it is given, with their number; for a progress bar.
 
     Returns:
-        All entries of the weights it began with, on the CPU, those of the layers up to ``settings.layer`` tuned:
-        written by torch.save, a file of weights of this extractor.
+        All entries of the weights it began with, on the CPU, those of the layers up to ``settings.layer`` tuned (none,
+        where the jigsaw was not learned): written by torch.save, a file of weights of this extractor.
 
     Raises:
         FirstsightError: an extractor without weights; weights that cannot be had; no image that can be used; a loss
@@ -118,11 +120,12 @@ def tune_extractor(
         f"{len(held_out)} held-out images, {1 / settings.permutations:.0%} by chance"
     )
     guessing = math.log(settings.permutations)
-    if epoch.validation_loss >= guessing:
+    if epoch.validation_loss > _LEARNED * guessing:
         note(
             f"the jigsaw was not learned (validation loss {epoch.validation_loss:.4f}, by guessing {guessing:.4f}): "
-            "where every part of an image looks like every other, there is no shape to learn"
+            "the weights stay as they were; where every part looks like every other, there is no shape to learn"
         )
+        return state_dict
     # The trunk counts batches, which files of weights need not.
     return state_dict | {name: value for name, value in best.items() if name in state_dict}
 
