@@ -110,9 +110,9 @@ class PositionAttention(nn.Module):
         size = pooled_size(maps.shape[2], maps.shape[3], self.most_cells)
         p, v = (_rows(functional.adaptive_avg_pool2d(convolution(maps), size)) for convolution in (self.p, self.v))
         k = _rows(self.k(maps))
-        chunks = torch.split(k, max(1, _CHUNK_ENTRIES // p.shape[1]), dim=1)
+        chunks = torch.split(k, max(1, _CHUNK_ENTRIES // p.shape[2]), dim=2)
         sums = [functional.scaled_dot_product_attention(chunk, p, v, scale=1.0) for chunk in chunks]
-        return torch.cat(sums, dim=1).transpose(1, 2).reshape(maps.shape)
+        return torch.cat(sums, dim=2).transpose(2, 3).reshape(maps.shape)
 
     def forward(self, maps: Tensor) -> Tensor:
         """Maps (B, C, h, w) to maps of the same shape."""
@@ -130,8 +130,8 @@ def pooled_size(height: int, width: int, most_cells: int) -> tuple[int, int]:
 
 
 def _rows(maps: Tensor) -> Tensor:
-    """Maps (B, C, h, w) as cells (B, h * w, C)."""
-    return maps.flatten(2).transpose(1, 2)
+    """Maps (B, C, h, w) as cells (B, 1, h * w, C): one head, laid out as torch's attention without a map wants it."""
+    return maps.flatten(2).transpose(1, 2)[:, None].contiguous()
 
 
 def _cosines(frequencies: Tensor, length: int, like: Tensor) -> Tensor:
