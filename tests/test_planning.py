@@ -313,3 +313,41 @@ def test_new_images_have_no_normal_images_of_their_own(good: Path) -> None:
     for key, value in {"reference": "x", "contaminated": True}.items():
         with pytest.raises(FirstsightError, match=rf"collections\.fresh\.{key}: new images are treated as those of"):
             planned(**{key: value})
+
+
+def test_features_of_a_tuned_extractor_have_a_folder_of_their_own(good: Path) -> None:
+    (good / "weights.pth").write_bytes(b"0")
+    network = {"extractor": "resnet18", "weights": str(good / "weights.pth")}
+    detectors = {"shaped": {"method": "patchcore", "sbm": True}, "fca": {}, "padim": {}}
+    planned = with_normal(good, detectors, reference=str(good / "good"), features=network)
+    shaped, fca, padim = (planned.detectors[name] for name in detectors)
+    assert list(planned.detectors) == list(detectors)
+    assert fca.features == padim.features != shaped.features
+    assert planned.features[fca.features] == ("layer1", "layer2", "layer3")
+    assert planned.features[shaped.features] == ("layer2", "layer3")
+    assert planned.tuned[shaped.features]["layer"] == "layer3"
+    assert fca.features not in planned.tuned
+    itself = with_normal(good, detectors, contaminated=True, features=network)
+    assert itself.detectors["shaped"].features != shaped.features
+    assert itself.detectors["fca"].folder == fca.folder
+    assert itself.detectors["padim"].folder != padim.folder
+
+
+def test_an_extractor_without_weights_cannot_be_tuned(good: Path) -> None:
+    with pytest.raises(FirstsightError, match=r"^config: collections\.pile: detectors\.cfa\.sbm: laws has no weights"):
+        with_normal(good, {"cfa": {"sbm": True}}, reference=str(good / "good"))
+
+
+def test_the_reference_table_compares_what_a_collection_allows(good: Path) -> None:
+    (good / "weights.pth").write_bytes(b"0")
+    network = {"extractor": "resnet18", "weights": str(good / "weights.pth")}
+    methods = ["padim", "patchcore", "cfa"]
+    plain = [f"{method}{more}" for method in methods for more in ("", "_pfam")]
+
+    def names(**entry: Any) -> list[str]:
+        return list(with_normal(good, {"fca": {}}, **entry).studies["reference_table"])
+
+    assert names() == []
+    assert names(contaminated=True) == names(reference=str(good / "good")) == plain
+    every = [f"{method}{more}" for method in methods for more in ("", "_pfam", "_sbm", "_sbm_pfam")]
+    assert names(contaminated=True, features=network) == every

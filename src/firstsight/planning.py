@@ -5,20 +5,24 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from firstsight.collections.demo import DemoSettings, list_demo
 from firstsight.collections.readers import ImageFile, list_images
 from firstsight.collections.references import part_references
 from firstsight.collections.shards import plan_shards
-from firstsight.config import CollectionSettings, DetectorChoice, FeatureSettings, Settings, suggestion
+from firstsight.config import CollectionSettings, DetectorChoice, Settings, suggestion
 from firstsight.detectors.registry import find_detector
 from firstsight.detectors.settings import parse_settings
 from firstsight.errors import FirstsightError
 from firstsight.features.registry import EXTRACTORS
+from firstsight.features.sbm_settings import SbmSettings
 from firstsight.features.weights import weights_fingerprint
 from firstsight.fingerprints import settings_fingerprint
 from firstsight.studies import STUDIES
+
+# Raised when SBM begins to give other weights with the same settings.
+_TUNING_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,8 @@ class CollectionPlan:
     """One collection: its images by id, its shards (id to image ids), and what is computed from them.
 
     The shards of its reference images are apart (``reference_shards``): they are learned from and never searched.
-    ``features`` holds the layers of each folder of features; ``detectors`` are those of the config, ``studies`` those
+    ``features`` holds the layers of each folder of features, ``tuned`` the settings of SBM for those whose extractor is
+    tuned to the normal images first; ``detectors`` are those of the config, ``studies`` those
     of each study, by name.
     """
 
@@ -59,6 +64,7 @@ class CollectionPlan:
     shards: dict[str, tuple[str, ...]]
     reference_shards: dict[str, tuple[str, ...]]
     features: dict[str, tuple[str, ...]]
+    tuned: dict[str, dict[str, Any]]
     detectors: dict[str, DetectorPlan]
     studies: dict[str, dict[str, DetectorPlan]]
 
@@ -101,7 +107,12 @@ class CollectionPlan:
 
     def learned_shards(self, detector: DetectorPlan) -> dict[str, tuple[str, ...]]:
         """The shards that a detector learns from."""
-        return self.reference_shards if detector.normal and not self.settings.contaminated else self.shards
+        return self.normal_shards if detector.normal else self.shards
+
+    @property
+    def normal_shards(self) -> dict[str, tuple[str, ...]]:
+        """The shards of normal images, or of what counts as such."""
+        return self.shards if self.settings.contaminated else self.reference_shards
 
     def _members(self, shard: str) -> list[ImageFile]:
         return [self.files[image] for image in (self.shards | self.reference_shards)[shard]]
@@ -168,16 +179,22 @@ def _plan_collection(collection: CollectionSettings, results: Path) -> Collectio
     searched, references = _part_references(collection, files)
     finished = _finished_shards(results / collection.name / "shards")
     detectors = _plan_detectors(collection, collection.detectors)
-    _require_normal_images(collection, detectors[0], references)
-    studies = {study: _plan_detectors(collection, choices) for study, choices in STUDIES.items()}
+    may_learn = bool(references) or collection.contaminated
+    _require_normal_images(collection, detectors.detectors, may_learn)
+    studies = {
+        study: _plan_detectors(collection, _possible(choices, collection.features.extractor, may_learn))
+        for study, choices in STUDIES.items()
+    }
+    every = (detectors, *studies.values())
     return CollectionPlan(
         settings=collection,
         files={file.image: file for file in (*searched, *references)},
         shards=_cut(searched, collection, finished),
         reference_shards=_cut(references, collection, finished),
-        features={folder: layers for group in (detectors, *studies.values()) for folder, layers in group[1].items()},
-        detectors=detectors[0],
-        studies={study: planned for study, (planned, _) in studies.items()},
+        features={folder: layers for each in every for folder, layers in each.features.items()},
+        tuned={folder: tuning for each in every for folder, tuning in each.tuned.items()},
+        detectors=detectors.detectors,
+        studies={study: planned.detectors for study, planned in studies.items()},
     )
 
 
@@ -197,10 +214,10 @@ def _part_references(
 
 
 def _require_normal_images(
-    collection: CollectionSettings, detectors: Mapping[str, DetectorPlan], references: Sequence[ImageFile]
+    collection: CollectionSettings, detectors: Mapping[str, DetectorPlan], may_learn: bool
 ) -> None:
     # New images are searched with what the known collection's detectors learned.
-    if references or collection.contaminated or collection.assign_to is not None:
+    if may_learn or collection.assign_to is not None:
         return
     for name, detector in detectors.items():
         if detector.normal:
@@ -210,28 +227,62 @@ def _require_normal_images(
             )
 
 
-def _plan_detectors(
-    collection: CollectionSettings, choices: Mapping[str, DetectorChoice]
-) -> tuple[dict[str, DetectorPlan], dict[str, tuple[str, ...]]]:
-    """The plan of each detector, and the layers of the features that they read together, by folder."""
-    layers, detector_settings = _choose_layers(collection.features.extractor, choices)
-    fingerprint = _features_fingerprint(collection.features, layers)
-    features = f"{collection.features.extractor}-{fingerprint}"
-    planned = {name: _plan_detector(name, chosen, features) for name, chosen in detector_settings.items()}
-    return planned, {features: layers}
+def _possible(choices: Mapping[str, DetectorChoice], extractor: str, may_learn: bool) -> dict[str, DetectorChoice]:
+    """Those of a study that a collection allows: with normal images, and with weights that can be tuned."""
+    has_weights = extractor in EXTRACTORS and EXTRACTORS[extractor].needs_weights
+    return {
+        name: choice
+        for name, choice in choices.items()
+        if (may_learn or not find_detector(choice.method, name).normal)
+        and (has_weights or not choice.settings.get("sbm", False))
+    }
 
 
-def _choose_layers(extractor: str, choices: Mapping[str, DetectorChoice]) -> tuple[tuple[str, ...], dict[str, Any]]:
+class _Planned(NamedTuple):
+    """Detectors by name; the layers of each folder of features that they read; and how the tuned ones are tuned."""
+
+    detectors: dict[str, DetectorPlan]
+    features: dict[str, tuple[str, ...]]
+    tuned: dict[str, dict[str, Any]]
+
+
+def _plan_detectors(collection: CollectionSettings, choices: Mapping[str, DetectorChoice]) -> _Planned:
+    """Detectors that read features of the extractor as it is share these; so do those that read the tuned one's."""
+    extractor = collection.features.extractor
+    chosen = _choose_layers(extractor, choices)
+    planned = _Planned({}, {}, {})
+    for tuned in (False, True):
+        group = {name: each for name, each in chosen.items() if getattr(each[1], "sbm", False) == tuned}
+        if not group:
+            continue
+        read = {layer for _, _, layers in group.values() for layer in layers}
+        layers = tuple(layer for layer in EXTRACTORS[extractor].layers if layer in read)
+        tuning = asdict(SbmSettings(layer=layers[-1])) if tuned else None
+        folder = f"{extractor}-{_features_fingerprint(collection, layers, tuning)}"
+        planned.features[folder] = layers
+        if tuning is not None:
+            planned.tuned[folder] = tuning
+        for name, each in group.items():
+            planned.detectors[name] = _plan_detector(name, each, folder, collection.contaminated)
+    # In the order of the config.
+    return _Planned({name: planned.detectors[name] for name in chosen}, planned.features, planned.tuned)
+
+
+def _choose_layers(
+    extractor: str, choices: Mapping[str, DetectorChoice]
+) -> dict[str, tuple[str, Any, tuple[str, ...]]]:
+    """Method, settings and layers of each detector."""
     if extractor not in EXTRACTORS:
         raise FirstsightError(
             f"features.extractor: unknown extractor {extractor!r}; {suggestion(extractor, EXTRACTORS)}"
         )
     spec = EXTRACTORS[extractor]
     chosen = {}
-    read: set[str] = set()
     for name, choice in choices.items():
         detector = find_detector(choice.method, f"detectors.{name}")
         settings: Any = parse_settings(detector.settings, choice.settings, f"detectors.{name}")
+        if getattr(settings, "sbm", False) and not spec.needs_weights:
+            raise FirstsightError(f"detectors.{name}.sbm: {extractor} has no weights that could be tuned")
         own = spec.own_layers(context=detector.context, normal=detector.normal)
         layers = getattr(settings, "layers", None) or own
         for layer in layers:
@@ -239,30 +290,33 @@ def _choose_layers(extractor: str, choices: Mapping[str, DetectorChoice]) -> tup
                 raise FirstsightError(
                     f"detectors.{name}.layers: {extractor} has no layer {layer!r}; {suggestion(layer, spec.layers)}"
                 )
-        read.update(layers)
         chosen[name] = (choice.method, settings, tuple(layers))
-    return tuple(layer for layer in spec.layers if layer in read), chosen
+    return chosen
 
 
-def _features_fingerprint(features: FeatureSettings, layers: tuple[str, ...]) -> str:
+def _features_fingerprint(
+    collection: CollectionSettings, layers: tuple[str, ...], tuning: Mapping[str, Any] | None
+) -> str:
+    features = collection.features
     try:
         weights = weights_fingerprint(features.extractor, features.weights)
     except FirstsightError as error:
         raise FirstsightError(f"features.weights: {error}") from None
-    return settings_fingerprint(
-        {
-            "extractor": features.extractor,
-            "version": EXTRACTORS[features.extractor].version,
-            "weights": weights,
-            "image_size": features.image_size,
-            "border": features.border,
-            "dtype": features.dtype,
-            "layers": layers,
-        }
-    )
+    covered: dict[str, object] = {
+        "extractor": features.extractor,
+        "version": EXTRACTORS[features.extractor].version,
+        "weights": weights,
+        "image_size": features.image_size,
+        "border": features.border,
+        "dtype": features.dtype,
+        "layers": layers,
+    }
+    if tuning is not None:
+        covered |= {"tuning": {**tuning, "version": _TUNING_VERSION}, "contaminated": collection.contaminated}
+    return settings_fingerprint(covered)
 
 
-def _plan_detector(name: str, chosen: tuple[str, Any, Any], features: str) -> DetectorPlan:
+def _plan_detector(name: str, chosen: tuple[str, Any, Any], features: str, contaminated: bool) -> DetectorPlan:
     method, settings, layers = chosen
     values = asdict(settings)
     detector = find_detector(method, name)
@@ -273,6 +327,8 @@ def _plan_detector(name: str, chosen: tuple[str, Any, Any], features: str) -> De
         "settings": values,
         "layers": layers,
     }
+    if detector.normal:
+        covered["contaminated"] = contaminated
     if detector.weights_of:
         try:
             covered["weights"] = weights_fingerprint(detector.weights_of, values["weights"])

@@ -14,4 +14,14 @@ ABLATION: dict[str, DetectorChoice] = {
 and without the contrastive head; ``weighted_average`` stands for Sohn et al. (2023), whose weights are the distances to
 the nearest cells of all other images."""
 
-STUDIES: dict[str, dict[str, DetectorChoice]] = {"ablation": ABLATION}
+NORMAL_METHODS = ("padim", "patchcore", "cfa")
+
+REFERENCE_TABLE: dict[str, DetectorChoice] = {
+    f"{method}{'_sbm' * sbm}{'_pfam' * pfam}": DetectorChoice(method, {"sbm": sbm, "pfam": pfam})
+    for method in NORMAL_METHODS
+    for sbm in (False, True)
+    for pfam in (False, True)
+}
+"""Methods that learn from normal images, each without and with SBM and PFAM (Yuan et al. 2023, Tables 1 and 2)."""
+
+STUDIES: dict[str, dict[str, DetectorChoice]] = {"ablation": ABLATION, "reference_table": REFERENCE_TABLE}

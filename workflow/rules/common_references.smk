@@ -9,6 +9,21 @@ def each_learned_shard(pattern):
     ]
 
 
+def each_normal_shard(pattern):
+    """Input function: the pattern (it holds {shard}) for every shard of normal images of the wildcards' collection."""
+    return lambda wildcards: [
+        of_these(pattern, wildcards, shard=shard) for shard in of_collection(wildcards).normal_shards
+    ]
+
+
+def tuned_weights(wildcards):
+    """The weights that the wildcards' features are computed with, where these are tuned first."""
+    if wildcards.features not in of_collection(wildcards).tuned:
+        return []
+    known = of_collection(wildcards).known
+    return f"{FEATURES}/tuned.pt".format(collection=known, features=wildcards.features)
+
+
 def of_references(pattern):
     """The pattern for the reference images of all collections that a detector of the config learns from."""
     paths = []

@@ -34,3 +34,29 @@ def ablation_rows():
 
 
 ABLATION_ROWS = ablation_rows()
+
+
+def reference_rows():
+    """What each method that learns from normal images leaves on each collection that has some."""
+    rows = []
+    for name, collection in PLAN.collections.items():
+        if name in NEW:
+            continue
+        for detector in collection.studies["reference_table"].values():
+            folder = f"{RESULTS}/{name}/detectors/{detector.folder}"
+            features = f"{RESULTS}/{name}/features/{detector.features}"
+            rows.append(
+                {
+                    "collection": name,
+                    "method": detector.method,
+                    "sbm": detector.settings["sbm"],
+                    "pfam": detector.settings["pfam"],
+                    "metrics": f"{folder}/{PLAIN}/metrics.parquet",
+                    "features": [f"{features}/{shard}.run.json" for shard in collection.shards],
+                    "maps": [f"{folder}/maps/{shard}.run.json" for shard in collection.shards],
+                }
+            )
+    return rows
+
+
+REFERENCE_ROWS = reference_rows()

@@ -35,6 +35,10 @@ rule tables:
             *everywhere(f"{SHARD}/manifest.run.json"),
             *everywhere(f"{SHARD}/truth.run.json"),
             *everywhere(f"{FEATURES}/{{shard}}.run.json"),
+            *everywhere(
+                f"{FEATURES}/tuned.run.json",
+                only=lambda collection, detector: detector.features in collection.tuned and not collection.is_new,
+            ),
             *of_references(f"{SHARD}/manifest.run.json"),
             *of_references(f"{FEATURES}/{{shard}}.run.json"),
             *everywhere(

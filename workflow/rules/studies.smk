@@ -18,3 +18,22 @@ rule ablation:
         rows=ABLATION_ROWS,
     script:
         "../scripts/ablation.py"
+
+
+rule reference_table:
+    input:
+        metrics=[row["metrics"] for row in REFERENCE_ROWS],
+        features=[record for row in REFERENCE_ROWS for record in row["features"]],
+        maps=[record for row in REFERENCE_ROWS for record in row["maps"]],
+    output:
+        table=f"{RESULTS}/tables/reference_table.parquet",
+        markdown=f"{RESULTS}/tables/reference_table.md",
+        run=f"{RESULTS}/tables/.reference_table.run.json",
+    log:
+        f"{LOGS}/reference_table.log",
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        rows=REFERENCE_ROWS,
+    script:
+        "../scripts/reference_table.py"

@@ -1,15 +1,14 @@
 """Stage ablation: blind localization and clustering, and what each of their parts adds."""
 
 import json
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas
 
 from firstsight.reports.tables import read_table
-from firstsight.stages.job import Job
+from firstsight.stages.job import Job, replace_file
 
 METRICS = {
     "pro": "PRO",
@@ -72,9 +71,9 @@ def write_ablation(*, rows: Sequence[AblationRow], table: Path, markdown: Path, 
     """
     with job.step("join"):
         found = pandas.DataFrame([_row(row) for row in rows])
-    _replace(table, lambda path: found.to_parquet(path, index=False, compression="zstd"))
+    replace_file(table, lambda path: found.to_parquet(path, index=False, compression="zstd"))
     text = "\n".join(_section(str(name), part) for name, part in found.groupby("collection", sort=False))
-    _replace(
+    replace_file(
         markdown, lambda path: path.write_text(f"# Ablation of blind localization\n\n{text}\n{PUBLISHED}", "utf-8")
     )
 
@@ -101,11 +100,3 @@ def _section(collection: str, rows: pandas.DataFrame) -> str:
         figures = ["–" if pandas.isna(row[metric]) else f"{row[metric]:.3f}" for metric in METRICS]
         lines.append("| " + " | ".join([method, *figures, str(row["n_clusters"]), f"{row['seconds']:.0f}"]) + " |")
     return "\n".join([*lines, ""])
-
-
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    """Write beside ``path`` and rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.partial")
-    write(beside)
-    os.replace(beside, path)

@@ -7,7 +7,7 @@ import re
 import sys
 import time
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -88,9 +88,14 @@ def run_job(
 
 def write_json(path: Path, content: Any) -> None:
     """Write JSON beside ``path`` and rename it there."""
+    replace_file(path, lambda beside: beside.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8"))
+
+
+def replace_file(path: Path, write: Callable[[Path], object]) -> None:
+    """Have a file written beside ``path`` and rename it there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    beside.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+    write(beside)
     os.replace(beside, path)
 
 
