@@ -10,6 +10,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/common_references.smk"
 include: "workflow/rules/collections.smk"
 include: "workflow/rules/features.smk"
 include: "workflow/rules/detect.smk"
@@ -21,6 +22,8 @@ include: "workflow/rules/common_export.smk"
 include: "workflow/rules/export.smk"
 include: "workflow/rules/common_studies.smk"
 include: "workflow/rules/studies.smk"
+include: "workflow/rules/common_comparisons.smk"
+include: "workflow/rules/comparisons.smk"
 
 
 localrules:

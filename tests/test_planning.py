@@ -212,7 +212,8 @@ def test_a_detector_without_its_weights_is_set_aside(folder: Path) -> None:
     assert planned.own.set_aside["ssdnet"].startswith("detectors.ssdnet.weights: the weights of vgg19 are not there")
     compared = planned.studies["compare"]
     assert "grnr" in compared.detectors
-    assert list(compared.set_aside) == ["ssdnet"]
+    learn_what_is_normal = [name for name, detector in DETECTORS.items() if detector.normal]
+    assert list(compared.set_aside) == [*learn_what_is_normal, "ssdnet"]
     with pytest.raises(FirstsightError, match="unknown weights 'IMAGENET'"):
         plan(folder, detectors={"ssdnet": {"weights": "IMAGENET"}})
 
@@ -234,3 +235,144 @@ def test_a_detectors_own_weights_are_in_its_fingerprint(folder: Path) -> None:
     assert len(found) == 2
     with pytest.raises(FirstsightError, match=r"detectors\.ssdnet\.weights: "):
         plan(folder, detectors={"ssdnet": {"weights": str(folder / "absent.pth")}})
+
+
+@pytest.fixture
+def good(folder: Path) -> Path:
+    """The folder with normal images in ``good``: one of its own, and a link to an image of the pile."""
+    (folder / "good").mkdir()
+    Image.new("L", (20, 20), 7).save(folder / "good/a.png")
+    (folder / "good/b.png").symlink_to(folder / "pile/3.png")
+    return folder
+
+
+def with_normal(folder: Path, detectors: Any = None, **entry: Any) -> CollectionPlan:
+    entries = {"pile": {"path": str(folder / "pile"), **entry}}
+    return plan(folder, collections=entries, detectors=detectors or {"padim": {}}, images_per_job=3)
+
+
+def test_reference_images_have_shards_of_their_own_and_are_not_searched(good: Path) -> None:
+    planned = with_normal(good, reference=str(good / "good"))
+    assert list(planned.shards.values()) == [("0.png", "1.png", "2.png"), ("4.png",)]
+    assert list(planned.reference_shards.values()) == [("reference/a.png", "reference/b.png")]
+    detector = planned.detectors["padim"]
+    assert planned.learned_shards(detector) == planned.reference_shards
+    rows = planned.shard_files(next(iter(planned.reference_shards)))
+    assert [row["path"] for row in rows] == [str(good / "good/a.png"), str(good / "good/b.png")]
+    assert with_normal(good, {"blind": {}}, reference=str(good / "good")).detectors["blind"].normal is False
+
+
+def test_finished_shards_of_reference_images_keep_their_members(good: Path) -> None:
+    first = with_normal(good, reference=str(good / "good"))
+    shard = next(iter(first.reference_shards))
+    members = good / "results/pile/shards" / shard / "members.json"
+    members.parent.mkdir(parents=True)
+    members.write_text(json.dumps(["reference/a.png", "reference/b.png"]))
+    Image.new("L", (20, 20), 9).save(good / "good/0.png")
+    again = with_normal(good, reference=str(good / "good"))
+    assert again.reference_shards[shard] == ("reference/a.png", "reference/b.png")
+    assert sorted(again.reference_shards.values())[0] == ("reference/0.png",)
+    assert again.shards == first.shards
+
+
+def test_ids_of_reference_images_are_no_others(good: Path) -> None:
+    (good / "pile/reference").mkdir()
+    Image.new("L", (20, 20), 5).save(good / "pile/reference/a.png")
+    planned = with_normal(good, reference=str(good / "good"))
+    assert ("_reference/a.png", "_reference/b.png") in planned.reference_shards.values()
+    within = with_normal(good, reference=str(good / "pile/reference"))
+    assert "reference/a.png" in {image for shard in within.reference_shards.values() for image in shard}
+    assert not any(image.startswith("reference") for shard in within.shards.values() for image in shard)
+
+
+def test_train_good_of_the_mvtec_layout_is_found(folder: Path) -> None:
+    for place in ("test/good", "train/good"):
+        (folder / "mv" / place).mkdir(parents=True)
+        Image.new("L", (20, 20), len(place)).save(folder / "mv" / place / "a.png")
+    entries = {"pile": {"path": str(folder / "mv")}}
+    planned = plan(folder, collections=entries, detectors={"padim": {}})
+    assert list(planned.reference_shards.values()) == [("train/good/a.png",)]
+    assert list(planned.shards.values()) == [("test/good/a.png",)]
+    itself = plan(folder, collections={"pile": {**entries["pile"], "contaminated": True}}, detectors={"padim": {}})
+    assert itself.reference_shards == {}
+    assert itself.learned_shards(itself.detectors["padim"]) == itself.shards
+    flat = plan(folder, collections={"pile": {**entries["pile"], "layout": "folder"}})
+    assert flat.reference_shards == {}
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({}, "pile: detectors.padim: padim learns from normal images: add collections.pile.reference"),
+        ({"reference": "nowhere"}, "pile: reference: no such file or folder: nowhere"),
+        ({"reference": "EMPTY"}, "pile: reference: no images in "),
+        ({"reference": "good", "contaminated": True}, "pile.reference: normal images and contaminated: true exclude"),
+        ({"reference": "PILE"}, "pile: reference: every image of the collection is a reference image"),
+    ],
+)
+def test_a_mistake_about_normal_images_is_one_line(good: Path, entry: Any, message: str) -> None:
+    (good / "empty").mkdir()
+    places = {"EMPTY": str(good / "empty"), "PILE": str(good / "pile")}
+    with pytest.raises(FirstsightError) as caught:
+        with_normal(good, **{key: places.get(value, value) for key, value in entry.items()})
+    assert str(caught.value).startswith(f"config: collections.{message}")
+    assert "\n" not in str(caught.value)
+
+
+def test_new_images_have_no_normal_images_of_their_own(good: Path) -> None:
+    pile = {"path": str(good / "pile"), "reference": str(good / "good")}
+    fresh = {"path": str(good / "good"), "assign_to": "pile"}
+
+    def planned(**more: Any) -> dict[str, CollectionPlan]:
+        overrides = {
+            "results": str(good / "results"),
+            "collections": {"pile": pile, "fresh": {**fresh, **more}},
+            "detectors": {"padim": {}},
+        }
+        settings = load_settings(ROOT / "config.yaml", overrides, ROOT / "workflow/schemas/config.schema.yaml")
+        return plan_run(settings).collections
+
+    found = planned()
+    assert found["fresh"].detectors == found["pile"].detectors
+    assert (found["fresh"].reference_shards, list(found["fresh"].shards.values())) == ({}, [("a.png", "b.png")])
+    for key, value in {"reference": "x", "contaminated": True}.items():
+        with pytest.raises(FirstsightError, match=rf"collections\.fresh\.{key}: new images are treated as those of"):
+            planned(**{key: value})
+
+
+def test_features_of_a_tuned_extractor_have_a_folder_of_their_own(good: Path) -> None:
+    (good / "weights.pth").write_bytes(b"0")
+    network = {"extractor": "resnet18", "weights": str(good / "weights.pth")}
+    detectors = {"shaped": {"method": "patchcore", "sbm": True}, "fca": {}, "padim": {}}
+    planned = with_normal(good, detectors, reference=str(good / "good"), features=network)
+    shaped, fca, padim = (planned.detectors[name] for name in detectors)
+    assert list(planned.detectors) == list(detectors)
+    assert fca.features == padim.features != shaped.features
+    assert planned.layers_of(fca.features) == ("layer1", "layer2", "layer3")
+    assert planned.layers_of(shaped.features) == ("layer2", "layer3")
+    assert (planned.tuning_of(shaped.features) or {})["layer"] == "layer3"
+    assert planned.tuning_of(fca.features) is None
+    itself = with_normal(good, detectors, contaminated=True, features=network)
+    assert itself.detectors["shaped"].features != shaped.features
+    assert itself.detectors["fca"].folder == fca.folder
+    assert itself.detectors["padim"].folder != padim.folder
+
+
+def test_an_extractor_without_weights_cannot_be_tuned(good: Path) -> None:
+    with pytest.raises(FirstsightError, match=r"^config: collections\.pile: detectors\.cfa\.sbm: laws has no weights"):
+        with_normal(good, {"cfa": {"sbm": True}}, reference=str(good / "good"))
+
+
+def test_the_reference_table_compares_what_a_collection_allows(good: Path) -> None:
+    (good / "weights.pth").write_bytes(b"0")
+    network = {"extractor": "resnet18", "weights": str(good / "weights.pth")}
+    methods = ["padim", "patchcore", "cfa"]
+    plain = [f"{method}{more}" for method in methods for more in ("", "_pfam")]
+
+    def names(**entry: Any) -> list[str]:
+        return list(with_normal(good, {"fca": {}}, **entry).studies["reference_table"].detectors)
+
+    assert names() == []
+    assert names(contaminated=True) == names(reference=str(good / "good")) == plain
+    every = [f"{method}{more}" for method in methods for more in ("", "_pfam", "_sbm", "_sbm_pfam")]
+    assert names(contaminated=True, features=network) == every

@@ -16,7 +16,10 @@ REPLACED_WHOLE = ("collections", "detectors", "threshold")
 """Keys whose value in the user's config stands in place of the default, instead of being merged into it."""
 
 
-INHERITED = ("features", "detectors", "threshold", "clustering")
+FOR_ALL = ("images_per_job", "features", "detectors", "threshold", "clustering", "evaluation")
+"""Keys that hold for all collections, unless one has its own."""
+
+INHERITED = ("features", "detectors", "threshold", "clustering", "contaminated")
 """What new images have from the collection that they are held against."""
 
 FALSE_ALARM_RATE = 0.01
@@ -75,6 +78,8 @@ class CollectionSettings:
     contrastive: bool
     crop: float
     assign_to: str | None
+    reference: Path | None
+    contaminated: bool
 
 
 @dataclass(frozen=True)
@@ -185,7 +190,7 @@ def _known_settings(name: str, entry: Mapping[str, Any], config: Mapping[str, An
         raise FirstsightError(f"{key}.assign_to: unknown collection {known!r}; {suggestion(known, collections)}")
     if "assign_to" in collections[known]:
         raise FirstsightError(f"{key}.assign_to: {known} has no clusters of its own")
-    for part in INHERITED:
+    for part in (*INHERITED, "reference"):
         if part in entry:
             raise FirstsightError(
                 f"{key}.{part}: new images are treated as those of {known}, they have none of their own"
@@ -194,11 +199,15 @@ def _known_settings(name: str, entry: Mapping[str, Any], config: Mapping[str, An
 
 
 def _collection_settings(name: str, entry: Mapping[str, Any], config: Mapping[str, Any]) -> CollectionSettings:
-    own = merge_config({key: config[key] for key in ("images_per_job", *INHERITED, "evaluation")}, entry)
+    own = merge_config({key: config[key] for key in FOR_ALL}, entry)
     layout = entry.get("layout", "auto")
     if own["clustering"].get("oracle") and own["clustering"].get("clusters", "auto") != "auto":
         raise FirstsightError(
             f"config: collections.{name}.clustering: oracle and a number of clusters exclude each other"
+        )
+    if "reference" in entry and entry.get("contaminated"):
+        raise FirstsightError(
+            f"config: collections.{name}.reference: normal images and contaminated: true exclude each other"
         )
     for unused in ("path", "missing") if layout == "demo" else ("texture",):
         if unused in entry:
@@ -227,6 +236,8 @@ def _collection_settings(name: str, entry: Mapping[str, Any], config: Mapping[st
         contrastive=own["clustering"].get("contrastive", False),
         crop=float(own["evaluation"].get("crop", 0.0)),
         assign_to=entry.get("assign_to"),
+        reference=Path(entry["reference"]) if "reference" in entry else None,
+        contaminated=entry.get("contaminated", False),
     )
 
 

@@ -50,6 +50,7 @@ def _plan_copy(collection: CollectionPlan, name: str, plan: Plan, chosen: list[s
         ),
         files=files,
         shards=plan_shards(chosen, collection.settings.images_per_job, {}),
+        reference_shards={},
         own=collection.studies["compare"],
     )
 

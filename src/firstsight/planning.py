@@ -2,24 +2,21 @@
 
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from firstsight.collections.demo import DemoSettings, list_demo
 from firstsight.collections.readers import ImageFile, list_images, with_missing
+from firstsight.collections.references import part_references
 from firstsight.collections.shards import plan_shards
 from firstsight.collections.stacks import real_file
-from firstsight.config import CollectionSettings, DetectorChoice, FeatureSettings, Settings, suggestion
-from firstsight.detectors.registry import find_detector
-from firstsight.detectors.settings import parse_settings
+from firstsight.config import CollectionSettings, Settings
+from firstsight.detector_plans import DetectorGroup, DetectorPlan, plan_detectors
 from firstsight.errors import FirstsightError
 from firstsight.features.registry import EXTRACTORS
-from firstsight.features.state_dicts import why_unavailable
-from firstsight.features.weights import weights_fingerprint
-from firstsight.fingerprints import settings_fingerprint
 from firstsight.studies import study_choices
 
 MADE_BY_THE_RUN = ("demo", "degraded")
@@ -27,55 +24,24 @@ MADE_BY_THE_RUN = ("demo", "degraded")
 
 
 @dataclass(frozen=True)
-class DetectorPlan:
-    """One detector on one collection. ``folder`` carries all that its maps depend on.
-
-    ``layers`` are those it reads, of the features in the folder ``features``; of a detector that reads the image, those
-    by which its anomalies are described.
-    """
-
-    name: str
-    method: str
-    settings: dict[str, Any]
-    layers: tuple[str, ...]
-    features: str
-    reads_image: bool
-    learns: bool
-    fingerprint: str
-
-    @property
-    def folder(self) -> str:
-        return f"{self.name}-{self.fingerprint}"
-
-
-@dataclass(frozen=True)
-class DetectorGroup:
-    """Detectors that read the same features: those of the config, or those that a study compares.
-
-    detectors: by name.
-    features: the layers of each folder of features.
-    set_aside: for each detector that cannot run on this machine, one line that says why.
-    """
-
-    detectors: dict[str, DetectorPlan]
-    features: dict[str, tuple[str, ...]]
-    set_aside: dict[str, str]
-
-
-@dataclass(frozen=True)
 class CollectionPlan:
-    """One collection: its images by id, its shards (id to image ids), and what is computed from them."""
+    """One collection: its images by id, its shards (id to image ids), and what is computed from them.
+
+    The shards of its reference images are apart (``reference_shards``): they are learned from and never searched.
+    """
 
     settings: CollectionSettings
     files: dict[str, ImageFile]
     shards: dict[str, tuple[str, ...]]
+    reference_shards: dict[str, tuple[str, ...]]
     own: DetectorGroup
 
     @cached_property
     def studies(self) -> dict[str, DetectorGroup]:
         """The detectors of each study; planned when a study is asked for."""
+        may_learn = bool(self.reference_shards) or self.settings.contaminated or self.is_new
         return {
-            study: _plan_detectors(self.settings, choices)
+            study: plan_detectors(self.settings, choices, may_learn=may_learn, strict=False)
             for study, choices in study_choices(self.settings.detectors).items()
         }
 
@@ -91,9 +57,16 @@ class CollectionPlan:
 
     def layers_of(self, features: str) -> tuple[str, ...]:
         """The layers in a folder of features."""
+        return self._group_with(features).features[features]
+
+    def tuning_of(self, features: str) -> dict[str, Any] | None:
+        """The settings of SBM for a folder of features whose extractor is tuned first; None for any other."""
+        return self._group_with(features).tuned.get(features)
+
+    def _group_with(self, features: str) -> DetectorGroup:
         if features in self.own.features:
-            return self.own.features[features]
-        return next(group.features[features] for group in self.studies.values() if features in group.features)
+            return self.own
+        return next(group for group in self.studies.values() if features in group.features)
 
     @property
     def is_new(self) -> bool:
@@ -134,8 +107,17 @@ class CollectionPlan:
             for file in self._members(shard)
         ]
 
+    def learned_shards(self, detector: DetectorPlan) -> dict[str, tuple[str, ...]]:
+        """The shards that a detector learns from."""
+        return self.normal_shards if detector.normal else self.shards
+
+    @property
+    def normal_shards(self) -> dict[str, tuple[str, ...]]:
+        """The shards of normal images, or of what counts as such."""
+        return self.shards if self.settings.contaminated else self.reference_shards
+
     def _members(self, shard: str) -> list[ImageFile]:
-        return [self.files[image] for image in self.shards[shard]]
+        return [self.files[image] for image in (self.shards | self.reference_shards)[shard]]
 
     def _stamp(self, path: Path) -> str | None:
         # What is made by the run itself has no stamp yet when the run is planned.
@@ -211,111 +193,34 @@ def _plan_collection(collection: CollectionSettings, results: Path) -> Collectio
         files = list_images(collection.path, collection.layout)
         if collection.missing:
             files = with_missing(files, collection.missing)
-    by_image = {file.image: file for file in files}
+    searched, references = _part_references(collection, files)
     finished = _finished_shards(results / collection.name / "shards")
-    own = _plan_detectors(collection, collection.detectors)
+    may_learn = bool(references) or collection.contaminated or collection.assign_to is not None
+    own = plan_detectors(collection, collection.detectors, may_learn=may_learn, strict=True)
     if not own.detectors:
         raise FirstsightError(next(iter(own.set_aside.values())))
     return CollectionPlan(
         settings=collection,
-        files=by_image,
-        shards=plan_shards(sorted(by_image), collection.images_per_job, finished),
+        files={file.image: file for file in (*searched, *references)},
+        shards=_cut(searched, collection, finished),
+        reference_shards=_cut(references, collection, finished),
         own=own,
     )
 
 
-def _plan_detectors(collection: CollectionSettings, choices: Mapping[str, DetectorChoice]) -> DetectorGroup:
-    chosen = {name: _parse_choice(name, choice) for name, choice in choices.items()}
-    problems = {name: _why_not(name, *choice) for name, choice in chosen.items()}
-    set_aside = {name: problem for name, problem in problems.items() if problem}
-    usable = {name: choice for name, choice in chosen.items() if name not in set_aside}
-    layers, layers_read = _choose_layers(collection.features.extractor, usable)
-    fingerprint = _features_fingerprint(collection.features, layers)
-    features = f"{collection.features.extractor}-{fingerprint}"
-    return DetectorGroup(
-        detectors={
-            name: _plan_detector(name, method, settings, layers_read[name], features)
-            for name, (method, settings) in usable.items()
-        },
-        features={features: layers},
-        set_aside=set_aside,
-    )
+def _cut(
+    files: Sequence[ImageFile], collection: CollectionSettings, finished: Mapping[str, tuple[str, ...]]
+) -> dict[str, tuple[str, ...]]:
+    return plan_shards(sorted(file.image for file in files), collection.images_per_job, finished)
 
 
-def _parse_choice(name: str, choice: DetectorChoice) -> tuple[str, Any]:
-    """The method, and all of its settings."""
-    detector = find_detector(choice.method, f"detectors.{name}")
-    return choice.method, parse_settings(detector.settings, choice.settings, f"detectors.{name}")
-
-
-def _why_not(name: str, method: str, settings: Any) -> str | None:
-    """Why a detector cannot run on this machine: weights of its own that are not to be had."""
-    detector = find_detector(method, name)
-    if detector.weights_of is None or not settings.needs_weights:
-        return None
-    try:
-        problem = why_unavailable(detector.weights_of, settings.weights)
-    except FirstsightError as error:
-        raise FirstsightError(f"detectors.{name}.weights: {error}") from None
-    return f"detectors.{name}.weights: {problem}" if problem else None
-
-
-def _choose_layers(
-    extractor: str, chosen: Mapping[str, tuple[str, Any]]
-) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
-    """The layers that the detectors read together, and those of each."""
-    if extractor not in EXTRACTORS:
-        raise FirstsightError(
-            f"features.extractor: unknown extractor {extractor!r}; {suggestion(extractor, EXTRACTORS)}"
-        )
-    spec = EXTRACTORS[extractor]
-    read: dict[str, tuple[str, ...]] = {}
-    for name, (method, settings) in chosen.items():
-        own = (spec.context_layers if find_detector(method, name).context else ()) or spec.default_layers
-        read[name] = tuple(getattr(settings, "layers", None) or own)
-        for layer in read[name]:
-            if layer not in spec.layers:
-                raise FirstsightError(
-                    f"detectors.{name}.layers: {extractor} has no layer {layer!r}; {suggestion(layer, spec.layers)}"
-                )
-    together = {layer for layers in read.values() for layer in layers}
-    return tuple(layer for layer in spec.layers if layer in together), read
-
-
-def _features_fingerprint(features: FeatureSettings, layers: tuple[str, ...]) -> str:
-    try:
-        weights = weights_fingerprint(features.extractor, features.weights)
-    except FirstsightError as error:
-        raise FirstsightError(f"features.weights: {error}") from None
-    return settings_fingerprint(
-        {
-            "extractor": features.extractor,
-            "version": EXTRACTORS[features.extractor].version,
-            "weights": weights,
-            "image_size": features.image_size,
-            "border": features.border,
-            "dtype": features.dtype,
-            "layers": layers,
-        }
-    )
-
-
-def _plan_detector(name: str, method: str, settings: Any, layers: tuple[str, ...], features: str) -> DetectorPlan:
-    values = asdict(settings)
-    detector = find_detector(method, name)
-    covered: dict[str, object] = {
-        "features": features.rpartition("-")[2],
-        "method": method,
-        "version": detector.version,
-        "settings": values,
-        "layers": layers,
-    }
-    if detector.weights_of and settings.needs_weights:
-        covered["weights"] = weights_fingerprint(detector.weights_of, values["weights"])
-    learns = detector.fit is not None
-    return DetectorPlan(
-        name, method, values, layers, features, detector.reads_image, learns, settings_fingerprint(covered)
-    )
+def _part_references(
+    collection: CollectionSettings, files: tuple[ImageFile, ...]
+) -> tuple[tuple[ImageFile, ...], tuple[ImageFile, ...]]:
+    """What is searched, and normal images: what learns from itself or from another collection has none of its own."""
+    if collection.contaminated or collection.assign_to is not None:
+        return files, ()
+    return part_references(files, reference=collection.reference, path=collection.path, layout=collection.layout)
 
 
 def _finished_shards(folder: Path) -> dict[str, tuple[str, ...]]:

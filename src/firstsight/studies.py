@@ -18,11 +18,22 @@ and without the contrastive head; ``weighted_average`` stands for Sohn et al. (2
 the nearest cells of all other images."""
 
 
+NORMAL_METHODS = ("padim", "patchcore", "cfa")
+
+REFERENCE_TABLE: dict[str, DetectorChoice] = {
+    f"{method}{'_sbm' * sbm}{'_pfam' * pfam}": DetectorChoice(method, {"sbm": sbm, "pfam": pfam})
+    for method in NORMAL_METHODS
+    for sbm in (False, True)
+    for pfam in (False, True)
+}
+"""Methods that learn from normal images, each without and with SBM and PFAM (Yuan et al. 2023, Tables 1 and 2)."""
+
+
 def study_choices(configured: Mapping[str, DetectorChoice]) -> dict[str, dict[str, DetectorChoice]]:
     """The detectors of each study, by name.
 
     ``compare`` has every detector there is, with the settings that the config gives it, or else with its defaults, and
-    any others that the config names; ``ablation`` has its own.
+    any others that the config names; the others have their own.
     """
     every = {method: DetectorChoice(method, {}) for method in DETECTORS}
-    return {"ablation": ABLATION, "compare": every | dict(configured)}
+    return {"ablation": ABLATION, "reference_table": REFERENCE_TABLE, "compare": every | dict(configured)}

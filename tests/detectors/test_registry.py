@@ -76,7 +76,7 @@ def test_fca_reads_channels_scaled_to_one_range(features: dict[str, torch.Tensor
     np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-3, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", [*PATCH_STATISTICS, *LEARNING])
+@pytest.mark.parametrize("name", [*PATCH_STATISTICS, "blind"])
 def test_an_even_patch_size_is_refused(name: str) -> None:
     with pytest.raises(FirstsightError, match="patch_size is 4, but must be odd"):
         DETECTORS[name].settings(patch_size=4)

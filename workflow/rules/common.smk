@@ -135,7 +135,7 @@ def everywhere(pattern, *, detector=None, only=lambda collection, detector: True
             pattern,
             collection=name,
             shard=list(collection.shards),
-            features=collection.features_folder,
+            features=[each.features for each in chosen],
             detector=[each.folder for each in chosen],
             kinds=kinds_of(collection),
         )

@@ -1,7 +1,4 @@
 # What the studies compare. Nothing here computes.
-from functools import cache
-
-from firstsight.degraded import originals, plan_degraded
 
 
 def ablation_rows():
@@ -43,87 +40,23 @@ def jobs_of_maps(collection, detector):
     return jobs + [f"{folder}/maps/{shard}.run.json" for shard in collection.shards]
 
 
-def maps_of(collection):
-    """Stores of maps of all shards, by detector of the comparison."""
-    folder = f"{RESULTS}/{collection.settings.name}/detectors"
-    return {
-        name: [f"{folder}/{detector.folder}/maps/{shard}.zarr" for shard in collection.shards]
-        for name, detector in collection.studies["compare"].detectors.items()
-    }
-
-
-def records_of(collection):
-    """Records of the jobs that made these maps, by detector."""
-    compared = collection.studies["compare"].detectors
-    return {name: jobs_of_maps(collection, detector) for name, detector in compared.items()}
-
-
-def all_of(by_detector):
-    """Input function: the files of all detectors of the comparison, on the wildcards' collection."""
-    return lambda wildcards: [path for each in by_detector(of_collection(wildcards)).values() for path in each]
-
-
-def set_aside_in_comparison(wildcards):
-    """One line for each detector that cannot be compared."""
-    return [
-        f"collections.{name}.{why}"
-        for name, collection in PLAN.collections.items()
-        for why in collection.studies["compare"].set_aside.values()
-    ]
-
-
-@cache
-def degraded_collections():
-    """Degraded copies of all collections with masks, by name."""
-    return plan_degraded(PLAN)
-
-
-def copies_of(wildcards):
-    """The degraded copies of the wildcards' collection."""
-    return [each for each in degraded_collections().values() if each.known == wildcards.collection]
-
-
-def images_of_original(wildcards):
-    """A demo collection's images must be made before they can be degraded."""
-    known = of_collection(wildcards).known
-    return f"{RESULTS}/{known}/images" if PLAN.collections[known].settings.layout in MADE_BY_THE_RUN else []
-
-
-def originals_of_copy(wildcards):
-    """The images that a degraded copy is made from."""
-    copy = of_collection(wildcards)
-    return originals(PLAN.collections[copy.known], copy)
-
-
-def variants(wildcards):
-    """Degradation, level, and the files of every degraded copy of the wildcards' collection."""
-    found = []
-    for copy in copies_of(wildcards):
-        shards = f"{RESULTS}/{copy.settings.name}/shards"
-        degradation, level = copy.settings.name.rpartition("/")[2].split("-")
-        found.append(
-            {
-                "degradation": degradation,
-                "level": int(level),
-                "manifests": [f"{shards}/{shard}/images.parquet" for shard in copy.shards],
-                "truths": [f"{shards}/{shard}/truth.json" for shard in copy.shards],
-                "maps": maps_of(copy),
-            }
-        )
-    return found
-
-
-def files_of_variants(key):
-    """Input function: manifests or truths of all degraded copies of the wildcards' collection."""
-    return lambda wildcards: [path for variant in variants(wildcards) for path in variant[key]]
-
-
-def maps_of_variants(wildcards):
-    """Maps of all degraded copies of the wildcards' collection."""
-    return [path for variant in variants(wildcards) for maps in variant["maps"].values() for path in maps]
-
-
-def robustness_parts(wildcards):
-    """The measured robustness of every collection with masks."""
-    measured = dict.fromkeys(copy.known for copy in degraded_collections().values())
-    return [f"{RESULTS}/{name}/robustness/metrics.parquet" for name in measured]
+def reference_rows():
+    """What each method that learns from normal images leaves on each collection that has some."""
+    rows = []
+    for name in KNOWN:
+        collection = PLAN.collections[name]
+        for detector in collection.studies["reference_table"].detectors.values():
+            folder = f"{RESULTS}/{name}/detectors/{detector.folder}"
+            features = f"{RESULTS}/{name}/features/{detector.features}"
+            rows.append(
+                {
+                    "collection": name,
+                    "method": detector.method,
+                    "sbm": detector.settings["sbm"],
+                    "pfam": detector.settings["pfam"],
+                    "metrics": f"{folder}/{PLAIN}/metrics.parquet",
+                    "features": [f"{features}/{shard}.run.json" for shard in collection.shards],
+                    "maps": [f"{folder}/maps/{shard}.run.json" for shard in collection.shards],
+                }
+            )
+    return rows

@@ -3,7 +3,7 @@
 
 rule fit:
     input:
-        features=each_shard(f"{FEATURES}/{{shard}}.zarr"),
+        features=each_learned_shard(f"{FEATURES}/{{shard}}.zarr"),
     output:
         model=f"{DETECTOR}/model.pt",
         summary=f"{DETECTOR}/model.json",

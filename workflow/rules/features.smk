@@ -1,9 +1,33 @@
-# Images to features.
+# Images to features, by an extractor as it is or tuned to normal images.
+
+
+rule tune:
+    input:
+        manifests=each_normal_shard(f"{SHARD}/images.parquet"),
+    output:
+        weights=f"{FEATURES}/tuned.pt",
+        run=f"{FEATURES}/tuned.run.json",
+    log:
+        f"{LOGS}/{{collection}}/{{features}}/tune.log",
+    wildcard_constraints:
+        collection=one_of(KNOWN),
+    conda:
+        ENVIRONMENT
+    threads: 2
+    resources:
+        mem_mb=8000,
+    params:
+        settings=lambda wildcards: asdict(of_collection(wildcards).settings.features),
+        tuning=lambda wildcards: of_collection(wildcards).tuning_of(wildcards.features),
+        checkpoints=f"{FEATURES}/tuning",
+    script:
+        "../scripts/tune.py"
 
 
 rule features:
     input:
         manifest=f"{SHARD}/images.parquet",
+        tuned=tuned_weights,
     output:
         features=directory(f"{FEATURES}/{{shard}}.zarr"),
         run=f"{FEATURES}/{{shard}}.run.json",

@@ -53,6 +53,12 @@ rule tables:
             *everywhere(f"{SHARD}/truth.run.json"),
             *everywhere(f"{FEATURES}/{{shard}}.run.json"),
             *everywhere(
+                f"{FEATURES}/tuned.run.json",
+                only=lambda collection, detector: collection.tuning_of(detector.features) and not collection.is_new,
+            ),
+            *of_references(f"{SHARD}/manifest.run.json"),
+            *of_references(f"{FEATURES}/{{shard}}.run.json"),
+            *everywhere(
                 f"{DETECTOR}/model.run.json",
                 only=lambda collection, detector: detector.learns and not collection.is_new,
             ),

@@ -6,9 +6,12 @@ from firstsight.stages.features import extract_features
 from firstsight.stages.job import run_job
 
 names = dict(collection=snakemake.wildcards.collection, shard=snakemake.wildcards.shard)
-with run_job(snakemake.log[0], snakemake.output.run, rule="features", **names) as job:
+tuned = Path(snakemake.input.tuned) if snakemake.input.tuned else None
+rule = "tuned_features" if tuned else "features"
+with run_job(snakemake.log[0], snakemake.output.run, rule=rule, **names) as job:
     extract_features(
         manifest=Path(snakemake.input.manifest),
+        tuned=tuned,
         output=Path(snakemake.output.features),
         settings=snakemake.params.settings,
         layers=snakemake.params.layers,

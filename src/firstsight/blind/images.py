@@ -1,6 +1,7 @@
 """The images of a collection as its stores of features hold them."""
 
 from collections.abc import Iterator, Sequence
+from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 
@@ -22,6 +23,14 @@ def stored_images(shards: Sequence[Path]) -> Iterator[Stored]:
         for key in keys:
             if reader.attributes(key)["status"] == "ok":
                 yield reader, key
+
+
+def images_token(images: Sequence[Stored]) -> str:
+    """Names the images and their contents, so that training never goes on with others."""
+    digest = sha256()
+    for reader, key in images:
+        digest.update(str(reader.attributes(key)["token"]).encode() + b"\0")
+    return digest.hexdigest()
 
 
 def random_images(shards: Sequence[Path], count: int, generator: torch.Generator) -> list[Stored]:

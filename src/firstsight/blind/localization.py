@@ -13,7 +13,6 @@ them too. ``correspondence: auto`` makes both, and on each layer goes by how far
 percentile, in their own units): residuals are kept where theirs reaches a fifth further, features otherwise.
 """
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +26,7 @@ from torch import Tensor
 
 from firstsight.blind.autoencoder import Autoencoder, AutoencoderSettings, residual
 from firstsight.blind.cells import CellSource
-from firstsight.blind.images import Stored, random_images, stored_images
+from firstsight.blind.images import Stored, images_token, random_images, stored_images
 from firstsight.blind.neighbours import Bank, draw_bank, neighbour_distance
 from firstsight.blind.pooled import pooled_reference
 from firstsight.blind.training import TrainedAutoencoder, train_autoencoder
@@ -149,7 +148,7 @@ def fit_blind(
         says = f"{len(images)} images are too few to learn from: each is searched by itself, as by fca"
         note(says)
         return {"n_images": len(images), "says": says, "layers": {}}
-    token = _token(images)
+    token = images_token(images)
     learned = {}
     for layer in layers:
         say = _prefixed(note, layer)
@@ -317,11 +316,3 @@ def _stride(sample: Sequence[Stored], layer: str) -> float:
 
 def _prefixed(note: Callable[[str], None], layer: str) -> Callable[[str], None]:
     return lambda line: note(f"{layer}: {line}")
-
-
-def _token(images: Sequence[Stored]) -> str:
-    """Names the images and their contents, so that training never goes on with others."""
-    digest = hashlib.sha256()
-    for reader, key in images:
-        digest.update(str(reader.attributes(key)["token"]).encode() + b"\0")
-    return digest.hexdigest()

@@ -158,7 +158,7 @@ def train_autoencoder(
         training.curve.append(Epoch((epoch + 1) * settings.cells_per_epoch, training_loss, loss, error))
         if training.best_epoch == epoch:
             training.best = {name: value.cpu().clone() for name, value in training.model.state_dict().items()}
-        _write(checkpoint, header | training.state())
+        write_checkpoint(checkpoint, header | training.state())
         note(f"epoch {epoch + 1}: training loss {training_loss:.6f}, validation loss {loss:.6f}, error {error:.6f}")
     return TrainedAutoencoder(source.channels, settings, training.best, tuple(training.curve))
 
@@ -166,7 +166,7 @@ def train_autoencoder(
 def save_autoencoder(path: Path, trained: TrainedAutoencoder) -> None:
     """Write a trained autoencoder: beside ``path``, then renamed."""
     header = {"format": _FORMAT, "settings": asdict(trained.settings), "channels": trained.channels}
-    _write(path, header | {"state": trained.state, "curve": [tuple(epoch) for epoch in trained.curve]})
+    write_checkpoint(path, header | {"state": trained.state, "curve": [tuple(epoch) for epoch in trained.curve]})
 
 
 def load_autoencoder(path: Path, device: str | torch.device = "cpu") -> Autoencoder:
@@ -178,7 +178,7 @@ def load_autoencoder(path: Path, device: str | torch.device = "cpu") -> Autoenco
     if not path.exists():
         raise FirstsightError(f"{str(path)!r} does not exist: run the stage that trains the autoencoder")
     try:
-        found = _read(path)
+        found = read_checkpoint(path)
         curve = tuple(Epoch(*epoch) for epoch in found["curve"])
         trained = TrainedAutoencoder(found["channels"], AutoencoderSettings(**found["settings"]), found["state"], curve)
         return trained.model(device)
@@ -229,7 +229,7 @@ def _resume(training: _Training, path: Path, header: Mapping[str, Any], note: Ca
     if not path.exists():
         return False
     try:
-        found = _read(path)
+        found = read_checkpoint(path)
         if any(found[name] != value for name, value in header.items()):
             note(f"the checkpoint {str(path)!r} is of other settings or images: training begins anew")
             return False
@@ -242,8 +242,8 @@ def _resume(training: _Training, path: Path, header: Mapping[str, Any], note: Ca
     return True
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """What `_write` wrote; ValueError, or whatever zip and pickle fail with, where it is damaged."""
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """What `write_checkpoint` wrote; ValueError, or whatever zip and pickle fail with, where it is damaged."""
     # torch itself does not look at the checksums of the file, which is a zip archive.
     with zipfile.ZipFile(path) as archive:
         if damaged := archive.testzip():
@@ -252,7 +252,7 @@ def _read(path: Path) -> dict[str, Any]:
     return found
 
 
-def _write(path: Path, content: Mapping[str, Any]) -> None:
+def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
     """Write content beside ``path`` and rename it there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f"{path.name}.{os.getpid()}.partial")

@@ -178,6 +178,14 @@ def _list_stack(path: Path, layout: str) -> tuple[ImageFile, ...]:
     return _sorted(files)
 
 
+def find_normal_images(path: Path, layout: str = "auto") -> Path | None:
+    """The folder ``train/good`` of a collection in the MVTec layout, where there is one; arguments as `list_images`."""
+    folder = path / "train" / GOOD
+    if not os.path.isdir(folder):
+        return None
+    return folder if (_guess_layout(path) if layout == "auto" else layout) == "mvtec" else None
+
+
 LAYOUTS = {"folder": list_folder, "mvtec": list_mvtec, "sheet": list_sheet}
 
 

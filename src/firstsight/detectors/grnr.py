@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from firstsight.detectors.geometry import Geometry
 from firstsight.detectors.layers import finest_layer, read_at
-from firstsight.detectors.windows import blur, check_features
+from firstsight.detectors.windows import check_features, smooth
 from firstsight.errors import FirstsightError
 
 RIDGE = 1e-5
@@ -86,7 +86,7 @@ def grnr(features: Mapping[str, Tensor], places: Mapping[str, Geometry], setting
     height, width = fused.shape
     for layer, values in errors.items():
         fused = (fused * read_at(values, (height, width), places[finest], places[layer])).clamp(max=LARGEST)
-    return _smooth(fused.float(), settings.sigma / places[finest].stride)
+    return smooth(fused.float(), settings.sigma / places[finest].stride)
 
 
 def regression_errors(features: Tensor, settings: GrnrSettings) -> Tensor:
@@ -187,9 +187,3 @@ def _inner_products(slab: Tensor, size: int) -> dict[tuple[int, int], Tensor]:
 def _cut(maps: Tensor, corner: tuple[int, int], height: int, width: int) -> Tensor:
     """The cells of maps (..., H, W) from a corner on: (..., height, width)."""
     return maps[..., corner[0] : corner[0] + height, corner[1] : corner[1] + width]
-
-
-def _smooth(values: Tensor, sigma: float) -> Tensor:
-    """Gaussian of a deviation in cells, reflected at the border of (h, w); it reaches 3 deviations, or to the end."""
-    reach = min(math.ceil(3 * sigma), *(side - 1 for side in values.shape))
-    return blur(values[None], 2 * reach + 1, sigma)[0] if reach else values

@@ -62,25 +62,48 @@ def fuse_maps(maps: Mapping[str, Tensor], places: Mapping[str, Geometry]) -> Ten
 
 
 def read_at(anomaly_map: Tensor, shape: tuple[int, int], fine: Geometry, coarse: Geometry) -> Tensor:
-    """A map of a coarse grid, read bilinearly where the cells of a fine grid lie; constant beyond its outer cells.
+    """Maps of a coarse grid, read bilinearly where the cells of a fine grid lie; constant beyond its outer cells.
 
     Args:
-        anomaly_map: (h, w) on the coarse grid.
+        anomaly_map: (..., h, w) on the coarse grid.
         shape: height and width of the fine grid, in cells.
         fine, coarse: how the two grids lie on the same image.
 
     Returns:
-        (*shape), within the range of the map.
+        (..., *shape), within the range of the map.
     """
     rows = _read_along(anomaly_map, shape[0], fine, coarse)
-    return _read_along(rows.T, shape[1], fine, coarse).T
+    return _read_along(rows.mT, shape[1], fine, coarse).mT
+
+
+def join_layers(features: Mapping[str, Tensor], places: Mapping[str, Geometry]) -> Tensor:
+    """The channels of all layers, one after the other, on the grid of the finest.
+
+    Args:
+        features: (C_l, h_l, w_l) of each layer.
+        places: how each layer lies on the image.
+
+    Returns:
+        (sum of C_l, h, w) float32; coarser layers are read bilinearly where the finest's cells lie.
+    """
+    finest = finest_layer({layer: places[layer] for layer in features})
+    height, width = features[finest].shape[1:]
+    return torch.cat(
+        [
+            values.float()
+            if layer == finest
+            else read_at(values.float(), (height, width), places[finest], places[layer])
+            for layer, values in features.items()
+        ]
+    )
 
 
 def _read_along(values: Tensor, size: int, fine: Geometry, coarse: Geometry) -> Tensor:
-    """Rows of a coarse map, read where the rows of a fine grid of this size lie."""
+    """Rows of coarse maps (..., rows, columns), read where the rows of a fine grid of this size lie."""
     cells = torch.arange(size, device=values.device, dtype=torch.float64)
-    positions = ((fine.offset + fine.stride * cells - coarse.offset) / coarse.stride).clamp(0, len(values) - 1)
-    below = positions.long().clamp(max=max(len(values) - 2, 0))
-    above = (below + 1).clamp(max=len(values) - 1)
+    count = values.shape[-2]
+    positions = ((fine.offset + fine.stride * cells - coarse.offset) / coarse.stride).clamp(0, count - 1)
+    below = positions.long().clamp(max=max(count - 2, 0))
+    above = (below + 1).clamp(max=count - 1)
     share = (positions - below).float()[:, None]
-    return values[below] * (1 - share) + values[above] * share
+    return values[..., below, :] * (1 - share) + values[..., above, :] * share

@@ -10,9 +10,11 @@ from firstsight.blind.localization import BlindSettings, detect_blind, fit_blind
 from firstsight.config import suggestion
 from firstsight.detectors import glcm, pg_lsr, rpca, spectral_residual
 from firstsight.detectors.aota import aota
+from firstsight.detectors.cfa import CfaSettings, detect_cfa, fit_cfa
 from firstsight.detectors.geometry import Geometry
 from firstsight.detectors.grnr import GrnrSettings, grnr
 from firstsight.detectors.layers import automatic_patch_size, fuse_maps, scale_channels
+from firstsight.detectors.padim import PadimSettings, detect_padim, fit_padim
 from firstsight.detectors.patch_settings import (
     AotaSettings,
     FcaSettings,
@@ -21,6 +23,7 @@ from firstsight.detectors.patch_settings import (
     SampleWeightedWassersteinSettings,
 )
 from firstsight.detectors.patch_statistics import fca, histogram, moments, sample_weighted_wasserstein
+from firstsight.detectors.patchcore import PatchcoreSettings, detect_patchcore, fit_patchcore
 from firstsight.detectors.ssdnet import SsdnetSettings, ssdnet
 from firstsight.errors import FirstsightError
 
@@ -47,6 +50,8 @@ class Detector:
             settings, a folder for checkpoints, device, a note-taker and a progress bar, to tensors, numbers and text,
             among them ``n_images`` and a line ``says``; see `fit_blind`.
         context: whether its own choice of layers are the extractor's ``context_layers``.
+        normal: whether ``fit`` is to be given normal images (the collection's own only where the config says so); its
+            own choice of layers are then the extractor's ``normal_layers``, unless ``context`` says otherwise.
         weights_of: the extractor whose weights its setting ``weights`` names, for one with a network of its own, if its
             settings say that it ``needs_weights``.
     """
@@ -56,6 +61,7 @@ class Detector:
     version: int = 1
     fit: Fit | None = None
     context: bool = False
+    normal: bool = False
     weights_of: str | None = None
 
     @property
@@ -89,6 +95,9 @@ DETECTORS: dict[str, Detector] = {
     "aota": Detector(AotaSettings, per_layer(aota, prepare=Tensor.float)),
     "grnr": Detector(GrnrSettings, grnr, context=True),
     "blind": Detector(BlindSettings, detect_blind, fit=fit_blind, context=True),
+    "padim": Detector(PadimSettings, detect_padim, fit=fit_padim, normal=True),
+    "patchcore": Detector(PatchcoreSettings, detect_patchcore, fit=fit_patchcore, normal=True, context=True),
+    "cfa": Detector(CfaSettings, detect_cfa, fit=fit_cfa, normal=True),
     "spectral_residual": Detector(spectral_residual.SpectralResidualSettings, spectral_residual.detect),
     "glcm": Detector(glcm.GlcmSettings, glcm.detect),
     "rpca": Detector(rpca.RpcaSettings, rpca.detect),

@@ -1,5 +1,6 @@
 """What the detectors share about the T x T windows of a feature map: checks, Gaussian weights and blurring."""
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -51,6 +52,12 @@ def blur(maps: torch.Tensor, size: int, sigma: float) -> torch.Tensor:
     padded = functional.pad(maps[:, None], [size // 2] * 4, mode="reflect")
     rows = functional.conv2d(padded, weights.view(1, 1, size, 1))
     return functional.conv2d(rows, weights.view(1, 1, 1, size))[:, 0]
+
+
+def smooth(values: torch.Tensor, sigma: float) -> torch.Tensor:
+    """Gaussian of a deviation in cells, reflected at the border of (h, w); it reaches 3 deviations, or to the end."""
+    reach = min(math.ceil(3 * sigma), *(side - 1 for side in values.shape))
+    return blur(values[None], 2 * reach + 1, sigma)[0] if reach else values
 
 
 # These two are kept, since the images of a shard have few different sizes; nobody may change what they return.

@@ -42,6 +42,7 @@ class ExtractorSpec:
         layers: its layers by name, from shallow to deep.
         default_layers: those computed when none are asked for.
         context_layers: the layers for methods that look at more of a cell's surroundings; empty: the default ones.
+        normal_layers: the layers for methods that learn from normal images; empty: the default ones.
         version: version of the code path; part of every fingerprint, so raise it when the numbers change.
         module: dotted name of the file whose function ``build`` makes the extractor.
         least_side: with ``image_size: auto``, images are enlarged until their shorter side has this many pixels; None:
@@ -56,12 +57,23 @@ class ExtractorSpec:
     module: str
     least_side: int | None = None
     context_layers: tuple[str, ...] = ()
+    normal_layers: tuple[str, ...] = ()
     weights: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def needs_weights(self) -> bool:
         """Whether the extractor is a network whose weights must be had from somewhere."""
         return bool(self.weights)
+
+    def own_layers(self, *, context: bool = False, normal: bool = False) -> tuple[str, ...]:
+        """The layers that a method reads where none are asked for: of its kind, or the default ones.
+
+        Args:
+            context: whether the method looks at more of a cell's surroundings.
+            normal: whether it learns from normal images; ``context`` goes before that.
+        """
+        chosen = self.context_layers if context else self.normal_layers if normal else ()
+        return chosen or self.default_layers
 
 
 # Every convolution and pooling of a ResNet is padded by half its kernel, so cell i of stride s is centred at pixel s *
@@ -136,6 +148,7 @@ EXTRACTORS: dict[str, ExtractorSpec] = {
         module="firstsight.features.resnet",
         least_side=384,
         context_layers=("layer2", "layer3"),
+        normal_layers=("layer1", "layer2", "layer3"),
         weights={"IMAGENET1K_V1": "resnet18-f37072fd.pth"},
     ),
     "wide_resnet50_2": ExtractorSpec(
@@ -145,6 +158,7 @@ EXTRACTORS: dict[str, ExtractorSpec] = {
         module="firstsight.features.resnet",
         least_side=384,
         context_layers=("layer2", "layer3"),
+        normal_layers=("layer1", "layer2", "layer3"),
         weights={
             "IMAGENET1K_V1": "wide_resnet50_2-95faca4d.pth",
             "IMAGENET1K_V2": "wide_resnet50_2-9ba9bcbe.pth",

@@ -28,7 +28,14 @@ LARGEST_FACTOR = 4.0
 
 
 def extract_features(
-    *, manifest: Path, output: Path, settings: Mapping[str, Any], layers: Sequence[str], threads: int, job: Job
+    *,
+    manifest: Path,
+    output: Path,
+    settings: Mapping[str, Any],
+    layers: Sequence[str],
+    threads: int,
+    job: Job,
+    tuned: Path | None = None,
 ) -> None:
     """Compute the features of every usable image of a shard.
 
@@ -41,6 +48,7 @@ def extract_features(
         layers: names of the layers to compute.
         threads: CPU threads to use.
         job: where time and counts are noted.
+        tuned: weights that `tune_to_images` wrote, in the place of those of the settings.
 
     Raises:
         FirstsightError: the extractor cannot be loaded (unknown weights, no network, wrong file).
@@ -50,15 +58,17 @@ def extract_features(
     with job.step("load"):
         extractor = load_extractor(
             settings["extractor"],
-            weights=settings["weights"],
+            weights=tuned or settings["weights"],
             layers=tuple(layers),
             border=settings["border"],
             device=choose_device(settings["device"]),
         )
     job.device, job.weights_sha256 = str(extractor.device), extractor.weights_sha256 or ""
+    # Features by other tuned weights do not belong beside those by these.
+    by = f" {extractor.weights_sha256}" if tuned else ""
     with ShardWriter(output, dtype=settings["dtype"]) as writer:
         for index, row in enumerate(job.progress(rows, len(rows))):
-            key, token = f"{index:05d}", image_token(row)
+            key, token = f"{index:05d}", image_token(row) + by
             job.n_images += 1
             if writer.has(key, token):
                 continue

@@ -10,6 +10,7 @@ import torch
 
 from firstsight.detectors.registry import DETECTORS
 from firstsight.errors import FirstsightError
+from firstsight.features.store import ShardReader
 from firstsight.features.weights import file_sha256
 from firstsight.stages.features import choose_device
 from firstsight.stages.job import Job, write_json
@@ -31,7 +32,7 @@ def fit_detector(
     """Fit a detector to a collection.
 
     Args:
-        features: the stores of features of all shards.
+        features: the stores of features of all shards to learn from.
         output: file to make, which `read_model` reads.
         summary: JSON to make: ``says``, one line on what was learned.
         checkpoints: folder from which a killed job goes on; it is removed in the end.
@@ -46,9 +47,11 @@ def fit_detector(
     detector = DETECTORS[method]
     assert detector.fit is not None
     job.device = choose_device(device)
+    shards = sorted(features, key=lambda path: path.name)
+    refused = _note_refused(shards, job) if detector.normal else 0
     with job.step("fit"):
         model = detector.fit(
-            sorted(features, key=lambda path: path.name),
+            shards,
             layers,
             detector.settings(**settings),
             folder=checkpoints,
@@ -57,11 +60,12 @@ def fit_detector(
             progress=job.progress,
         )
     job.n_images = model["n_images"]
+    says = f"{model['says']}; {refused} more could not be used" if refused else model["says"]
     output.parent.mkdir(parents=True, exist_ok=True)
     beside = output.with_name(f"{output.name}.partial")
-    torch.save(dict(model), beside)
+    torch.save({**model, "says": says}, beside)
     os.replace(beside, output)
-    write_json(summary, {"says": model["says"]})
+    write_json(summary, {"says": says})
     shutil.rmtree(checkpoints, ignore_errors=True)
 
 
@@ -76,3 +80,16 @@ def read_model(path: Path) -> tuple[Mapping[str, Any], str]:
     # A damaged file fails in many ways: in zip, in pickle, in the types it names.
     except Exception as error:
         raise FirstsightError(f"{str(path)!r} is damaged: delete it and run again") from error
+
+
+def _note_refused(shards: Sequence[Path], job: Job) -> int:
+    """Note in the log which images have no features and why, and count them."""
+    refused = 0
+    for reader in map(ShardReader, shards):
+        keys = reader.keys()
+        for key in keys:
+            attributes = reader.attributes(key)
+            if attributes["status"] != "ok":
+                job.note(f"{attributes['image']}: {attributes['status']}")
+                refused += 1
+    return refused

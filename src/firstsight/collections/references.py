@@ -1,0 +1,57 @@
+"""Normal images of a collection's texture, for detectors that learn what is normal: listed, and never searched."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from firstsight.collections.readers import ImageFile, find_normal_images, list_folder, list_images
+from firstsight.errors import FirstsightError
+
+Images = tuple[ImageFile, ...]
+
+
+def part_references(
+    files: Sequence[ImageFile], *, reference: Path | None, path: Path | None, layout: str
+) -> tuple[Images, Images]:
+    """Tell the images that are searched from the normal ones: those of ``reference``, or of ``train/good`` of MVTec.
+
+    Args:
+        files: the collection's images.
+        reference: a folder of images at any depth, or None.
+        path, layout: of the collection, as `list_images` takes them; no path, no ``train/good``.
+
+    Returns:
+        The images to search: ``files`` without those that are normal images themselves, or links to one; and the normal
+        images, whose ids begin with ``reference/`` or ``train/good/`` and are no other image's. Both sorted by id.
+
+    Raises:
+        FirstsightError: ``reference`` does not exist, is no folder or holds no image, or nothing is left to search; one
+            line that names the key.
+    """
+    prefix, references = _list_references(reference, path, layout)
+    taken = {_identity(file.path) for file in references} - {None}
+    searched = tuple(file for file in files if not taken or _identity(file.path) not in taken)
+    if not searched:
+        raise FirstsightError("reference: every image of the collection is a reference image, none is left to search")
+    while any(file.image.startswith(prefix) for file in searched):
+        prefix = f"_{prefix}"
+    return searched, tuple(replace(file, image=f"{prefix}{file.image}") for file in references)
+
+
+def _list_references(reference: Path | None, path: Path | None, layout: str) -> tuple[str, Images]:
+    if reference is not None:
+        try:
+            return "reference/", list_images(reference, "folder")
+        except FirstsightError as error:
+            raise FirstsightError(f"reference: {error}") from None
+    found = None if path is None else find_normal_images(path, layout)
+    return "train/good/", () if found is None else list_folder(found)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

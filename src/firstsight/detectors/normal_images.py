@@ -1,0 +1,156 @@
+"""What the detectors that learn from normal images have in common: these images one at a time, their cells, PFAM."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool2d
+
+from firstsight.blind.images import Stored, stored_images
+from firstsight.detectors.geometry import Geometry
+from firstsight.detectors.layers import finest_layer, join_layers
+from firstsight.detectors.pfam import Pfam, PfamSettings, build_pfam
+from firstsight.errors import FirstsightError
+
+
+class NormalImage(NamedTuple):
+    """One image that is learned from: its id, {layer: (C, h, w)}, and how each layer lies on it."""
+
+    image: str
+    features: dict[str, Tensor]
+    places: dict[str, Geometry]
+
+
+def list_normal_images(shards: Sequence[Path]) -> list[Stored]:
+    """Reader and key of every image that has features, in the order of the shards.
+
+    Raises:
+        FirstsightError: there is none, or a shard is not whole.
+    """
+    found = list(stored_images(shards))
+    if not found:
+        raise FirstsightError("none of the images to learn from can be used: see the log of this job")
+    return found
+
+
+def read_normal_image(stored: Stored, layers: Sequence[str], device: str | torch.device = "cpu") -> NormalImage:
+    """The features of one image, on a device."""
+    reader, key = stored
+    attributes = reader.attributes(key)
+    return NormalImage(
+        image=str(attributes["image"]),
+        features={layer: torch.from_numpy(reader.read(key, layer)).to(device) for layer in layers},
+        places={layer: Geometry(**attributes["geometry"][layer]) for layer in layers},
+    )
+
+
+def read_normal_images(stored: Sequence[Stored], layers: Sequence[str], device: str) -> Iterator[NormalImage]:
+    """The images one after the other; no more than one is held."""
+    for each in stored:
+        yield read_normal_image(each, layers, device)
+
+
+def input_sizes(stored: Sequence[Stored], layer: str) -> set[tuple[int, int]]:
+    """The (height, width) with which the images entered the extractor, without reading any features."""
+    places = (reader.attributes(key)["geometry"][layer] for reader, key in stored)
+    return {(place["input_height"], place["input_width"]) for place in places}
+
+
+def finest_stride(places: Mapping[str, Geometry]) -> float:
+    """The stride of the grid on which layers are joined."""
+    return places[finest_layer(places)].stride
+
+
+def aware_cells(features: Mapping[str, Tensor], places: Mapping[str, Geometry]) -> Tensor:
+    """(C, h, w): every cell the mean over its 3 x 3 neighbours that are on the image, all layers joined."""
+    pooled = {
+        layer: avg_pool2d(values.float(), 3, stride=1, padding=1, count_include_pad=False)
+        for layer, values in features.items()
+    }
+    return join_layers(pooled, places)
+
+
+@dataclass(frozen=True)
+class DrawnCells:
+    """Some cells of some images.
+
+    Attributes:
+        cells: (n, C) float32.
+        owners: (n,) for each cell the index of its image.
+        images: ids.
+        seen: how many cells there were to draw from.
+    """
+
+    cells: Tensor
+    owners: Tensor
+    images: tuple[str, ...]
+    seen: int
+
+
+def draw_cells(
+    images: Iterable[NormalImage], count: int, seed: int, describe: Callable[[NormalImage], Tensor]
+) -> DrawnCells:
+    """Draw cells at random from those of all images, each as likely as any other; all, where there are fewer.
+
+    Every cell has a random number, and those with the smallest are kept: one pass, in which ``count`` cells and one
+    image are held.
+
+    Args:
+        images: at least one.
+        count: how many cells.
+        seed: of the random numbers.
+        describe: from an image to its cells (C, h, w).
+    """
+    generator = torch.Generator().manual_seed(seed)
+    names, seen = [], 0
+    kept: list[Tensor] = []
+    for index, each in enumerate(images):
+        cells = describe(each).flatten(1).T
+        numbers = torch.rand(len(cells), dtype=torch.float64, generator=generator).to(cells.device)
+        found = [cells, torch.full((len(cells),), index, device=cells.device), numbers]
+        if kept:
+            found = [torch.cat(both) for both in zip(kept, found, strict=True)]
+        # In the order in which they were seen.
+        order = found[2].argsort()[:count].sort().values
+        kept = [each[order] for each in found]
+        names.append(each.image)
+        seen += len(cells)
+    return DrawnCells(kept[0], kept[1], tuple(names), seen)
+
+
+def start_pfam(image: NormalImage, seed: int) -> Pfam:
+    """An untrained PFAM for images like this one, on its device; the finest layer comes first in it."""
+    layers = sorted(image.features, key=lambda layer: image.places[layer].stride)
+    channels = {layer: len(image.features[layer]) for layer in layers}
+    return build_pfam(channels, PfamSettings(seed=seed)).to(image.features[layers[0]].device)
+
+
+def attend(features: Mapping[str, Tensor], pfam: Pfam | None) -> dict[str, Tensor]:
+    """The features {layer: (C, h, w)} of one image, float32, after PFAM where there is one."""
+    values = {layer: each.float() for layer, each in features.items()}
+    if pfam is None:
+        return values
+    found = pfam({layer: each[None] for layer, each in values.items()})
+    return {layer: found[layer][0] for layer in values}
+
+
+def pack_pfam(pfam: Pfam | None) -> dict[str, Any] | None:
+    """PFAM as tensors, numbers and text, for a model."""
+    if pfam is None:
+        return None
+    # The finest layer leaves with its channels twice.
+    channels = {layer: count // 2 if layer == pfam.layers[0] else count for layer, count in pfam.channels.items()}
+    return {"channels": channels, "state": {name: value.cpu().clone() for name, value in pfam.state_dict().items()}}
+
+
+def unpack_pfam(packed: Mapping[str, Any] | None, device: torch.device) -> Pfam | None:
+    """What `pack_pfam` packed, on a device."""
+    if packed is None:
+        return None
+    with torch.device("meta"):
+        pfam = Pfam(packed["channels"], PfamSettings())
+    pfam.load_state_dict(packed["state"], assign=True)
+    return pfam.to(device)

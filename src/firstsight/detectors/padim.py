@@ -1,0 +1,245 @@
+"""PaDiM (Defard et al., "PaDiM: a Patch Distribution Modeling Framework", 2021): normal cells as Gaussians.
+
+Of the channels of all layers, joined at the finest grid, a random subset is kept (Section III-A of the paper). Every
+position of the frame has a Gaussian of its own, whose covariance over the normal images is regularised by 0.01 I
+(Equation 1), and the score of a cell is its Mahalanobis distance (Equation 2). A texture looks alike everywhere: one
+Gaussian of all positions (``positions: shared``) then has thousands of cells an image to be learned from, where a
+position has one.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from firstsight.detectors.geometry import Geometry
+from firstsight.detectors.layers import join_layers
+from firstsight.detectors.normal_images import (
+    attend,
+    finest_stride,
+    input_sizes,
+    list_normal_images,
+    pack_pfam,
+    read_normal_image,
+    read_normal_images,
+    start_pfam,
+    unpack_pfam,
+)
+from firstsight.detectors.windows import smooth
+from firstsight.errors import FirstsightError
+
+LARGEST_MODEL = 2**27
+"""Values that the covariances of all positions may have together: 512 MiB in the model, twice that while learning."""
+
+# Cholesky factors made at a time: 64 MiB.
+_BLOCK_VALUES = 2**23
+
+Model = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class PadimSettings:
+    """What PaDiM learns.
+
+    Attributes:
+        layers: feature layers; None for the extractor's own choice.
+        channels: channels drawn from those of all layers; all of them where there are fewer.
+        positions: own: a Gaussian for each position of the frame, which asks for normal images of one size; shared: one
+            for all; auto: own where the sizes are one and there are at least twice as many normal images as channels.
+        regularisation: added to the variances, in squared units of the features.
+        sigma: of the Gaussian that smooths the map, pixels of the input; 0: none.
+        pfam: whether features pass PFAM first (`firstsight.detectors.pfam`), untrained.
+        sbm: whether the features are of an extractor that was tuned to the normal images (`firstsight.features.sbm`).
+        seed: of the choice of channels, and of PFAM.
+    """
+
+    layers: tuple[str, ...] | None = None
+    channels: int = 100
+    positions: Literal["auto", "own", "shared"] = "auto"
+    regularisation: float = 0.01
+    sigma: float = 4.0
+    pfam: bool = False
+    sbm: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.channels < 1:
+            raise FirstsightError(f"channels is {self.channels}, but must be positive")
+        if not self.regularisation > 0:
+            raise FirstsightError(f"regularisation is {self.regularisation}, but must be positive")
+        if not self.sigma >= 0:
+            raise FirstsightError(f"sigma is {self.sigma}, but must not be negative")
+
+
+@torch.no_grad()
+def fit_padim(
+    shards: Sequence[Path],
+    layers: Sequence[str],
+    settings: PadimSettings,
+    *,
+    folder: Path,
+    device: str,
+    note: Callable[[str], None],
+    progress: Callable[[Iterable[Any], int], Iterable[Any]] = lambda items, total: items,
+) -> Model:
+    """Learn the Gaussians from normal images, read once, one at a time: only sums are held.
+
+    Args:
+        shards: stores of features of the normal images.
+        layers: the layers to learn from.
+        settings: of the detector.
+        folder: for checkpoints; not used, since nothing is trained.
+        device: to compute on.
+        note: takes lines of text for the log.
+        progress: passes on the images that it is given, with their number; for a progress bar.
+
+    Returns:
+        What `detect_padim` needs, for G Gaussians (1, or one a position) of D channels: ``picked`` (D,) the channels,
+        ``mean`` (G, D), ``factor`` (G, D, D) the lower Cholesky factors of the covariances, ``grid`` the height and
+        width of the positions in cells (1 and 1 where they are shared); and ``pfam`` where it is used.
+
+    Raises:
+        FirstsightError: no image with features; ``positions: own`` for images of several sizes, or with covariances of
+            more than `LARGEST_MODEL` values.
+    """
+    stored = list_normal_images(shards)
+    sizes = input_sizes(stored, layers[0])
+    first = read_normal_image(stored[0], layers, device)
+    pfam = start_pfam(first, settings.seed) if settings.pfam else None
+    features = attend(first.features, pfam)
+    picked = _draw_channels(features, settings)
+    values = _joined(features, first.places, picked)
+    shared = _shares_positions(values, settings, len(stored), sizes)
+    sums = _Sums(values, shared)
+    for each in progress(read_normal_images(stored, layers, device), len(stored)):
+        sums.add(_joined(attend(each.features, pfam), each.places, picked))
+    mean, factor = sums.gaussians(settings.regularisation)
+    kind = "one Gaussian of all positions" if shared else f"{sums.grid[0]} x {sums.grid[1]} Gaussians"
+    says = f"learned {kind} from {len(stored)} images ({len(picked)} channels)"
+    note(says)
+    return {
+        "n_images": len(stored),
+        "says": says,
+        "picked": picked.cpu(),
+        "mean": mean.cpu(),
+        "factor": factor.cpu(),
+        "grid": list(sums.grid),
+        "pfam": pack_pfam(pfam),
+    }
+
+
+@torch.no_grad()
+def detect_padim(
+    features: Mapping[str, Tensor],
+    places: Mapping[str, Geometry],
+    settings: PadimSettings,
+    model: Model,
+    image: str,
+) -> Tensor:
+    """Mahalanobis distance of every cell from its Gaussian, smoothed: (h, w) float32 on the grid of the finest layer.
+
+    Args:
+        features: (C, h_l, w_l) of each layer.
+        places: how each layer lies on the image.
+        settings: of the detector.
+        model: what `fit_padim` learned. A cell of another grid than the model's has the Gaussian of the position that
+            holds its place in the frame.
+        image: id of the image.
+    """
+    device = next(iter(features.values())).device
+    attended = attend(features, unpack_pfam(model["pfam"], device))
+    values = _joined(attended, places, model["picked"].to(device))
+    mean, factor = model["mean"].to(values.device), model["factor"].to(values.device)
+    height, width = values.shape[1:]
+    if len(mean) == 1:
+        offset = values.flatten(1) - mean.T
+        whitened = torch.linalg.solve_triangular(factor[0], offset, upper=False)
+        distance = whitened.square().sum(0)
+    else:
+        rows, columns = (
+            ((torch.arange(cells, device=values.device) + 0.5) * known / cells).long()
+            for cells, known in zip((height, width), model["grid"], strict=True)
+        )
+        position = (rows[:, None] * model["grid"][1] + columns).flatten()
+        distance = torch.empty(height * width, device=values.device)
+        cells = values.flatten(1).T
+        size = max(1, _BLOCK_VALUES // len(values) ** 2)
+        for block in torch.split(torch.arange(len(cells), device=values.device), size):
+            chosen = position[block]
+            offset = (cells[block] - mean[chosen])[..., None]
+            whitened = torch.linalg.solve_triangular(factor[chosen], offset, upper=False)
+            distance[block] = whitened.square().sum(dim=(1, 2))
+    return smooth(distance.sqrt().view(height, width), settings.sigma / finest_stride(places))
+
+
+class _Sums:
+    """Sums over images from which means and covariances follow, about the mean of the first image's cells."""
+
+    def __init__(self, first: Tensor, shared: bool) -> None:
+        channels, height, width = first.shape
+        self.grid = (1, 1) if shared else (height, width)
+        self._shift = first.double().mean(dim=(1, 2))
+        groups = self.grid[0] * self.grid[1]
+        self._sum = torch.zeros(groups, channels, dtype=torch.float64, device=first.device)
+        self._products = torch.zeros(groups, channels, channels, dtype=torch.float64, device=first.device)
+        self._count = 0
+
+    def add(self, values: Tensor) -> None:
+        """Add the cells (D, h, w) of one image."""
+        cells = values.flatten(1).T.double() - self._shift
+        # (G, cells of each, D)
+        cells = cells.view(len(self._sum), -1, len(self._shift))
+        self._count += cells.shape[1]
+        self._sum += cells.sum(dim=1)
+        self._products.baddbmm_(cells.mT, cells)
+
+    def gaussians(self, regularisation: float) -> tuple[Tensor, Tensor]:
+        """Means (G, D) and lower Cholesky factors (G, D, D) of the regularised covariances, float32."""
+        mean = self._sum / self._count
+        identity = torch.eye(mean.shape[1], dtype=torch.float64, device=mean.device)
+        factors = torch.empty(self._products.shape, device=mean.device)
+        size = max(1, _BLOCK_VALUES // identity.numel())
+        for block in torch.split(torch.arange(len(mean), device=mean.device), size):
+            outer = mean[block, :, None] * mean[block, None, :]
+            covariance = (self._products[block] - self._count * outer) / max(self._count - 1, 1)
+            factors[block] = torch.linalg.cholesky(covariance + regularisation * identity).float()
+        return (mean + self._shift).float(), factors
+
+
+def _draw_channels(features: Mapping[str, Tensor], settings: PadimSettings) -> Tensor:
+    """The channels that are kept, in order, of all layers one after the other."""
+    every = sum(len(values) for values in features.values())
+    order = torch.randperm(every, generator=torch.Generator().manual_seed(settings.seed))
+    return order[: settings.channels].sort().values.to(next(iter(features.values())).device)
+
+
+def _joined(features: Mapping[str, Tensor], places: Mapping[str, Geometry], picked: Tensor) -> Tensor:
+    """(D, h, w): the picked channels on the grid of the finest layer."""
+    chosen, first = {}, 0
+    for layer, values in features.items():
+        inside = (picked >= first) & (picked < first + len(values))
+        chosen[layer] = values[picked[inside] - first]
+        first += len(values)
+    return join_layers(chosen, places)
+
+
+def _shares_positions(values: Tensor, settings: PadimSettings, images: int, sizes: set[tuple[int, int]]) -> bool:
+    """Whether all positions have one Gaussian."""
+    channels, height, width = values.shape
+    size = height * width * channels**2
+    if settings.positions == "own":
+        if len(sizes) > 1:
+            raise FirstsightError(
+                f"positions is own, but the normal images have {len(sizes)} sizes: choose shared, or one image_size"
+            )
+        if size > LARGEST_MODEL:
+            raise FirstsightError(
+                f"positions is own, but {height} x {width} covariances of {channels} channels are too large a model: "
+                "choose shared, fewer channels or a smaller image_size"
+            )
+        return False
+    enough = len(sizes) == 1 and images >= 2 * channels and size <= LARGEST_MODEL
+    return settings.positions == "shared" or not enough

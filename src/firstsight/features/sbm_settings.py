@@ -1,0 +1,50 @@
+"""The settings of SBM."""
+
+from dataclasses import dataclass
+
+from firstsight.errors import FirstsightError
+
+
+@dataclass(frozen=True)
+class SbmSettings:
+    """How an extractor is tuned by a jigsaw, see `firstsight.features.sbm`.
+
+    Attributes:
+        grid: n, the tiles a side.
+        permutations: P, the orders of tiles that there are.
+        tile_size: pixels a side of a tile; a crop has grid * tile_size.
+        defects: share of the crops that get a synthetic defect (0.5: one for each normal crop, N_syn = N_nom).
+        layer: the last layer that is tuned; None: the deepest of those that the extractor has for methods which look
+            at the surroundings of a cell (ResNets: layer3), else of its default ones.
+        crops_per_epoch: drawn anew every epoch.
+        validation_crops: drawn once.
+        batch_crops: crops a step.
+        epochs: at most.
+        patience: epochs without a smaller validation loss after which tuning stops.
+        learning_rate: of AdamW, for the extractor; falls to 0 along half a cosine. Ten times that for the classifier.
+        seed: of permutations, crops and defects.
+    """
+
+    grid: int = 3
+    permutations: int = 30
+    tile_size: int = 64
+    defects: float = 0.5
+    layer: str | None = None
+    crops_per_epoch: int = 96
+    validation_crops: int = 48
+    batch_crops: int = 8
+    epochs: int = 10
+    patience: int = 4
+    learning_rate: float = 1e-4
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        least = {"grid": 2, "permutations": 2, "tile_size": 8, "seed": 0}
+        least |= dict.fromkeys(("crops_per_epoch", "validation_crops", "batch_crops", "epochs", "patience"), 1)
+        for name, value in least.items():
+            if getattr(self, name) < value:
+                raise FirstsightError(f"{name} is {getattr(self, name)}, but must be at least {value}")
+        if not 0 <= self.defects <= 1:
+            raise FirstsightError(f"defects is {self.defects}, but must lie in [0, 1]")
+        if not self.learning_rate > 0:
+            raise FirstsightError(f"learning_rate is {self.learning_rate}, but must be positive")

@@ -1,0 +1,74 @@
+"""Stage tune: an extractor is fine-tuned to normal images before its features are computed."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from firstsight.errors import FirstsightError
+from firstsight.features.registry import find_extractor
+from firstsight.features.sbm import tune_extractor
+from firstsight.features.sbm_settings import SbmSettings
+from firstsight.features.weights import file_sha256
+from firstsight.reports.tables import read_table
+from firstsight.stages.features import choose_device, input_size
+from firstsight.stages.job import Job, replace_file
+
+MOST_IMAGES = 1000
+"""Of more normal images, so many are used, evenly spread: with its defaults SBM looks at fewer crops than that."""
+
+
+def tune_to_images(
+    *,
+    manifests: Sequence[Path],
+    output: Path,
+    checkpoints: Path,
+    settings: Mapping[str, Any],
+    tuning: Mapping[str, Any],
+    threads: int,
+    job: Job,
+) -> None:
+    """Tune the extractor of a collection by SBM.
+
+    Args:
+        manifests: rows of the table `images` of all shards of normal images.
+        output: file of weights to make, which `extract_features` takes.
+        checkpoints: folder from which a killed job goes on; it is removed in the end.
+        settings: the fields of `firstsight.config.FeatureSettings`.
+        tuning: the fields of `firstsight.features.sbm_settings.SbmSettings`.
+        threads: CPU threads to use.
+        job: where time and counts are noted.
+
+    Raises:
+        FirstsightError: no image can be used, or the weights to begin with cannot be had.
+    """
+    torch.set_num_threads(threads)
+    job.device = choose_device(settings["device"])
+    paths = []
+    for row in (row for path in sorted(manifests) for row in read_table(path).to_dict("records")):
+        if row["status"] == "ok":
+            paths.append(Path(row["path"]))
+        else:
+            job.note(f"{row['image']}: {row['status']}")
+    if not paths:
+        raise FirstsightError("none of the images to tune the extractor with can be used: see the log of this job")
+    chosen = paths[:: -(-len(paths) // MOST_IMAGES)]
+    least_side = find_extractor(settings["extractor"]).least_side
+    with job.step("tune"):
+        weights = tune_extractor(
+            chosen,
+            extractor=settings["extractor"],
+            weights=settings["weights"],
+            image_size=lambda height, width: input_size(height, width, settings["image_size"], least_side),
+            settings=SbmSettings(**tuning),
+            device=job.device,
+            folder=checkpoints,
+            note=job.note,
+            progress=job.progress,
+        )
+    job.n_images = len(chosen)
+    replace_file(output, lambda path: torch.save(weights, path))
+    job.weights_sha256 = file_sha256(output)
+    shutil.rmtree(checkpoints, ignore_errors=True)

@@ -1,0 +1,35 @@
+# What detectors learn from: normal images, or a collection itself. Nothing here computes.
+
+
+def each_learned_shard(pattern):
+    """Input function: the pattern (it holds {shard}) for every shard that the wildcards' detector learns from."""
+    return lambda wildcards: [
+        of_these(pattern, wildcards, shard=shard)
+        for shard in of_collection(wildcards).learned_shards(of_detector(wildcards))
+    ]
+
+
+def each_normal_shard(pattern):
+    """Input function: the pattern (it holds {shard}) for every shard of normal images of the wildcards' collection."""
+    return lambda wildcards: [
+        of_these(pattern, wildcards, shard=shard) for shard in of_collection(wildcards).normal_shards
+    ]
+
+
+def tuned_weights(wildcards):
+    """The weights that the wildcards' features are computed with, where these are tuned first."""
+    if of_collection(wildcards).tuning_of(wildcards.features) is None:
+        return []
+    known = of_collection(wildcards).known
+    return f"{FEATURES}/tuned.pt".format(collection=known, features=wildcards.features)
+
+
+def of_references(pattern):
+    """The pattern for the reference images of all collections that a detector of the config learns from."""
+    paths = []
+    for name, collection in PLAN.collections.items():
+        for detector in collection.detectors.values():
+            if detector.normal and not collection.is_new:
+                shards = list(collection.reference_shards)
+                paths += expand(pattern, collection=name, features=detector.features, shard=shards)
+    return list(dict.fromkeys(paths))
