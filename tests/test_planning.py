@@ -5,8 +5,11 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
+import tifffile
+import zarr
 from PIL import Image
 
 from firstsight.config import load_settings
@@ -70,6 +73,54 @@ def test_a_stamp_changes_with_its_file_and_only_then(folder: Path) -> None:
     Image.new("L", (30, 20), 9).save(folder / "pile/3.png")
     after = plan(folder).shard_files(shard)
     assert [row["image"] for row, old in zip(after, before, strict=True) if row != old] == ["3.png"]
+
+
+@pytest.mark.parametrize("kind", ["hdf5", "zarr", "tiff_stack"])
+def test_the_stamp_of_an_image_in_a_stack_is_that_of_its_file(tmp_path: Path, kind: str) -> None:
+    def write(count: int) -> str:
+        values = np.random.default_rng(0).integers(0, 255, (count, 20, 20)).astype(np.uint8)
+        if kind == "hdf5":
+            with h5py.File(tmp_path / "pile.h5", "w") as file:
+                file["images"] = values
+        elif kind == "zarr":
+            zarr.create_array(tmp_path / "pile.zarr", name="images", data=values, overwrite=True, chunks=(1, 20, 20))
+        else:
+            tifffile.imwrite(tmp_path / "pile.tif", values, photometric="minisblack")
+        return {"hdf5": "pile.h5:/images", "zarr": "pile.zarr", "tiff_stack": "pile.tif"}[kind]
+
+    collections = {"pile": {"path": str(tmp_path / write(2)), "layout": kind}}
+    planned = plan(tmp_path, collections=collections)
+    shard = next(iter(planned.shards))
+    before = planned.shard_files(shard)
+    assert all(row["stamp"] for row in before)
+    assert plan(tmp_path, collections=collections).shard_files(shard) == before
+    write(3)
+    # The chunks of Zarr are written anew here too.
+    assert all(row["stamp"] != old["stamp"] for row, old in zip(planned.shard_files(shard), before, strict=True))
+    assert len(plan(tmp_path, collections=collections).files) == 3
+
+
+def test_zarr_grows_without_new_stamps(tmp_path: Path) -> None:
+    array = zarr.create_array(tmp_path / "pile.zarr", data=np.ones((2, 8, 8), np.uint8), chunks=(1, 8, 8))
+    collections = {"pile": {"path": str(tmp_path / "pile.zarr")}}
+    planned = plan(tmp_path, collections=collections)
+    shard = next(iter(planned.shards))
+    before = planned.shard_files(shard)
+    array.append(np.full((1, 8, 8), 7, np.uint8))
+    assert planned.shard_files(shard) == before
+    array[1] = 9
+    assert [row["image"] for row, old in zip(planned.shard_files(shard), before, strict=True) if row != old] == [
+        "pile/00001"
+    ]
+
+
+def test_a_data_set_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "pile.h5", "w") as file:
+        file["tiles"] = np.zeros((2, 8, 8), np.uint8)
+    with pytest.raises(
+        FirstsightError, match=r"^config: collections.pile: .*pile.h5: no data set /images; there are tiles$"
+    ):
+        plan(tmp_path, collections={"pile": {"path": f"{tmp_path}/pile.h5:/images"}})
 
 
 def test_a_demo_is_planned_before_it_is_made(tmp_path: Path) -> None:

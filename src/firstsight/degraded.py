@@ -55,6 +55,12 @@ def _plan_copy(collection: CollectionPlan, name: str, plan: Plan, chosen: list[s
     )
 
 
+def degradation_of(name: str) -> tuple[str, int]:
+    """Degradation and level (percent) of the degraded copy of that name."""
+    degradation, level = name.rpartition("/")[2].split("-")
+    return degradation, int(level)
+
+
 def originals(collection: CollectionPlan, copy: CollectionPlan) -> list[dict[str, str | None]]:
     """For each image of a degraded copy, as plain rows: image, and the path and missing of its original."""
 

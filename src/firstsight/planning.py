@@ -12,7 +12,7 @@ from firstsight.collections.demo import DemoSettings, list_demo
 from firstsight.collections.readers import ImageFile, list_images, with_missing
 from firstsight.collections.references import part_references
 from firstsight.collections.shards import plan_shards
-from firstsight.collections.stacks import real_file
+from firstsight.collections.stacks import real_files
 from firstsight.config import CollectionSettings, Settings
 from firstsight.detector_plans import DetectorGroup, DetectorPlan, plan_detectors
 from firstsight.errors import FirstsightError
@@ -124,10 +124,11 @@ class CollectionPlan:
         if self.settings.layout in MADE_BY_THE_RUN:
             return None
         try:
-            found = os.stat(real_file(path))
+            found = [os.stat(file) for file in real_files(path)]
         except OSError:
             return None
-        return f"{found.st_size}-{found.st_mtime_ns}"
+        sizes, times = (sum(each.st_size for each in found), max((each.st_mtime_ns for each in found), default=0))
+        return f"{sizes}-{times}"
 
     def detector_in(self, folder: str) -> DetectorPlan:
         """The detector whose results lie in ``folder`` (its name and fingerprint)."""

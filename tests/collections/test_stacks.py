@@ -12,7 +12,7 @@ import zarr
 
 from firstsight.collections.images import inspect_image, inspect_mask, read_image, read_mask
 from firstsight.collections.readers import ImageFile, list_images
-from firstsight.collections.stacks import Address, guess_stack, parse_address, real_file
+from firstsight.collections.stacks import Address, guess_stack, parse_address, real_files
 from firstsight.errors import FirstsightError
 
 RANDOM = np.random.default_rng(0)
@@ -325,12 +325,44 @@ def test_an_image_is_read_without_the_others(tmp_path: Path) -> None:
     assert status(list_images(path)[1].path) == "ok"
 
 
-def test_the_file_that_changes_with_an_image(tmp_path: Path) -> None:
-    hdf5, array, tiff = (write(tmp_path, kind, STACK) for kind in ("hdf5", "zarr", "tiff_stack"))
-    assert real_file(list_images(hdf5)[1].path) == hdf5
-    assert real_file(list_images(array)[1].path) == tmp_path / "pile.zarr/images/zarr.json"
-    assert real_file(list_images(tiff)[1].path) == tiff
-    assert real_file(tmp_path / "a.png") == tmp_path / "a.png"
+@pytest.mark.parametrize("kind", ["hdf5", "tiff_stack"])
+def test_the_file_that_changes_with_an_image(tmp_path: Path, kind: str) -> None:
+    path = write(tmp_path, kind, STACK)
+    assert real_files(list_images(path)[1].path) == [path]
+    assert real_files(tmp_path / "a.png") == [tmp_path / "a.png"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"chunks": (1, 8, 11)},
+        {"chunks": (2, 3, 4)},
+        {"chunks": (2, 3, 4), "zarr_format": 2},
+        {"chunks": (1, 8, 4), "chunk_key_encoding": {"name": "default", "separator": "."}},
+        {"chunks": (1, 8, 4), "chunk_key_encoding": {"name": "v2", "separator": "/"}},
+        {"chunks": (1, 4, 11), "shards": (2, 8, 11)},
+    ],
+)
+def test_the_chunks_that_change_with_an_image(tmp_path: Path, options: dict[str, Any]) -> None:
+    files = list_images(write(tmp_path, "zarr", STACK, **options))
+    array = zarr.open_array(tmp_path / "pile.zarr/images", mode="r+")
+    for index, file in enumerate(files):
+        before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
+        # Others in the same chunk are written again with it.
+        array[index] = 255 - STACK[index]
+        changed = {path for path, time in before.items() if path.stat().st_mtime_ns != time}
+        assert changed == set(real_files(file.path))
+
+
+def test_chunks_that_are_not_there_or_too_many(tmp_path: Path) -> None:
+    zarr.create_array(tmp_path / "empty.zarr", shape=(2, 8, 8), dtype="u1", chunks=(1, 8, 8))
+    assert real_files(list_images(tmp_path / "empty.zarr")[0].path) == []
+    zarr.create_array(tmp_path / "large.zarr", shape=(2, 10**6, 10**6), dtype="u1", chunks=(1, 8, 8))
+    path = list_images(tmp_path / "large.zarr")[0].path
+    assert real_files(path) == [tmp_path / "large.zarr"]
+    (tmp_path / "large.zarr/zarr.json").write_text("{}")
+    assert real_files(path) == [tmp_path / "large.zarr"]
 
 
 def test_pages_that_imagej_left_out(tmp_path: Path) -> None:

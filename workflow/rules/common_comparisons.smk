@@ -1,7 +1,7 @@
 # What the comparisons of all detectors read. Nothing here computes.
 from functools import cache
 
-from firstsight.degraded import originals, plan_degraded
+from firstsight.degraded import degradation_of, originals, plan_degraded
 
 
 def maps_of(collection):
@@ -61,11 +61,11 @@ def variants(wildcards):
     found = []
     for copy in copies_of(wildcards):
         shards = f"{RESULTS}/{copy.settings.name}/shards"
-        degradation, level = copy.settings.name.rpartition("/")[2].split("-")
+        degradation, level = degradation_of(copy.settings.name)
         found.append(
             {
                 "degradation": degradation,
-                "level": int(level),
+                "level": level,
                 "manifests": [f"{shards}/{shard}/images.parquet" for shard in copy.shards],
                 "truths": [f"{shards}/{shard}/truth.json" for shard in copy.shards],
                 "maps": maps_of(copy),

@@ -2,16 +2,17 @@
 
 from pathlib import Path
 
+from firstsight.degraded import degradation_of
 from firstsight.stages.job import run_job
 from firstsight.stages.robustness import degrade_images
 
 collection = snakemake.wildcards.collection
-degradation, level = collection.rpartition("/")[2].split("-")
+degradation, level = degradation_of(collection)
 with run_job(snakemake.log[0], snakemake.output.run, rule="degrade", collection=collection) as job:
     degrade_images(
         images=snakemake.params.images,
         degradation=degradation,
-        level=int(level),
+        level=level,
         output=Path(snakemake.output.images),
         seed=snakemake.params.seed,
         job=job,

@@ -5,10 +5,12 @@ among `CODECS` are refused. All of it raises a `FirstsightError`, which does not
 """
 
 import json
+import math
 import os
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,9 @@ CODECS = frozenset(
     }
 )
 """Codecs of Zarr and numcodecs that turn bytes into numbers and do nothing else."""
+
+CHUNK_LIMIT = 10_000
+"""Most chunks of one image that are looked at one by one."""
 
 
 @contextmanager
@@ -97,6 +102,32 @@ def zarr_members(folder: Path) -> list[str]:
     """Names of the folders in a Zarr group; hidden ones and links are left out."""
     with os.scandir(folder) as scan:
         return [entry.name for entry in scan if not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False)]
+
+
+def zarr_chunks(folder: Path, index: int | None) -> list[Path]:
+    """The files of the chunks that hold one image of an array, or with ``index`` None all of it.
+
+    Where there would be more than `CHUNK_LIMIT` it is the folder instead.
+
+    Raises:
+        OSError, ValueError, LookupError, TypeError: the description of the array is damaged.
+    """
+    if os.path.isfile(folder / "zarr.json"):
+        described = json.loads((folder / "zarr.json").read_text(encoding="utf-8"))
+        sizes = described["chunk_grid"]["configuration"]["chunk_shape"]
+        encoding = described["chunk_key_encoding"]
+        is_default = encoding["name"] == "default"
+        part = (encoding.get("configuration") or {}).get("separator", "/" if is_default else ".")
+        prefix = f"c{part}" if is_default else ""
+    else:
+        described = json.loads((folder / ".zarray").read_text(encoding="utf-8"))
+        sizes, part, prefix = described["chunks"], described.get("dimension_separator", "."), ""
+    counts = [range(-(-length // size)) for length, size in zip(described["shape"], sizes, strict=True)]
+    if index is not None:
+        counts[0] = range(index // sizes[0], index // sizes[0] + 1)
+    if math.prod(map(len, counts)) > CHUNK_LIMIT:
+        return [folder]
+    return [folder / (prefix + part.join(map(str, place))) for place in product(*counts)]
 
 
 def _check_codecs(described: Any, name: str) -> None:

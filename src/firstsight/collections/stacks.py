@@ -29,6 +29,7 @@ from firstsight.collections.containers import (
     is_zarr_array,
     open_hdf5,
     open_zarr_array,
+    zarr_chunks,
     zarr_folder,
     zarr_members,
 )
@@ -92,18 +93,22 @@ def parse_address(path: Path) -> Address | None:
 _ADDRESS = re.compile(r"(?P<file>.+?)(?::(?P<inside>/.*))?\[(?P<index>[0-9]{1,9}|\.\.\.)\]", re.DOTALL)
 
 
-def real_file(path: Path) -> Path:
-    """The file or folder on disk in which an image lies: of an address the stack, else the path itself.
+def real_files(path: Path) -> list[Path]:
+    """The files on disk that change where an image does: of an address in Zarr its chunks, else the one file.
 
-    Of a Zarr array it is the file that describes it, since the folder says little about what lies deep inside.
+    Chunks that are not there (they hold the fill value) are left out.
     """
     address = parse_address(path)
     if address is None:
-        return path
+        return [path]
     if address.kind != "Zarr":
-        return address.file
-    folder = zarr_folder(address.file, str(address.inside))
-    return next((folder / name for name in ("zarr.json", ".zarray") if os.path.isfile(folder / name)), folder)
+        return [address.file]
+    try:
+        return [
+            file for file in zarr_chunks(zarr_folder(address.file, str(address.inside)), address.index) if file.exists()
+        ]
+    except READ_ERRORS:
+        return [address.file]
 
 
 def guess_stack(path: Path) -> str | None:
