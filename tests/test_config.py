@@ -125,6 +125,7 @@ def test_merge_leaves_its_arguments_alone() -> None:
         ({"collections": {"a": {"layout": "demo"}}}, "config: collections.a: the key texture is missing"),
         ({"detectors": {"fca": 3}}, "config: detectors.fca: 3 should be of type object or null"),
         ({"detectors": {"f-ca": {}}}, "config: detectors: 'f-ca' cannot be used as a name"),
+        ({"detectors": {"texture": {}}}, "config: detectors: 'texture' cannot be used as a name"),
         ({"clustering": {"clusters": "few"}}, "config: clustering.clusters: 'few' is not valid"),
         ({"evaluation": {"crop": 0.5}}, "config: evaluation.crop: 0.5 is not valid"),
         ({"threshold": {"rate": 0.01}}, "config: threshold: the key method is missing"),

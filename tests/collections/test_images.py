@@ -508,6 +508,8 @@ def test_a_row_of_the_manifest(tmp_path):
         "channels": 3,
         "dtype": "uint8",
         "status": "ok",
+        "texture_score": None,
+        "is_texture": None,
     }
 
 

@@ -33,6 +33,8 @@ IMAGE = {
     "missing": None,
     "shard": "0000",
     "status": "ok",
+    "texture_score": 1.25,
+    "is_texture": True,
 }
 REGION = {
     "collection": "tiles",
@@ -124,7 +126,7 @@ def test_images_hold_three_columns_for_every_detector(tmp_path: Path) -> None:
     rows = [
         IMAGE | scored("fca", 0.5, 12, 0.3) | scored("sww", 1.5, 0, 2.0),
         IMAGE
-        | {"image": "b", "status": "truncated"}
+        | {"image": "b", "status": "truncated", "texture_score": None, "is_texture": None}
         | scored("fca", None, None, None)
         | scored("sww", None, None, None),
     ]
@@ -140,6 +142,8 @@ def test_images_hold_three_columns_for_every_detector(tmp_path: Path) -> None:
     table = read_table(tmp_path / "images.parquet")
     assert table["fca_anomalous_area"].dtype == pandas.Int64Dtype()
     assert table["fca_anomalous_area"].tolist() == [12, pandas.NA]
+    assert table["is_texture"].dtype == pandas.BooleanDtype()
+    assert table["is_texture"].tolist() == [True, pandas.NA]
 
 
 def test_mappings_and_a_frame_give_the_same_bytes(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ def test_stored_maps_are_read_when_asked_for(tmp_path: Path) -> None:
 
 def image_row(image: str, status: str) -> dict[str, Any]:
     names = {"collection": "c", "image": image, "path": image, "sha256": None, "dtype": None, "shard": "s"}
+    names |= {"texture_score": None, "is_texture": None}
     return {
         **names,
         "width": 4,

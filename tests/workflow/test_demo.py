@@ -28,6 +28,8 @@ def test_every_image_has_a_row_and_a_map(demo: Path, tables: dict[str, pandas.Da
     assert 36 <= len(images) <= 48
     assert set(images["status"]) == {"ok"}
     assert images["fca_score"].notna().all()
+    assert images["is_texture"].all()
+    assert images["texture_score"].between(1, 2).all()
     assert images["sha256"].str.fullmatch("[0-9a-f]{64}").all()
     assert {"good", "crack", "stain", "patch"} <= set(images["label"])
     shards = sorted((demo / "results").glob("*/detectors/fca-*/maps/*.zarr"))

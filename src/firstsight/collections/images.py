@@ -31,6 +31,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from firstsight.collections.homogeneity import LARGEST_SCORE, texture_score
 from firstsight.collections.readers import ImageFile, printable
 from firstsight.collections.samples import EXIF_ORIENTATION, Samples, check_size, transparent, upright, without_nan
 from firstsight.collections.stacks import Address, image_shape, open_data, parse_address
@@ -104,7 +105,7 @@ def read_mask(path: Path) -> NDArray[np.bool_]:
     return np.asarray(samples.values > threshold)
 
 
-def inspect_image(file: ImageFile) -> dict[str, str | int | None]:
+def inspect_image(file: ImageFile) -> dict[str, str | int | float | None]:
     """One row of the manifest: what the file holds and whether it can be used. Never raises for what a file does.
 
     Returns:
@@ -112,8 +113,10 @@ def inspect_image(file: ImageFile) -> dict[str, str | int | None]:
         sha256: of the file's bytes, in a stack of the image's own values; None where they cannot be read.
         width, height (pixels, upright), channels, dtype: of the file's samples; None where it cannot be decoded.
         status: "ok", or the reason why the image is set aside.
+        texture_score, is_texture: how differently its parts look, and whether they are alike enough; None for an image
+            that is set aside or too small to say.
     """
-    row: dict[str, str | int | None] = {
+    row: dict[str, str | int | float | None] = {
         "image": printable(file.image),
         "path": printable(file.path),
         "missing": None if file.missing is None else printable(file.missing),
@@ -123,6 +126,8 @@ def inspect_image(file: ImageFile) -> dict[str, str | int | None]:
         "channels": None,
         "dtype": None,
         "status": file.problem or "ok",
+        "texture_score": None,
+        "is_texture": None,
     }
     if file.problem is not None:
         return row
@@ -133,6 +138,8 @@ def inspect_image(file: ImageFile) -> dict[str, str | int | None]:
         samples = _with_missing(samples, file.missing)
         if _is_constant(samples):
             raise FirstsightError("constant image: every pixel has the same value")
+        score = texture_score(_scale(samples))
+        row |= {"texture_score": score, "is_texture": None if score is None else score <= LARGEST_SCORE}
     except FirstsightError as error:
         row["status"] = str(error)
     return row

@@ -51,6 +51,9 @@ SCHEMAS: dict[str, pyarrow.Schema] = {
             _optional("missing", pyarrow.string()),
             _optional("shard", pyarrow.string()),
             _required("status", pyarrow.string()),
+            # How differently its parts look (1: alike), and whether they are alike enough; null: nobody can say.
+            _optional("texture_score", pyarrow.float32()),
+            _optional("is_texture", pyarrow.bool_()),
         ]
     ),
     "regions": pyarrow.schema(
@@ -173,8 +176,8 @@ def write_table(
 def read_table(path: Path) -> pandas.DataFrame:
     """Read a table.
 
-    Integer columns that may be null get pandas' nullable types (Int16, Int32, Int64), so that they stay integers. A
-    null in a float or string column reads as NaN.
+    Integer and boolean columns that may be null get pandas' nullable types (Int16, Int32, Int64, boolean), so that they
+    stay what they are. A null in a float or string column reads as NaN.
 
     Raises:
         FirstsightError: the file is missing or is no Parquet table.
@@ -291,6 +294,7 @@ def _series(column: pyarrow.ChunkedArray, field: pyarrow.Field) -> pandas.Series
         pyarrow.int16(): pandas.Int16Dtype(),
         pyarrow.int32(): pandas.Int32Dtype(),
         pyarrow.int64(): pandas.Int64Dtype(),
+        pyarrow.bool_(): pandas.BooleanDtype(),
     }
     series: pandas.Series = column.to_pandas(types_mapper=nullable.get if field.nullable else None)
     return series

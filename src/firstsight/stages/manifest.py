@@ -80,3 +80,5 @@ def _count_and_note(rows: Sequence[Mapping[str, Any]], job: Job) -> None:
     for row in rows:
         if row["status"] != "ok":
             job.note(f"{row['image']}: {row['status']}")
+        elif row.get("is_texture") is False:
+            job.note(f"{row['image']}: may not be a texture, its parts differ (score {row['texture_score']:.2f})")
