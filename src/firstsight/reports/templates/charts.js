@@ -11,7 +11,7 @@ firstsight.draw = {
       for (const { isIntersecting, target } of entries) {
         if (!isIntersecting) continue;
         observer.unobserve(target);
-        this.fill(target);
+        this.fill(target).catch((error) => firstsight.complain(error));
       }
     }, { rootMargin: "400px" });
     for (const figure of document.querySelectorAll(".chart")) observer.observe(figure);
