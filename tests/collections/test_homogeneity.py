@@ -106,3 +106,16 @@ def test_the_manifest_holds_the_score_and_the_verdict(tmp_path: Path):
     assert rows["things"]["is_texture"] is False
     for name in ("constant", "tiny"):
         assert (rows[name]["texture_score"], rows[name]["is_texture"]) == (None, None)
+
+
+def test_windows_where_the_image_is_missing_do_not_count() -> None:
+    gravel = skimage.data.gravel()[:200, :300] / np.float32(255)
+    missing = np.zeros(gravel.shape, bool)
+    missing[40:140, 100:220] = True
+    holes = np.where(missing, 0, gravel).astype(np.float32)
+    score = texture_score(gravel)
+    assert score is not None
+    assert texture_score(holes, missing) == pytest.approx(score, rel=0.1)
+    assert texture_score(holes, np.ones_like(missing)) is None
+    missing[:, 20:] = True
+    assert texture_score(holes, missing) is None

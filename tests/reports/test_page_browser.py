@@ -268,13 +268,17 @@ def test_narrow_and_dark(page: Chrome) -> None:
     assert screenshot(page)[2, 2].min() > 200
 
 
-def test_a_file_of_data_that_is_missing_is_named(chrome: Chrome, index: Path) -> None:
-    lost = index.parent / "data/images-1-0.js"
+@pytest.mark.parametrize("name", ["images-1-0", "regions-0-0"])
+def test_a_file_of_data_that_is_missing_is_named(name: str, chrome: Chrome, index: Path) -> None:
+    lost = index.parent / f"data/{name}.js"
     kept = lost.read_bytes()
     lost.unlink()
     try:
         chrome.get(index.as_uri())
-        until(chrome, lambda: "data/images-1-0.js cannot be read" in one(chrome, "#count").text)
+        until(chrome, lambda: len(cards(chrome)) > 0)
+        settle(chrome)
+        one(chrome, ".card").click()
+        until(chrome, lambda: f"data/{name}.js cannot be read" in one(chrome, "#count").text)
         assert len(complaints(chrome)) == 1
     finally:
         lost.write_bytes(kept)

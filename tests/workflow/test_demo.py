@@ -97,7 +97,8 @@ def test_the_page_has_every_image_with_its_pictures(demo: Path, tables: dict[str
         text = (reports / f"data/images-{place}-0.js").read_text(encoding="ascii")
         columns = json.loads(text.removeprefix("firstsight.images(").removesuffix(");\n"))["columns"]
         names += columns["image"]
-        (overlays,) = (demo / f"results/{collection}/detectors").glob("fca-*/overlays/*")
+        found = (demo / f"results/{collection}/detectors").glob("fca-*/overlays/*")
+        (overlays,) = [path for path in found if path.is_dir()]
         for file in columns["file"]:
             pictures = [f"{file}.png", f"lines/{file}.png", f"pictures/{file}.webp", f"thumbnails/{file}.webp"]
             for picture in pictures:

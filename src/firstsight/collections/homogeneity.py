@@ -16,6 +16,9 @@ WINDOWS = 4
 SHARES = (0.2, 0.8)
 """An anomaly that touches less than a fifth of the windows does not count."""
 
+MOST_MISSING = 0.1
+"""Share of a window's pixels that may be missing."""
+
 DETAIL_FLOOR = 0.004
 """One level of 8 bits: detail below it is noise of the file."""
 
@@ -25,7 +28,7 @@ LARGEST_SCORE = 2.3
 """Of 405 images of textures, most with defects, 3 % score higher; photographs of objects do (docs/methods.md)."""
 
 
-def texture_score(image: NDArray[np.floating]) -> float | None:
+def texture_score(image: NDArray[np.floating], missing: NDArray[np.bool_] | None = None) -> float | None:
     """How much the contrast of fine detail differs between the parts of an image; 1: not at all.
 
     The image is reduced to a coarse scale and cut into windows, about 4 along the shorter side. The contrast of a
@@ -36,17 +39,24 @@ def texture_score(image: NDArray[np.floating]) -> float | None:
 
     Args:
         image: (H, W) or (H, W, C), finite, in [0, 1].
+        missing: (H, W), True where a pixel is not known; windows with more than a few such pixels do not count.
 
     Returns:
-        The score, at least 1. None where the shorter side has fewer than 32 pixels.
+        The score, at least 1. None where the shorter side has fewer than 32 pixels, or too few windows count.
     """
     height, width = image.shape[:2]
     if min(height, width) < LEAST_SIDE:
         return None
-    coarse = _reduce(image)
+    absent = np.zeros((height, width), bool) if missing is None else missing
+    if absent.all():
+        return None
+    coarse = _reduce(np.where(absent.reshape(absent.shape + (1,) * (image.ndim - 2)), image[~absent].mean(), image))
     detail = np.sqrt(np.abs(coarse - gaussian_filter(coarse, 1, mode="reflect")))
     contrast = (_window_means(detail) + DETAIL_FLOOR**0.5) ** 2 / (_window_means(coarse) + BRIGHTNESS_FLOOR)
-    low, high = np.quantile(contrast, SHARES)
+    counted = contrast[_window_means(_reduce(absent.astype(np.float32))) <= MOST_MISSING]
+    if counted.size < WINDOWS:
+        return None
+    low, high = np.quantile(counted, SHARES)
     return float(high / low)
 
 

@@ -138,7 +138,7 @@ def inspect_image(file: ImageFile) -> dict[str, str | int | float | None]:
         samples = _with_missing(samples, file.missing)
         if _is_constant(samples):
             raise FirstsightError("constant image: every pixel has the same value")
-        score = texture_score(_scale(samples))
+        score = texture_score(_scale(samples), samples.missing)
         row |= {"texture_score": score, "is_texture": None if score is None else score <= LARGEST_SCORE}
     except FirstsightError as error:
         row["status"] = str(error)

@@ -11,7 +11,7 @@ firstsight.draw = {
       for (const { isIntersecting, target } of entries) {
         if (!isIntersecting) continue;
         observer.unobserve(target);
-        this.fill(target);
+        this.fill(target).catch((error) => firstsight.complain(error));
       }
     }, { rootMargin: "400px" });
     for (const figure of document.querySelectorAll(".chart")) observer.observe(figure);
@@ -28,7 +28,8 @@ firstsight.draw = {
     const title = figure.querySelector("b").textContent;
     const size = `0 0 ${this.width} ${this.height}`;
     figure.append(this.svg("svg", { viewBox: size, role: "img", "aria-label": `${title}: ${note}` }, ...parts));
-    if (chart !== "histogram") figure.append(this.key(found, owner));
+    if (chart === "scatter") figure.append(this.key(found, owner, found.clusters));
+    if (chart === "tree") figure.append(this.key(found, owner, found.clusters.filter(({ number }) => number >= 0)));
   },
 
   svg(tag, attributes, ...children) {
@@ -39,9 +40,9 @@ firstsight.draw = {
   },
 
   /* Clusters with their colours; each shows its images in the gallery. */
-  key(detector, collection) {
+  key(detector, collection, clusters) {
     const { element } = firstsight;
-    return element("ul", { className: "key" }, ...detector.clusters.map(({ number, name }) => {
+    return element("ul", { className: "key" }, ...clusters.map(({ number, name }) => {
       const button = element("button", { type: "button" },
         element("span", { className: `dot ${firstsight.colour(number)}` }), name);
       button.addEventListener("click", () => firstsight.gallery.showCluster(detector.name, `${collection.place}/${number}`));
@@ -79,7 +80,7 @@ firstsight.draw = {
       svg("text", { x: right, y: height - 10, "text-anchor": "end" }, firstsight.number(to)),
       svg("text", { x: left - 6, y: top + 10, "text-anchor": "end" }, most.toLocaleString("en")),
       svg("text", { x: left - 6, y: bottom, "text-anchor": "end" }, "0"));
-    return { parts, note: `how many images have which score, the largest value of their map` };
+    return { parts, note: "how many images have which score, the largest value of their map" };
   },
 
   scatter(detector, collection) {
@@ -137,8 +138,8 @@ firstsight.draw = {
         x: across(leaf) - size / 2, y: bottom + 2, width: size, height: 12, fill: "currentColor", class: firstsight.colour(cluster),
       }, svg("title", {}, `${firstsight.plural(images, "image")}, most of them ${name}`));
       shape.addEventListener("click", () => firstsight.gallery.showCluster(detector.name, `${collection.place}/${cluster}`));
-      const size_of_text = step > 14 ? [svg("text", { x: across(leaf), y: bottom + 28, "text-anchor": "middle" }, String(images))] : [];
-      return svg("g", {}, shape, ...size_of_text);
+      const count = step > 14 ? [svg("text", { x: across(leaf), y: bottom + 28, "text-anchor": "middle" }, String(images))] : [];
+      return svg("g", {}, shape, ...count);
     });
     const some = firstsight.plural(leaves.reduce((sum, { images }) => sum + images, 0), "image");
     return { parts: [...branches, ...dots], note: `Ward's linkage of ${some}; what joins low is alike` };

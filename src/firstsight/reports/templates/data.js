@@ -92,6 +92,11 @@ const firstsight = {
     for (const { place, chunk } of chunks) await this.load(`images-${place}-${chunk}`);
   },
 
+  /* Say that a file of data is not there: a folder that was copied in part. */
+  complain(error) {
+    document.getElementById("count").textContent = `Part of the page is missing: ${error.message}.`;
+  },
+
   /* The collection and the row of an image. */
   locate(id) {
     const collection = this.collections.findLast((each) => each.first <= id);

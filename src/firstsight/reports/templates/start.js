@@ -13,6 +13,4 @@ firstsight.load("summary").then(() => {
     firstsight.gallery.showCluster(kind.dataset.detector, kind.dataset.cluster);
   });
   return firstsight.loadAll();
-}).catch((error) => {
-  document.getElementById("count").textContent = `Part of the page is missing: ${error.message}.`;
-});
+}).catch((error) => firstsight.complain(error));

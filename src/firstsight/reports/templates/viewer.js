@@ -37,14 +37,19 @@ firstsight.viewer = {
   async open(id, detectorName, ids) {
     this.detectorName = detectorName;
     this.ids = ids.includes(id) ? ids : [id];
-    await this.show(id);
+    try {
+      await this.show(id);
+    } catch (error) {
+      firstsight.complain(error);
+      return;
+    }
     if (!this.dialog.open) this.dialog.showModal();
     this.parts.picture.scrollIntoView({ block: "nearest" });
   },
 
   step(by) {
     const place = this.ids.indexOf(this.image.id) + by;
-    if (place >= 0 && place < this.ids.length) this.show(this.ids[place]);
+    if (place >= 0 && place < this.ids.length) this.show(this.ids[place]).catch((error) => firstsight.complain(error));
   },
 
   async show(id) {
