@@ -10,6 +10,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/common_resources.smk"
 include: "workflow/rules/collections.smk"
 include: "workflow/rules/features.smk"
 include: "workflow/rules/detect.smk"

@@ -64,6 +64,7 @@ class Settings:
 
     results: Path
     names: Path | None
+    gpu_request: str | None
     collections: dict[str, CollectionSettings]
 
 
@@ -86,7 +87,9 @@ def load_settings(defaults: Path, overrides: Mapping[str, Any], schema: Path) ->
     entries = {name: _known_settings(name, entry, config) for name, entry in config["collections"].items()}
     collections = {name: _collection_settings(name, entry, config) for name, entry in entries.items()}
     names = Path(config["names"]) if config.get("names") else None
-    return Settings(results=Path(config["results"]), names=names, collections=collections)
+    return Settings(
+        results=Path(config["results"]), names=names, gpu_request=config.get("gpu_request"), collections=collections
+    )
 
 
 def merge_config(defaults: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:

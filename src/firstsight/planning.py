@@ -115,10 +115,11 @@ class CollectionPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """A whole run: where its results go, the file of clusters' names, and its collections by name."""
+    """A whole run: where its results go, the file of clusters' names, how GPUs are asked for, its collections."""
 
     results: Path
     names: Path | None
+    gpu_request: str | None
     collections: dict[str, CollectionPlan]
 
 
@@ -137,7 +138,9 @@ def plan_run(settings: Settings) -> Plan:
             collections[name] = _plan_collection(collection, settings.results)
         except FirstsightError as error:
             raise FirstsightError(f"config: collections.{name}: {error}") from None
-    return Plan(results=settings.results, names=settings.names, collections=collections)
+    return Plan(
+        results=settings.results, names=settings.names, gpu_request=settings.gpu_request, collections=collections
+    )
 
 
 def demo_settings(collection: CollectionSettings) -> DemoSettings:

@@ -13,7 +13,10 @@ rule features:
         ENVIRONMENT
     threads: 2
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
+        runtime=growing(60),
+        gpu=gpus_asked_for,
+        gres=gres_asked_for,
     params:
         settings=lambda wildcards: asdict(of_collection(wildcards).settings.features),
         layers=lambda wildcards: list(of_collection(wildcards).features[wildcards.features]),
