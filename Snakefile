@@ -1,5 +1,6 @@
 # firstsight: which pixels of which texture images are wrong, and how. See config.yaml.
 import sys
+import time
 from pathlib import Path
 
 from snakemake.utils import min_version
@@ -20,6 +21,10 @@ include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/common_studies.smk"
 include: "workflow/rules/studies.smk"
+
+
+onstart:
+    bring_to_present(PLAN.results, time.time())
 
 
 localrules:

@@ -130,8 +130,10 @@ def plan_run(settings: Settings) -> Plan:
 
     Raises:
         FirstsightError: a missing path, an empty collection, an unknown extractor, layer, detector or setting, or
-            weights that are not there; one line that begins with ``config:`` and names the key.
+            weights that are not there, results that cannot be written; one line that begins with ``config:`` and names
+            the key.
     """
+    _require_writable(settings.results)
     collections = {}
     for name, collection in settings.collections.items():
         try:
@@ -151,6 +153,16 @@ def demo_settings(collection: CollectionSettings) -> DemoSettings:
 def demo_folder(results: Path, collection: str) -> Path:
     """Where the images of a demo collection are made."""
     return results / collection / "images"
+
+
+def _require_writable(results: Path) -> None:
+    place = results.absolute()
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if not place.is_dir():
+        raise FirstsightError(f"config: results: {place} is not a folder")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise FirstsightError(f"config: results: {place} cannot be written to")
 
 
 def _plan_collection(collection: CollectionSettings, results: Path) -> CollectionPlan:
