@@ -61,7 +61,8 @@ def disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("mounting a disk takes root")
     place = tmp_path / "disk"
     place.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", place], capture_output=True, check=False)
+    line = ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(place)]
+    mounted = subprocess.run(line, capture_output=True, check=False)
     if mounted.returncode:
         pytest.skip(f"no disk can be mounted here: {mounted.stderr.decode().strip()}")
     yield place
