@@ -1,5 +1,6 @@
 # firstsight: which pixels of which texture images are wrong, and how. See config.yaml.
 import sys
+import time
 from pathlib import Path
 
 from snakemake.utils import min_version
@@ -11,6 +12,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/common_references.smk"
+include: "workflow/rules/common_resources.smk"
 include: "workflow/rules/collections.smk"
 include: "workflow/rules/features.smk"
 include: "workflow/rules/detect.smk"
@@ -24,6 +26,10 @@ include: "workflow/rules/common_studies.smk"
 include: "workflow/rules/studies.smk"
 include: "workflow/rules/common_comparisons.smk"
 include: "workflow/rules/comparisons.smk"
+
+
+onstart:
+    bring_to_present(PLAN.results, time.time())
 
 
 localrules:

@@ -89,6 +89,7 @@ class Settings:
     results: Path
     names: Path | None
     exports: tuple[str, ...]
+    gpu_request: str | None
     collections: dict[str, CollectionSettings]
 
 
@@ -111,8 +112,13 @@ def load_settings(defaults: Path, overrides: Mapping[str, Any], schema: Path) ->
     entries = {name: _known_settings(name, entry, config) for name, entry in config["collections"].items()}
     collections = {name: _collection_settings(name, entry, config) for name, entry in entries.items()}
     names = Path(config["names"]) if config.get("names") else None
-    exports = tuple(config["export"]["formats"])
-    return Settings(results=Path(config["results"]), names=names, exports=exports, collections=collections)
+    return Settings(
+        results=Path(config["results"]),
+        names=names,
+        exports=tuple(config["export"]["formats"]),
+        gpu_request=config.get("gpu_request"),
+        collections=collections,
+    )
 
 
 def merge_config(defaults: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:

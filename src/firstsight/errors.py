@@ -1,5 +1,15 @@
-"""The one error a user can cause."""
+"""The errors that a user sees."""
+
+from pathlib import Path
 
 
 class FirstsightError(ValueError):
     """A mistake in what firstsight was given (config, image, weights, settings); its text is one clear line."""
+
+
+class DamagedError(FirstsightError):
+    """A result of an earlier job is not what that job wrote; ``path`` is to be made again."""
+
+    def __init__(self, message: str, path: Path) -> None:
+        super().__init__(message)
+        self.path = path

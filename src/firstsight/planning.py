@@ -141,11 +141,12 @@ class CollectionPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """A whole run: where its results go, the file of clusters' names, what is exported, its collections by name."""
+    """A whole run: where its results go, the file of clusters' names, what is exported, how GPUs are asked for."""
 
     results: Path
     names: Path | None
     exports: tuple[str, ...]
+    gpu_request: str | None
     collections: dict[str, CollectionPlan]
 
     @property
@@ -165,15 +166,23 @@ def plan_run(settings: Settings) -> Plan:
 
     Raises:
         FirstsightError: a missing path, an empty collection, an unknown extractor, layer, detector or setting, or
-            weights that are not there; one line that begins with ``config:`` and names the key.
+            weights that are not there, results that cannot be written; one line that begins with ``config:`` and names
+            the key.
     """
+    _require_writable(settings.results)
     collections = {}
     for name, collection in settings.collections.items():
         try:
             collections[name] = _plan_collection(collection, settings.results)
         except FirstsightError as error:
             raise FirstsightError(f"config: collections.{name}: {error}") from None
-    return Plan(settings.results, settings.names, settings.exports, collections)
+    return Plan(
+        results=settings.results,
+        names=settings.names,
+        exports=settings.exports,
+        gpu_request=settings.gpu_request,
+        collections=collections,
+    )
 
 
 def demo_settings(collection: CollectionSettings) -> DemoSettings:
@@ -184,6 +193,16 @@ def demo_settings(collection: CollectionSettings) -> DemoSettings:
 def demo_folder(results: Path, collection: str) -> Path:
     """Where the images of a demo collection are made."""
     return results / collection / "images"
+
+
+def _require_writable(results: Path) -> None:
+    place = results.absolute()
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if not place.is_dir():
+        raise FirstsightError(f"config: results: {place} is not a folder")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise FirstsightError(f"config: results: {place} cannot be written to")
 
 
 def _plan_collection(collection: CollectionSettings, results: Path) -> CollectionPlan:

@@ -15,8 +15,8 @@ import zarr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firstsight.errors import FirstsightError
-from firstsight.features.store import ShardReader, ShardWriter, chunk_shape
+from firstsight.errors import DamagedError, FirstsightError
+from firstsight.features.store import ShardReader, ShardWriter, chunk_shape, take_back
 
 KEYS = [f"tiles/image {index}.png" for index in range(6)]
 
@@ -250,10 +250,12 @@ def test_damaged_entries_are_seen_and_written_again(tmp_path, damage, pattern):
         fill(writer)
     (victim,) = path.glob("*" + pattern)
     damage(victim)
-    with pytest.raises(FirstsightError, match=r"s' is damaged at 'tiles/image 2.png'"):
+    with pytest.raises(DamagedError, match=r"s' is damaged at 'tiles/image 2.png'"):
         ShardReader(path).read(KEYS[2], "layer1")
     ShardReader(path).read(KEYS[3], "layer1")
-    path.rename(tmp_path / "s.partial")
+    take_back(path)
+    take_back(path)
+    assert not path.exists()
     with ShardWriter(path) as writer:
         assert fill(writer) == [KEYS[2]]
     check(path)
@@ -265,9 +267,9 @@ def test_a_damaged_root_is_not_whole(tmp_path, damage):
     with ShardWriter(path) as writer:
         fill(writer)
     damage(path / "zarr.json")
-    with pytest.raises(FirstsightError, match=r"s' is not a whole store"):
+    with pytest.raises(DamagedError, match=r"s' is not a whole store"):
         ShardReader(path)
-    path.rename(tmp_path / "s.partial")
+    take_back(path)
     with ShardWriter(path) as writer:
         fill(writer)
     check(path)
@@ -390,3 +392,16 @@ def test_killed_at_any_moment_nothing_half_written_reads_as_whole(tmp_path):
     with ShardWriter(path) as writer:
         fill(writer, version=0)
     assert os.listdir(tmp_path) == ["s"]
+
+
+def test_a_store_that_cannot_be_read_now_is_not_called_damaged(tmp_path):
+    path = tmp_path / "s"
+    with ShardWriter(path) as writer:
+        fill(writer)
+    (chunk,) = path.glob("*image_2*/layer1/c/0/0/0")
+    chunk.unlink()
+    # A link to itself fails with ELOOP, whoever reads it.
+    chunk.symlink_to(chunk)
+    with pytest.raises(OSError, match="symbolic links") as caught:
+        ShardReader(path).read(KEYS[2], "layer1")
+    assert not isinstance(caught.value, FirstsightError)

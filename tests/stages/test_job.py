@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from firstsight.errors import FirstsightError
+from firstsight.errors import DamagedError, FirstsightError
 from firstsight.stages.job import run_job, write_json
 
 
@@ -47,3 +47,34 @@ def test_json_is_whole_or_not_there(tmp_path: Path) -> None:
     with pytest.raises(TypeError):
         write_json(path, {"a": object()})
     assert json.loads(path.read_text()) == {"a": 1}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
+    record = tmp_path / "a.json"
+    with (
+        pytest.raises(SystemExit) as caught,
+        run_job(tmp_path / "a.log", record, rule="features"),
+        open("/dev/full", "w") as full,
+    ):
+        full.write("x")
+    line = f"firstsight: No space left on device: {tmp_path}; mend that and run again, what is finished is kept"
+    assert caught.value.code == line
+    assert not record.exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_a_log_on_a_full_disk_is_the_same_line(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as caught, run_job("/dev/full", tmp_path / "a.json", rule="features") as job:
+        job.note("a line")
+    assert str(caught.value.code).startswith("firstsight: No space left on device: ")
+
+
+def test_a_damaged_result_is_taken_away(tmp_path: Path) -> None:
+    store = tmp_path / "s.zarr"
+    store.mkdir()
+    with pytest.raises(SystemExit) as caught, run_job(tmp_path / "a.log", tmp_path / "a.json", rule="detect"):
+        raise DamagedError(f"'{store}' is damaged at '00001'", store)
+    line = f"firstsight: '{store}' is damaged at '00001': it was taken away, run again to have it made anew"
+    assert caught.value.code == line
+    assert not store.exists()

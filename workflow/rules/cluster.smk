@@ -19,6 +19,9 @@ rule cluster:
         collection=one_of(KNOWN),
     conda:
         "../../envs/cpu.yaml"
+    resources:
+        mem_mb=growing(8000),
+        runtime=growing(120),
     params:
         name=lambda wildcards: of_detector(wildcards).name,
         clusters=lambda wildcards: of_collection(wildcards).settings.clusters,
@@ -44,6 +47,9 @@ rule assign_kinds:
         collection=one_of(NEW),
     conda:
         "../../envs/cpu.yaml"
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(60),
     params:
         name=lambda wildcards: of_detector(wildcards).name,
     script:

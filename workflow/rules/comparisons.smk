@@ -17,7 +17,8 @@ rule compare_collection:
     conda:
         "../../envs/cpu.yaml"
     resources:
-        mem_mb=8000,
+        mem_mb=growing(8000),
+        runtime=growing(240),
     params:
         maps=lambda wildcards: maps_of(of_collection(wildcards)),
         records=lambda wildcards: records_of(of_collection(wildcards)),
@@ -79,7 +80,8 @@ rule robustness_of_collection:
     conda:
         "../../envs/cpu.yaml"
     resources:
-        mem_mb=8000,
+        mem_mb=growing(8000),
+        runtime=growing(240),
     params:
         variants=variants,
     script:

@@ -38,7 +38,10 @@ rule head:
         ENVIRONMENT
     threads: 2
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
+        runtime=growing(240),
+        gpu=gpus_asked_for,
+        gres=gres_asked_for,
     params:
         name=lambda wildcards: of_detector(wildcards).name,
         layers=lambda wildcards: list(of_detector(wildcards).layers),

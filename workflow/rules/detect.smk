@@ -14,7 +14,10 @@ rule fit:
         ENVIRONMENT
     threads: 2
     resources:
-        mem_mb=8000,
+        mem_mb=growing(8000),
+        runtime=growing(240),
+        gpu=gpus_asked_for,
+        gres=gres_asked_for,
     params:
         name=lambda wildcards: of_detector(wildcards).name,
         method=lambda wildcards: of_detector(wildcards).method,
@@ -38,7 +41,10 @@ rule detect:
         ENVIRONMENT
     threads: 2
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
+        runtime=growing(120),
+        gpu=gpus_asked_for,
+        gres=gres_asked_for,
     params:
         name=lambda wildcards: of_detector(wildcards).name,
         method=lambda wildcards: of_detector(wildcards).method,
@@ -61,6 +67,9 @@ rule threshold:
         collection=one_of(KNOWN),
     conda:
         "../../envs/cpu.yaml"
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(60),
     params:
         name=lambda wildcards: of_detector(wildcards).name,
         settings=lambda wildcards: asdict(of_collection(wildcards).settings.threshold),

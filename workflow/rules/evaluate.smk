@@ -16,7 +16,8 @@ rule evaluate:
     conda:
         "../../envs/cpu.yaml"
     resources:
-        mem_mb=8000,
+        mem_mb=growing(8000),
+        runtime=growing(120),
     params:
         name=lambda wildcards: of_detector(wildcards).name,
         fingerprint=lambda wildcards: of_detector(wildcards).fingerprint,

@@ -25,7 +25,8 @@ rule export_collection:
     conda:
         "../../envs/cpu.yaml"
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
+        runtime=growing(120),
     params:
         name=lambda wildcards: of_detector(wildcards).name,
         method=lambda wildcards: of_detector(wildcards).method,

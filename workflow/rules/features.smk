@@ -15,7 +15,10 @@ rule tune:
         ENVIRONMENT
     threads: 2
     resources:
-        mem_mb=8000,
+        mem_mb=growing(8000),
+        runtime=growing(240),
+        gpu=gpus_asked_for,
+        gres=gres_asked_for,
     params:
         settings=lambda wildcards: asdict(of_collection(wildcards).settings.features),
         tuning=lambda wildcards: of_collection(wildcards).tuning_of(wildcards.features),
@@ -37,7 +40,10 @@ rule features:
         ENVIRONMENT
     threads: 2
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
+        runtime=growing(60),
+        gpu=gpus_asked_for,
+        gres=gres_asked_for,
     params:
         settings=lambda wildcards: asdict(of_collection(wildcards).settings.features),
         layers=lambda wildcards: list(of_collection(wildcards).layers_of(wildcards.features)),

@@ -78,6 +78,9 @@ rule tables:
         f"{LOGS}/tables.log",
     conda:
         "../../envs/cpu.yaml"
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(60),
     params:
         detectors=DETECTOR_NAMES,
         record=f"{RESULTS}/tables/.tables.run.json",
@@ -104,6 +107,9 @@ rule page:
         f"{LOGS}/page.log",
     conda:
         "../../envs/cpu.yaml"
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(60),
     params:
         collections=[
             {

@@ -26,7 +26,7 @@ import zarr
 from numpy.typing import NDArray
 from zarr.codecs import ZstdCodec
 
-from firstsight.errors import FirstsightError
+from firstsight.errors import DamagedError, FirstsightError
 
 _FORMAT = 1
 _CHUNK_BYTES = 64 * 2**20
@@ -154,15 +154,16 @@ class ShardReader:
         path: the store.
 
     Raises:
-        FirstsightError: no store under this name, or one without its final mark.
+        FirstsightError: no store under this name; `DamagedError`: one without its final mark.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
         root = _root_attributes(self.path)
         if not (root.get("whole") is True and root.get("format") == _FORMAT):
-            state = "is not a whole store of maps" if self.path.exists() else "does not exist"
-            raise FirstsightError(f"{str(self.path)!r} {state}: run the stage that writes it again")
+            if self.path.exists():
+                raise DamagedError(f"{str(self.path)!r} is not a whole store of maps", self.path)
+            raise FirstsightError(f"{str(self.path)!r} does not exist: run the stage that writes it again")
         self.store_attributes: dict[str, Any] = root["attributes"]
         self._keys: list[str] = root["keys"]
 
@@ -179,13 +180,14 @@ class ShardReader:
         return dict(self._mark(key)["attributes"])
 
     def read(self, key: str, name: str) -> NDArray[np.float32]:
-        """One array of an entry, as float32; raises FirstsightError where there is none or it is damaged."""
+        """One array of an entry, as float32; FirstsightError where there is none, DamagedError where it is damaged."""
         mark = self._mark(key)
         if name not in mark["arrays"]:
             raise FirstsightError(f"{str(self.path)!r} holds no {name!r} of {key!r}, only {', '.join(mark['arrays'])}")
         try:
             return _read_array(self.path, key, name, mark).astype(np.float32)
         except Exception as error:
+            _pass_on(error)
             raise self._damaged(key) from error
 
     def _mark(self, key: str) -> dict[str, Any]:
@@ -194,10 +196,20 @@ class ShardReader:
         try:
             return _read_mark(self.path, key)
         except Exception as error:
+            _pass_on(error)
             raise self._damaged(key) from error
 
-    def _damaged(self, key: str) -> FirstsightError:
-        return FirstsightError(f"{str(self.path)!r} is damaged at {key!r}: delete the store and run again")
+    def _damaged(self, key: str) -> DamagedError:
+        return DamagedError(f"{str(self.path)!r} is damaged at {key!r}", self.path)
+
+
+def take_back(path: Path) -> None:
+    """Take a damaged store away, so that it is made again; the next writer keeps what is whole in it."""
+    partial = path.with_name(path.name + ".partial")
+    if path.exists() and not partial.exists():
+        path.rename(partial)
+    # Another job may have been here first.
+    _remove(path)
 
 
 def chunk_shape(shape: tuple[int, ...], itemsize: int, limit: int) -> tuple[int, ...]:
@@ -209,6 +221,12 @@ def chunk_shape(shape: tuple[int, ...], itemsize: int, limit: int) -> tuple[int,
         if chunks[axis] > 1:
             break
     return tuple(chunks)
+
+
+def _pass_on(error: Exception) -> None:
+    """Raise what says that a file cannot be read now, not that it is damaged; a file that is missing is damage."""
+    if isinstance(error, OSError) and not isinstance(error, FileNotFoundError | NotADirectoryError):
+        raise error
 
 
 def _to_stored(array: NDArray[Any], dtype: str, where: str) -> NDArray[Any]:
@@ -250,7 +268,8 @@ def _root_attributes(store: Path) -> dict[str, Any]:
     try:
         return dict(zarr.open_group(store, mode="r").attrs)
     # Damaged metadata fails in many ways; all of them mean that the store bears no mark.
-    except Exception:
+    except Exception as error:
+        _pass_on(error)
         return {}
 
 

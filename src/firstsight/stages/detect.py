@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,12 +12,12 @@ from torch import Tensor
 from firstsight.detectors.geometry import Geometry
 from firstsight.detectors.layers import finest_layer
 from firstsight.detectors.missing import calm_missing
-from firstsight.detectors.registry import DETECTORS, IMAGE
-from firstsight.errors import FirstsightError
+from firstsight.detectors.registry import DETECTORS, IMAGE, Detector
+from firstsight.errors import DamagedError, FirstsightError
 from firstsight.features.missing import known_share
 from firstsight.features.store import ShardReader, ShardWriter
 from firstsight.reports.tables import read_table
-from firstsight.stages.features import choose_device
+from firstsight.stages.devices import choose_device, first_that_fits
 from firstsight.stages.fit import read_model
 from firstsight.stages.job import Job
 from firstsight.stages.shards import image_token, read_row
@@ -111,7 +112,7 @@ def detect_anomalies(
     torch.set_num_threads(threads)
     detector = DETECTORS[method]
     chosen = detector.settings(**settings)
-    job.device = choose_device(device)
+    job.device = choose_device(device, job)
     learned, learned_sha256 = read_model(model) if model else ({}, "")
     shard = ShardImages(source) if detector.reads_image else ShardFeatures(source, layers)
     entries = shard.entries()
@@ -129,14 +130,34 @@ def detect_anomalies(
                     with job.step("read"):
                         tensors, places = shard.read(entry)
                     with job.step("detect"):
-                        inputs = {layer: tensor.to(job.device) for layer, tensor in tensors.items()}
                         more = (learned, entry.image) if model else ()
-                        found = detector.detect(inputs, places, chosen, *more).float()
+                        compute = partial(_detect, detector, tensors, places, chosen, *more)
+                        found = first_that_fits(
+                            [(f"on {device}", partial(compute, device=device)) for device in (job.device, "cpu")],
+                            partial(_note_of_image, job, entry.image),
+                        )
                     known = shard.known(entry)
-                    found = found if known is None else calm_missing(found, known)
-                    arrays = {"map": found.cpu().numpy()}
+                    arrays = {"map": (found if known is None else calm_missing(found, known)).numpy()}
                     attributes["geometry"] = asdict(places[finest_layer(places)])
+                except DamagedError:
+                    raise
                 except FirstsightError as error:
                     attributes["status"] = f"{job.detector}: {error}"
             with job.step("write"):
                 writer.add(entry.key, token, arrays, attributes)
+
+
+def _detect(
+    detector: Detector,
+    tensors: Mapping[str, Tensor],
+    places: Mapping[str, Geometry],
+    chosen: Any,
+    *more: Any,
+    device: str,
+) -> Tensor:
+    inputs = {layer: tensor.to(device) for layer, tensor in tensors.items()}
+    return detector.detect(inputs, places, chosen, *more).float().cpu()
+
+
+def _note_of_image(job: Job, image: str, line: str) -> None:
+    job.note(f"{image}: {line}")

@@ -1,6 +1,6 @@
 """Stage features: every image of a shard through the extractor, into one store."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from firstsight.features.missing import fill_missing, known_share
 from firstsight.features.store import ShardWriter
 from firstsight.features.tiling import extract_tiled
 from firstsight.reports.tables import read_table
+from firstsight.stages.devices import choose_device, first_that_fits
 from firstsight.stages.job import Job
 from firstsight.stages.shards import image_token, read_row
 
@@ -25,6 +26,8 @@ Size = tuple[int, int]
 
 LARGEST_FACTOR = 4.0
 """No image is enlarged more than this: there is nothing more to see in it."""
+SMALL_TILE = 256
+"""Side, in pixels, of the tiles of an image that did not fit on the GPU in larger ones."""
 
 
 def extract_features(
@@ -55,14 +58,18 @@ def extract_features(
     """
     torch.set_num_threads(threads)
     rows: list[dict[Any, Any]] = read_table(manifest).to_dict("records")
-    with job.step("load"):
-        extractor = load_extractor(
+
+    def load(device: str) -> Extractor:
+        return load_extractor(
             settings["extractor"],
             weights=tuned or settings["weights"],
             layers=tuple(layers),
             border=settings["border"],
-            device=choose_device(settings["device"]),
+            device=device,
         )
+
+    with job.step("load"):
+        extractor = load(choose_device(settings["device"], job))
     job.device, job.weights_sha256 = str(extractor.device), extractor.weights_sha256 or ""
     # Features by other tuned weights do not belong beside those by these.
     by = f" {extractor.weights_sha256}" if tuned else ""
@@ -73,22 +80,13 @@ def extract_features(
             if writer.has(key, token):
                 continue
             with job.step("extract"):
-                arrays, attributes = _entry(row, extractor, settings["image_size"])
+                arrays, attributes = _entry(row, extractor, lambda: load("cpu"), settings["image_size"], job)
             names = {"image": row["image"], "token": token}
             with job.step("write"):
                 try:
                     writer.add(key, token, arrays, names | attributes)
                 except FirstsightError as error:
                     writer.add(key, token, {}, names | {"status": str(error)})
-
-
-def choose_device(device: str) -> str:
-    """``auto`` becomes ``cuda`` where there is a GPU, else ``cpu``; a GPU asked for by name must be there."""
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise FirstsightError(f"features.device: {device} was asked for, but there is no GPU here")
-    return device
 
 
 def input_size(height: int, width: int, image_size: int | Sequence[int] | str | None, least_side: int | None) -> Size:
@@ -117,7 +115,9 @@ def resize_image(image: Tensor, size: Size) -> Tensor:
     return interpolate(image, size=size, mode="bilinear", align_corners=False, antialias=True).clamp(0, 1)
 
 
-def _entry(row: Mapping[Any, Any], extractor: Extractor, image_size: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+def _entry(
+    row: Mapping[Any, Any], extractor: Extractor, load_on_cpu: Callable[[], Extractor], image_size: Any, job: Job
+) -> tuple[dict[str, Any], dict[str, Any]]:
     if row["status"] != "ok":
         return {}, {"status": row["status"]}
     try:
@@ -128,7 +128,14 @@ def _entry(row: Mapping[Any, Any], extractor: Extractor, image_size: Any) -> tup
         image = fill_missing(image)[None]
         least_side = EXTRACTORS[extractor.name].least_side
         resized = resize_image(image, input_size(image.shape[2], image.shape[3], image_size, least_side))
-        features = extract_tiled(extractor, resized)
+        features = first_that_fits(
+            [
+                ("in large tiles", lambda: extract_tiled(extractor, resized)),
+                ("in small tiles", lambda: extract_tiled(extractor, resized, tile_size=SMALL_TILE)),
+                ("on the CPU", lambda: extract_tiled(load_on_cpu(), resized)),
+            ],
+            lambda line: job.note(f"{row['image']}: {line}"),
+        )
     except FirstsightError as error:
         return {}, {"status": str(error)}
     geometries = {

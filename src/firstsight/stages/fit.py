@@ -3,16 +3,17 @@
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from firstsight.detectors.registry import DETECTORS
+from firstsight.detectors.registry import DETECTORS, Fit
 from firstsight.errors import FirstsightError
 from firstsight.features.store import ShardReader
 from firstsight.features.weights import file_sha256
-from firstsight.stages.features import choose_device
+from firstsight.stages.devices import choose_device, first_that_fits
 from firstsight.stages.job import Job, write_json
 
 
@@ -46,19 +47,28 @@ def fit_detector(
     torch.set_num_threads(threads)
     detector = DETECTORS[method]
     assert detector.fit is not None
-    job.device = choose_device(device)
     shards = sorted(features, key=lambda path: path.name)
     refused = _note_refused(shards, job) if detector.normal else 0
+    fit: Fit = partial(
+        detector.fit,
+        shards,
+        layers,
+        detector.settings(**settings),
+        note=job.note,
+        progress=job.progress,
+    )
+    job.device = choose_device(device, job)
+
+    def fit_on_cpu() -> Mapping[str, Any]:
+        # What was learned on a GPU goes on there only.
+        shutil.rmtree(checkpoints, ignore_errors=True)
+        job.device = "cpu"
+        return fit(folder=checkpoints, device="cpu")
+
+    fit_there = partial(fit, folder=checkpoints, device=job.device)
+    attempts: list[tuple[str, Fit]] = [(f"on {job.device}", fit_there), ("on cpu", fit_on_cpu)]
     with job.step("fit"):
-        model = detector.fit(
-            shards,
-            layers,
-            detector.settings(**settings),
-            folder=checkpoints,
-            device=job.device,
-            note=job.note,
-            progress=job.progress,
-        )
+        model = first_that_fits(attempts, job.note)
     job.n_images = model["n_images"]
     says = f"{model['says']}; {refused} more could not be used" if refused else model["says"]
     output.parent.mkdir(parents=True, exist_ok=True)

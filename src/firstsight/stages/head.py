@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from firstsight.errors import FirstsightError
 from firstsight.features.store import ShardReader
 from firstsight.stages.cluster import read_descriptors
 from firstsight.stages.describe import coarsest_layer
-from firstsight.stages.features import choose_device
+from firstsight.stages.devices import choose_device, first_that_fits
 from firstsight.stages.job import Job
 from firstsight.stages.shards import StoredMap, stored_maps
 
@@ -66,7 +67,7 @@ def fit_head(
         job: where time and counts are noted.
     """
     torch.set_num_threads(threads)
-    job.device = choose_device(device)
+    job.device = choose_device(device, job)
     common = json.loads(threshold.read_text(encoding="utf-8"))
     names, values = read_descriptors(descriptors)
     readers = {store.name: ShardReader(store) for store in features}
@@ -79,15 +80,18 @@ def fit_head(
     job.n_images = len(names)
     head = None
     if names:
+        train = partial(
+            train_head,
+            [by_image[name] for name in names],
+            normalise_descriptors(values),
+            ContrastiveSettings(),
+            temperature=common["temperatures"][-1],
+            threshold=common["threshold"],
+            note=job.note,
+        )
         with job.step("train"):
-            head = train_head(
-                [by_image[name] for name in names],
-                normalise_descriptors(values),
-                ContrastiveSettings(),
-                temperature=common["temperatures"][-1],
-                threshold=common["threshold"],
-                device=job.device,
-                note=job.note,
+            head = first_that_fits(
+                [(f"on {device}", partial(train, device=device)) for device in (job.device, "cpu")], job.note
             )
     beside = output.with_name(f"{output.name}.partial")
     torch.save(head.state() if head is not None else {}, beside)

@@ -1,5 +1,6 @@
 """Around every job: its log, its record in the table of runs, and no traceback for what a user can mend."""
 
+import errno
 import json
 import os
 import platform
@@ -8,7 +9,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,15 +18,17 @@ from typing import Any, TextIO, TypeVar
 from tqdm import tqdm
 
 from firstsight import __version__
-from firstsight.errors import FirstsightError
+from firstsight.errors import DamagedError, FirstsightError
 
 T = TypeVar("T")
+WITHOUT_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""What a disk fails with that takes no more: full, over quota, read-only."""
 PACKAGES = ("numpy", "scikit-learn", "torch", "torchvision", "zarr")
 
 
 @dataclass
 class Job:
-    """What a running job notes about itself. ``seconds`` adds up by step."""
+    """What a running job notes about itself. ``seconds`` adds up by step; ``at_end`` gives back what the job holds."""
 
     rule: str
     collection: str
@@ -36,6 +39,7 @@ class Job:
     device: str = "cpu"
     weights_sha256: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
+    at_end: ExitStack = field(default_factory=ExitStack)
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
@@ -63,27 +67,51 @@ def run_job(
 ) -> Iterator[Job]:
     """Run one job: open its log, and when it is done write its record (one row of the table ``runs``, as JSON).
 
-    A `FirstsightError` ends the process with its one line. Any other exception is a fault of firstsight: its traceback
-    goes into the log, one line with the log's place to standard error.
+    A `FirstsightError` ends the process with its one line, and so does a disk that takes no more. A damaged result is
+    taken away besides, so that it is made again. Any other exception is a fault of firstsight: its traceback goes into
+    the log, one line with the log's place to standard error.
     """
     start = time.perf_counter()
-    Path(log).parent.mkdir(parents=True, exist_ok=True)
-    with open(log, "w", encoding="utf-8") as file:
-        job = Job(rule, collection, shard, detector, file)
-        try:
-            yield job
-        except FirstsightError as error:
-            job.note(str(error))
-            sys.exit(f"firstsight: {' '.join(str(error).split())}")
-        except Exception:
-            traceback.print_exc(file=file)
-            sys.exit(f"firstsight: unexpected error in rule {rule}; the details are in {log}")
-        seconds = time.perf_counter() - start
-        names = " ".join(part for part in (rule, collection, detector, shard) if part)
-        rate = f", {job.n_images / seconds:.1f} images/s" if job.n_images else ""
-        steps = ", ".join(f"{step} {spent:.1f} s" for step, spent in job.seconds.items())
-        job.note(f"{names}: {job.n_images} images in {seconds:.1f} s{rate}" + (f" ({steps})" if steps else ""))
-        write_json(Path(record), _row(job, seconds))
+    try:
+        Path(log).parent.mkdir(parents=True, exist_ok=True)
+        with open(log, "w", encoding="utf-8") as file:
+            job = Job(rule, collection, shard, detector, file)
+            with _one_line(job), job.at_end:
+                yield job
+            seconds = time.perf_counter() - start
+            names = " ".join(part for part in (rule, collection, detector, shard) if part)
+            rate = f", {job.n_images / seconds:.1f} images/s" if job.n_images else ""
+            steps = ", ".join(f"{step} {spent:.1f} s" for step, spent in job.seconds.items())
+            job.note(f"{names}: {job.n_images} images in {seconds:.1f} s{rate}" + (f" ({steps})" if steps else ""))
+            write_json(Path(record), _row(job, seconds))
+    except OSError as error:
+        # The log may lie on the disk that takes no more.
+        if error.errno not in WITHOUT_ROOM:
+            raise
+        place = error.filename or Path(record).parent
+        sys.exit(f"firstsight: {os.strerror(error.errno)}: {place}; mend that and run again, what is finished is kept")
+
+
+@contextmanager
+def _one_line(job: Job) -> Iterator[None]:
+    try:
+        yield
+    except DamagedError as error:
+        # Importing zarr takes a while, and many jobs read no store.
+        from firstsight.features.store import take_back  # noqa: PLC0415
+
+        take_back(error.path)
+        line = f"{error}: it was taken away, run again to have it made anew"
+        job.note(line)
+        sys.exit(f"firstsight: {line}")
+    except FirstsightError as error:
+        job.note(str(error))
+        sys.exit(f"firstsight: {' '.join(str(error).split())}")
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in WITHOUT_ROOM:
+            raise
+        traceback.print_exc(file=job.log)
+        sys.exit(f"firstsight: unexpected error in rule {job.rule}; the details are in {job.log.name}")
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -13,7 +13,8 @@ from firstsight.features.sbm import tune_extractor
 from firstsight.features.sbm_settings import SbmSettings
 from firstsight.features.weights import file_sha256
 from firstsight.reports.tables import read_table
-from firstsight.stages.features import choose_device, input_size
+from firstsight.stages.devices import choose_device
+from firstsight.stages.features import input_size
 from firstsight.stages.job import Job, replace_file
 
 MOST_IMAGES = 1000
@@ -45,7 +46,7 @@ def tune_to_images(
         FirstsightError: no image can be used, or the weights to begin with cannot be had.
     """
     torch.set_num_threads(threads)
-    job.device = choose_device(settings["device"])
+    job.device = choose_device(settings["device"], job)
     paths = []
     for row in (row for path in sorted(manifests) for row in read_table(path).to_dict("records")):
         if row["status"] == "ok":

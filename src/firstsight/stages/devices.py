@@ -1,0 +1,93 @@
+"""Where a job computes: a GPU where there is one, another one for each job, the CPU where a GPU is too small."""
+
+import fcntl
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+
+from firstsight.errors import FirstsightError
+from firstsight.stages.job import Job
+
+T = TypeVar("T")
+
+
+def choose_device(device: str, job: Job) -> str:
+    """Where to compute, for what the config says in ``features.device``.
+
+    ``auto`` is a GPU where there is one, else the CPU, which the log says. Of several GPUs that this process sees
+    (``CUDA_VISIBLE_DEVICES``, which Slurm sets), jobs that run at the same time take different ones.
+
+    Args:
+        device: auto, cpu, cuda or cuda:n.
+        job: whose log is told, and for as long as which a GPU is taken.
+
+    Raises:
+        FirstsightError: a GPU was asked for that is not there.
+    """
+    if device == "cpu":
+        return device
+    count = torch.cuda.device_count()
+    if device == "auto" and count == 0:
+        job.note("device auto: there is no GPU here, computing on the CPU")
+        return "cpu"
+    if count == 0:
+        raise FirstsightError(f"features.device: {device} was asked for, but there is no GPU here")
+    if device.startswith("cuda:"):
+        if int(device.removeprefix("cuda:")) >= count:
+            raise FirstsightError(f"features.device: {device} was asked for, but there are only {count} GPUs here")
+        return device
+    if count == 1:
+        return "cuda"
+    names = [str(torch.cuda.get_device_properties(index).uuid) for index in range(count)]
+    index, handle = take_least_used(names, Path(tempfile.gettempdir()))
+    job.at_end.callback(os.close, handle)
+    return f"cuda:{index}"
+
+
+def take_least_used(names: Sequence[str], folder: Path) -> tuple[int, int]:
+    """Of the devices with these names, take one that the fewest processes of this user hold.
+
+    Args:
+        names: of the devices, the same in all processes, whatever the order.
+        folder: for the locks, one of this machine; a process that dies gives its device back.
+
+    Returns:
+        The index of the device, and the file handle to close when it is no longer needed.
+    """
+    held = 0
+    while True:
+        for index, name in enumerate(names):
+            path = folder / f"firstsight-{os.getuid()}-{name}-{held}.lock"
+            handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(handle)
+                continue
+            return index, handle
+        held += 1
+
+
+def first_that_fits(attempts: Sequence[tuple[str, Callable[[], T]]], note: Callable[[str], None]) -> T:
+    """What the first attempt gives that does not run out of a GPU's memory.
+
+    Args:
+        attempts: how each computes, in words for the log, and what it calls; each takes less than the one before.
+        note: told in a line of every attempt that ran out.
+
+    Raises:
+        torch.OutOfMemoryError: the last attempt ran out, too.
+    """
+    for (how, compute), (following, _) in pairwise(attempts):
+        try:
+            return compute()
+        except torch.OutOfMemoryError:
+            note(f"out of GPU memory {how}: trying {following}")
+        # Outside of the handler, whose traceback would keep what the attempt had made.
+        torch.cuda.empty_cache()
+    return attempts[-1][1]()
