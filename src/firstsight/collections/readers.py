@@ -83,9 +83,9 @@ def list_mvtec(path: Path) -> tuple[ImageFile, ...]:
     """List `<path>/test/<kind>/*` with the masks in `<path>/ground_truth/<kind>/`.
 
     The mask of `<stem>.<suffix>` is `<stem>_mask.<any suffix>`, or else `<stem>.<any suffix>`. The kind is the label.
-    Images of the kind `good` have no mask, whatever lies in `ground_truth/`. `train/` is not listed: a blind method has
-    no use for it. Folders below a kind are followed, in `test/` and `ground_truth/` alike; an image directly in `test/`
-    has no label.
+    Images of the kind `good` have no mask, whatever lies in `ground_truth/`. `train/` is not listed
+    (see `find_normal_images`). Folders below a kind are followed, in `test/` and `ground_truth/` alike; an image
+    directly in `test/` has no label.
     """
     _require_folder(path)
     if not os.path.isdir(path / "test"):

@@ -21,7 +21,7 @@ CHECKPOINT = "cfa.checkpoint"
 HELD_OUT_EVERY = 17
 """Of every 17 cells of an image, row by row, the first is held out to validate with (17, lest they line up)."""
 
-VALIDATION_IMAGES = 16
+VALIDATION_IMAGES = 4
 
 _FORMAT = 1
 _WEIGHT_DECAY = 5e-4
