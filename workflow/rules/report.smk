@@ -50,7 +50,15 @@ rule tables:
             *everywhere(f"{KINDS}/metrics.run.json"),
         ],
     output:
-        **{table: f"{RESULTS}/tables/{table}.parquet" for table in TABLES},
+        **{
+            table: report(
+                f"{RESULTS}/tables/{table}.parquet",
+                caption="../report/tables.rst",
+                category="Tables",
+                labels={"table": table},
+            )
+            for table in TABLES
+        },
     log:
         f"{LOGS}/tables.log",
     conda:
@@ -75,7 +83,7 @@ rule page:
         thresholds=everywhere(f"{DETECTOR}/threshold.json"),
         summaries=everywhere(f"{KINDS}/clusters.json"),
     output:
-        page=f"{RESULTS}/index.html",
+        page=report(f"{RESULTS}/index.html", caption="../report/page.rst", category="Page"),
         legends=everywhere(f"{DETECTOR}/colour_bar.png"),
         run=f"{RESULTS}/page.run.json",
     log:
