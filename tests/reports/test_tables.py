@@ -86,6 +86,8 @@ RUN = {
     "peak_memory_mb": 800.0,
     "versions": '{"firstsight": "0.1.0"}',
     "weights_sha256": None,
+    "fingerprint": "0123456789",
+    "machine": "node7",
 }
 ROWS = {"images": IMAGE, "regions": REGION, "clusters": CLUSTER, "metrics": METRIC, "runs": RUN}
 

@@ -22,6 +22,8 @@ def test_a_job_leaves_a_record_and_a_line(tmp_path: Path) -> None:
     assert record["peak_memory_mb"] > 10
     assert json.loads(record["versions"])["torch"]
     assert record["weights_sha256"] == "f" * 64
+    assert record["machine"]
+    assert record["fingerprint"] == ""
     assert (tmp_path / "logs/a.log").read_text().startswith("detect c s: 3 images in ")
 
 
@@ -78,3 +80,10 @@ def test_a_damaged_result_is_taken_away(tmp_path: Path) -> None:
     line = f"firstsight: '{store}' is damaged at '00001': it was taken away, run again to have it made anew"
     assert caught.value.code == line
     assert not store.exists()
+
+
+def test_a_record_has_the_fingerprint_of_its_path(tmp_path: Path) -> None:
+    record = tmp_path / "c/detectors/fca_small-0123456789/kinds/descriptors/abcdefabcd.run.json"
+    with run_job(tmp_path / "a.log", record, rule="describe"):
+        pass
+    assert json.loads(record.read_text())["fingerprint"] == "0123456789"

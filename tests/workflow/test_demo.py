@@ -71,13 +71,16 @@ def test_every_cluster_has_one_medoid(tables: dict[str, pandas.DataFrame]) -> No
     assert (clusters.groupby(["collection", "cluster"])["is_medoid"].sum() == 1).all()
 
 
-def test_runs_say_what_was_done(tables: dict[str, pandas.DataFrame]) -> None:
+def test_runs_say_what_was_done(demo: Path, tables: dict[str, pandas.DataFrame]) -> None:
     runs = tables["runs"]
     assert {"manifest", "features", "detect", "threshold", "describe", "cluster", "evaluate", "truth"} <= set(
         runs["rule"]
     )
     assert (runs["seconds"] > 0).all()
     assert all("torch" in json.loads(versions) for versions in runs["versions"])
+    assert runs["machine"].ne("").all()
+    folders = {path.name for path in (demo / "results").glob("*/detectors/*")}
+    assert {f"fca-{each}" for each in runs[runs["rule"].eq("detect")]["fingerprint"]} == folders
     steps = json.loads(runs[runs["rule"].eq("features")]["seconds_by_step"].iloc[0])
     assert {"load", "extract", "write"} <= set(steps)
 

@@ -15,6 +15,8 @@ from PIL import Image
 
 from running import command, environment, read_tables, run
 
+pytestmark = pytest.mark.slow
+
 CONFIG = {"collections": {"pile": {"path": "../pile"}}, "images_per_job": 3}
 N_IMAGES = 6
 HOUR = 3600.0
@@ -69,7 +71,6 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", place], check=True)
 
 
-@pytest.mark.slow
 def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(whole: Path, disk: Path) -> None:
     folder = whole.with_name("full")
     folder.mkdir()
@@ -97,7 +98,6 @@ def test_results_that_cannot_be_written_are_one_line_before_any_job(whole: Path,
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.slow
 def test_a_second_run_in_the_same_folder_is_refused(whole: Path) -> None:
     folder = whole.with_name("two")
     folder.mkdir()
@@ -114,7 +114,6 @@ def test_a_second_run_in_the_same_folder_is_refused(whole: Path) -> None:
     assert_same_tables(whole, folder)
 
 
-@pytest.mark.slow
 def test_a_damaged_shard_is_made_anew_and_not_trusted(whole: Path) -> None:
     folder = copied(whole, "damaged")
     store = sorted((folder / "results/pile/features").glob("*/*.zarr"))[0]
@@ -150,7 +149,6 @@ def test_finished_results_of_a_wrong_clock_are_kept(whole: Path, seconds: float)
     assert "Nothing to be done" in plan.stdout + plan.stderr
 
 
-@pytest.mark.slow
 def test_a_clock_that_was_ahead_costs_one_run_and_no_more(whole: Path) -> None:
     folder = copied(whole, "ahead")
     touch_all(folder / "results/pile/features", HOUR)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,11 @@ def add_image(folder: Path, name: str, seed: int) -> None:
 
 def stores(folder: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in (folder / "results").glob("pile/*/*/**/*.zarr/zarr.json")}
+
+
+def planned(plan: "subprocess.CompletedProcess[str]") -> dict[str, int]:
+    """How many jobs of each rule a dry run would start."""
+    return {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", plan.stdout, re.MULTILINE)}
 
 
 def test_a_collection_grows(tmp_path: Path) -> None:
@@ -50,9 +56,20 @@ def test_a_collection_grows(tmp_path: Path) -> None:
     assert re.search(r"^threshold +1$", plan.stdout, re.MULTILINE), plan.stdout
     assert not re.search(r"^detect ", plan.stdout, re.MULTILINE), "another threshold needs no other maps"
 
+    two = {**config, "detectors": {"fca": {}, "small": {"method": "fca", "patch_size": 5}}}
+    plan = run(tmp_path, "--dry-run", config=two)
+    assert {"features", "manifest"}.isdisjoint(planned(plan)), "another detector reads the same features"
+    assert planned(plan)["detect"] == 3, "only the new detector is run"
+    assert planned(plan)["tables"] == 1
+
+    (pile / "8.png").rename(tmp_path / "8.png")
+    plan = run(tmp_path, "--dry-run", config=config)
+    assert {planned(plan)[rule] for rule in ("manifest", "features", "detect")} == {1}, "only the shard that had it"
+    (tmp_path / "8.png").rename(pile / "8.png")
+
     add_image(pile, "0.png", 100)
     plan = run(tmp_path, "--dry-run", config=config)
-    assert re.search(r"^features +1$", plan.stdout, re.MULTILINE), plan.stdout
+    assert {planned(plan)[rule] for rule in ("manifest", "features", "detect")} == {1}, "only the shard that has it"
 
     other = {**config, "features": {"border": "paper"}}
     plan = run(tmp_path, "--dry-run", config=other)

@@ -73,7 +73,15 @@ rule tables:
             *everywhere(f"{KINDS}/metrics.run.json"),
         ],
     output:
-        **{table: f"{RESULTS}/tables/{table}.parquet" for table in TABLES},
+        **{
+            table: report(
+                f"{RESULTS}/tables/{table}.parquet",
+                caption="../report/tables.rst",
+                category="Tables",
+                labels={"table": table},
+            )
+            for table in TABLES
+        },
     log:
         f"{LOGS}/tables.log",
     conda:
@@ -99,7 +107,7 @@ rule page:
         summaries=everywhere(f"{KINDS}/clusters.json"),
         charts=everywhere(f"{KINDS}/charts.json"),
     output:
-        page=f"{RESULTS}/reports/index.html",
+        page=report(f"{RESULTS}/reports/index.html", caption="../report/page.rst", category="Page"),
         data=directory(f"{RESULTS}/reports/data"),
         legends=everywhere(f"{DETECTOR}/colour_bar.png"),
         run=f"{RESULTS}/reports/page.run.json",

@@ -120,6 +120,9 @@ SCHEMAS: dict[str, pyarrow.Schema] = {
             _optional("peak_memory_mb", pyarrow.float64()),
             _required("versions", pyarrow.string()),
             _optional("weights_sha256", pyarrow.string()),
+            # Of the settings that the result depends on, as its path has it; of what follows from no setting, none.
+            _optional("fingerprint", pyarrow.string()),
+            _optional("machine", pyarrow.string()),
         ]
     ),
 }

@@ -83,7 +83,7 @@ def run_job(
             rate = f", {job.n_images / seconds:.1f} images/s" if job.n_images else ""
             steps = ", ".join(f"{step} {spent:.1f} s" for step, spent in job.seconds.items())
             job.note(f"{names}: {job.n_images} images in {seconds:.1f} s{rate}" + (f" ({steps})" if steps else ""))
-            write_json(Path(record), _row(job, seconds))
+            write_json(Path(record), _row(job, seconds, Path(record)))
     except OSError as error:
         # The log may lie on the disk that takes no more.
         if error.errno not in WITHOUT_ROOM:
@@ -127,7 +127,8 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
     os.replace(beside, path)
 
 
-def _row(job: Job, seconds: float) -> dict[str, Any]:
+def _row(job: Job, seconds: float, record: Path) -> dict[str, Any]:
+    fingerprints = re.findall(r"/(?:features|detectors)/\w+-([0-9a-f]{10})(?=/)", record.as_posix())
     return {
         "collection": job.collection,
         "rule": job.rule,
@@ -140,6 +141,8 @@ def _row(job: Job, seconds: float) -> dict[str, Any]:
         "peak_memory_mb": _peak_memory_mb(),
         "versions": json.dumps({"firstsight": __version__, "python": platform.python_version(), **_versions()}),
         "weights_sha256": job.weights_sha256,
+        "fingerprint": fingerprints[-1] if fingerprints else "",
+        "machine": platform.node(),
     }
 
 

@@ -53,7 +53,9 @@ def join_tables(
             write_table(output["clusters"], "clusters", rename_clusters(found, bound))
             write_table(output["regions"], "regions", rename_clusters(read_table(output["regions"]), bound))
         concatenate_tables("metrics", metrics, output["metrics"])
-        runs = pandas.DataFrame([json.loads(path.read_text(encoding="utf-8")) for path in records])
+        # Records of earlier versions have neither machine nor fingerprint.
+        unknown = {"fingerprint": None, "machine": None}
+        runs = pandas.DataFrame([unknown | json.loads(path.read_text(encoding="utf-8")) for path in records])
         write_table(output["runs"], "runs", _sorted(runs, "runs"))
     job.n_images = len(images)
 
