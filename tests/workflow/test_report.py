@@ -15,4 +15,4 @@ def test_the_report_has_the_page_and_the_tables_with_captions(demo: Path) -> Non
     assert "Most anomalous images, clusters, metrics" in report
     assert "which machine and with" in report
     assert all(f"results/tables/{table}.parquet" in report for table in TABLES)
-    assert "results/index.html" in report
+    assert "results/reports/index.html" in report
