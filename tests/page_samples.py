@@ -61,6 +61,7 @@ def detector(name: str, table: pandas.DataFrame, clusters: tuple[ClusterReport, 
     settings: dict[str, Any] = {
         "settings": "patch_size 9 <b>",
         "threshold": 9.75,
+        "threshold_says": "the value that was <given>",
         "scale": (0.0, 31.5),
         "folder": f"../overlays/{ODD_FOLDER}/{name}",
         "colour_bar": f"../overlays/{ODD_FOLDER}/scale.png",
@@ -115,13 +116,25 @@ def sample_page() -> Page:
     plain = [f"{number}.png" for number in range(3)]
     nothing = {"images": [], "points": [], "method": "principal components", "tree": None}
     third = detector("fca", found(dict.fromkeys(plain, 1.5), {}), (), charts=nothing)
+    odd = (("<b>photo.jpg", 2.75), ("0.png", 2.5))
     aside = (("broken.png", "truncated file"), ("<img src=x onerror=alert(1)>", "1 x 1 <pixel>"), (NOT_UNICODE, "odd"))
     return Page(
         title="tiles & <cloth>",
         version="0.1.0",
         collections=(
             CollectionReport("tiles", "data/<tiles>", 37, "laws", "none", (first, second), images_table(names), aside),
-            CollectionReport("cloth", "data/cloth", 3, "laws", "none", (third,), images_table(plain, None), ()),
+            CollectionReport(
+                "cloth",
+                "data/cloth",
+                3,
+                "laws",
+                "none",
+                (third,),
+                images_table(plain, None),
+                (),
+                odd,
+                ("detectors.ssdnet: no <weights>",),
+            ),
         ),
     )
 

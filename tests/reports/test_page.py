@@ -205,6 +205,13 @@ def test_pictures_have_words_and_keep_their_place(document: Document) -> None:
     assert all(attributes["loading"] == "lazy" for attributes in pictures)
 
 
+def test_what_may_be_no_texture_and_what_could_not_run_is_told(document: Document) -> None:
+    assert "2 images may be no texture" in document.text
+    assert "<b>photo.jpg 2.75 0.png 2.5" in document.text
+    assert "Detector set aside: detectors.ssdnet: no <weights>" in document.text
+    assert "9.75: the value that was <given>" in document.text
+
+
 def test_a_page_of_nothing(tmp_path: Path) -> None:
     write_page(tmp_path / "index.html", Page("nothing", "0.1.0", ()))
     text = Document((tmp_path / "index.html").read_text()).text

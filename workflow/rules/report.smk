@@ -125,6 +125,7 @@ rule page:
                 "path": str(each.settings.path or f"demo, cut from {each.settings.texture}"),
                 "extractor": each.settings.features.extractor,
                 "weights": each.weights,
+                "set_aside": list(each.own.set_aside.values()),
                 "detectors": [
                     {
                         "name": detector.name,

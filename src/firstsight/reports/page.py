@@ -27,6 +27,9 @@ SCRIPTS = ("data.js", "gallery.js", "viewer.js", "charts.js", "start.js")
 KINDS_PICTURED = 6
 """Kinds of a detector that the summary shows with a picture of their medoid."""
 
+MOST_LISTED = 50
+"""Images that may be no texture, by name; the table has them all."""
+
 _SUMMARY_METRICS = {"pro": "PRO", "auroc": "AUROC", "average_precision": "AP"}
 
 
@@ -60,6 +63,7 @@ def write_page(path: Path, page: Page) -> None:
         scripts=SCRIPTS,
         collections=[_collection(folder, place, each) for place, each in enumerate(page.collections)],
         totals=_totals(page),
+        most_listed=MOST_LISTED,
         summary_metrics=_SUMMARY_METRICS if _any_summary_metric(page) else {},
     )
     folder.mkdir(parents=True, exist_ok=True)

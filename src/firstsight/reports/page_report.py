@@ -25,6 +25,7 @@ class DetectorReport:
         name: the detector's name in the config.
         settings: its settings, and what it learned, as one line of text.
         threshold: the collection's threshold, in the units of the map.
+        threshold_says: one line that says how it was found.
         scale: the values at the two ends of the overlays' colours.
         folder: folder of its overlays by shard, relative to the page's folder, with forward slashes, not
             percent-encoded.
@@ -44,6 +45,7 @@ class DetectorReport:
     name: str
     settings: str
     threshold: float
+    threshold_says: str
     scale: tuple[float, float]
     folder: str
     colour_bar: str
@@ -84,6 +86,8 @@ class CollectionReport:
         images: a row for each image that a detector has a map of: image, shard, label (null where there is none), width
             and height in pixels.
         set_aside: (image, status) of the images set aside.
+        no_textures: (image, score) of the images that may be no texture, the least alike first; searched all the same.
+        detectors_set_aside: one line for each detector that could not run.
     """
 
     name: str
@@ -94,6 +98,8 @@ class CollectionReport:
     detectors: tuple[DetectorReport, ...]
     images: pandas.DataFrame
     set_aside: tuple[tuple[str, str], ...]
+    no_textures: tuple[tuple[str, float], ...] = ()
+    detectors_set_aside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,9 @@ def make_page(*, tables: Mapping[str, Path], collections: Sequence[Mapping[str, 
 
     Args:
         tables: the tables images, regions, clusters and metrics.
-        collections: for each collection its name, path, extractor, weights and detectors; for each detector its name,
-            its settings as text, the folder of its results, in that the folder of its kinds; and ``model``, the JSON
-            that says what it learned, for one that learns.
+        collections: for each collection its name, path, extractor, weights, detectors, and a line for each detector that
+            was set aside; for each detector its name, its settings as text, the folder of its results, in that the
+            folder of its kinds; and ``model``, the JSON that says what it learned, for one that learns.
         output: the HTML file, its data in the folder ``data`` beside it; all pictures are linked relative to it.
         job: where time and counts are noted.
     """
@@ -56,7 +56,14 @@ def _collection(collection: Mapping[str, Any], tables: Mapping[str, pandas.DataF
         detectors=kept,
         images=images.loc[has_map, ["image", "shard", "label", "width", "height"]],
         set_aside=tuple(zip(aside["image"], aside["status"], strict=True)),
+        no_textures=_no_textures(images),
+        detectors_set_aside=tuple(collection["set_aside"]),
     )
+
+
+def _no_textures(images: pandas.DataFrame) -> tuple[tuple[str, float], ...]:
+    odd = images[images["is_texture"].eq(False).fillna(value=False)].sort_values("texture_score", ascending=False)
+    return tuple(zip(odd["image"].astype(str), odd["texture_score"].astype(float), strict=True))
 
 
 def _detector(detector: Mapping[str, Any], tables: Mapping[str, pandas.DataFrame], root: Path) -> DetectorReport | None:
@@ -72,6 +79,7 @@ def _detector(detector: Mapping[str, Any], tables: Mapping[str, pandas.DataFrame
         name=name,
         settings=_settings(detector),
         threshold=found["threshold"],
+        threshold_says=found["says"],
         scale=tuple(found["scale"]),
         folder=(relative / "overlays").as_posix(),
         colour_bar=(relative / "colour_bar.png").as_posix(),
