@@ -1,6 +1,5 @@
 import itertools
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,8 +11,6 @@ from firstsight.blind.training import (
     CHECKPOINT,
     TrainedAutoencoder,
     learning_rate_at,
-    load_autoencoder,
-    save_autoencoder,
     train_autoencoder,
 )
 from firstsight.errors import FirstsightError
@@ -178,36 +175,6 @@ def test_the_learning_rate_rises_and_falls():
 @pytest.mark.parametrize("steps", [1, 2, 3])
 def test_the_learning_rate_of_few_steps_is_never_zero(steps):
     assert all(learning_rate_at(step, steps, 0.5) > 0 for step in range(steps))
-
-
-def test_what_is_saved_is_loaded(source, tmp_path):
-    trained = train_autoencoder(source, replace(SETTINGS, epochs=1), folder=tmp_path / "checkpoint")
-    path = tmp_path / "new" / "autoencoder.pt"
-    save_autoencoder(path, trained)
-    model = load_autoencoder(path, "cpu")
-    assert model.channels == 8
-    assert all(torch.equal(value, trained.state[name]) for name, value in model.state_dict().items())
-    assert [each.name for each in path.parent.iterdir()] == [path.name]
-
-
-def test_a_missing_or_damaged_file_is_one_clear_line(source, tmp_path):
-    path = tmp_path / "autoencoder.pt"
-    with pytest.raises(FirstsightError, match=r"autoencoder.pt' does not exist"):
-        load_autoencoder(path)
-    save_autoencoder(path, train_autoencoder(source, replace(SETTINGS, epochs=1), folder=tmp_path))
-    content = path.read_bytes()
-    for damaged in (b"", content[:-500], content[:300], b"x" * 400, flip_a_bit(content)):
-        path.write_bytes(damaged)
-        with pytest.raises(FirstsightError, match="is not a whole autoencoder: delete it and train again") as error:
-            load_autoencoder(path)
-        assert "\n" not in str(error.value)
-
-
-def test_a_file_of_other_code_is_not_run(tmp_path):
-    path = Path(tmp_path / "autoencoder.pt")
-    torch.save({"format": 1, "state": np.random.default_rng}, path)
-    with pytest.raises(FirstsightError, match="is not a whole autoencoder"):
-        load_autoencoder(path)
 
 
 @pytest.mark.gpu

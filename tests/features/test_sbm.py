@@ -159,7 +159,7 @@ def test_killed_at_every_epoch_it_ends_with_the_very_same_weights(images, weight
         with pytest.raises(KeyboardInterrupt):
             tune(images, weights, tmp_path / "parts", progress=stop_after(1), note=notes.append)
     assert same(expected, tune(images, weights, tmp_path / "parts", note=notes.append))
-    assert [line for line in notes if not line.startswith("tuning goes on")] == expected_notes
+    assert [line for line in notes if not line.startswith("training goes on")] == expected_notes
     assert [path.name for path in (tmp_path / "parts").iterdir()] == [CHECKPOINT]
     assert same(expected, tune(images, weights, tmp_path / "parts", progress=stop_after(0)))
 
@@ -188,7 +188,7 @@ def test_a_checkpoint_that_does_not_fit_is_noted_and_not_used(images, weights, t
     notes: list[str] = []
     assert same(expected, tune(images, weights, tmp_path / "other", settings, note=notes.append))
     reason = "damaged" if change in ("cut", "flipped") else "of other settings or images"
-    assert notes[0] == f"the checkpoint {str(checkpoint)!r} is {reason}: tuning begins anew"
+    assert notes[0] == f"the checkpoint {str(checkpoint)!r} is {reason}: training begins anew"
 
 
 def test_without_improvement_tuning_stops_and_keeps_the_best(images, weights, tmp_path):

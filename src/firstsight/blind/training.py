@@ -1,8 +1,6 @@
 """Training the autoencoder on random cells of a collection, stopped and continued at any epoch."""
 
 import math
-import os
-import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,6 +11,7 @@ from torch import Tensor
 
 from firstsight.blind.autoencoder import Autoencoder, AutoencoderSettings, autoencoder_loss
 from firstsight.blind.cells import CellSource
+from firstsight.checkpoints import resume_training, write_checkpoint
 from firstsight.errors import FirstsightError
 
 CHECKPOINT = "autoencoder.checkpoint"
@@ -140,7 +139,7 @@ def train_autoencoder(
     checkpoint = folder / CHECKPOINT
     header = {"format": _FORMAT, "settings": asdict(settings), "channels": source.channels, "token": token}
     training = _begin(settings, source.channels, device)
-    if not _resume(training, checkpoint, header, note):
+    if not resume_training(checkpoint, header, training.load, note):
         training = _begin(settings, source.channels, device)
     # A generator of its own: the same held-out cells for every epoch, and after a restart.
     generator = torch.Generator().manual_seed(settings.seed)
@@ -161,30 +160,6 @@ def train_autoencoder(
         write_checkpoint(checkpoint, header | training.state())
         note(f"epoch {epoch + 1}: training loss {training_loss:.6f}, validation loss {loss:.6f}, error {error:.6f}")
     return TrainedAutoencoder(source.channels, settings, training.best, tuple(training.curve))
-
-
-def save_autoencoder(path: Path, trained: TrainedAutoencoder) -> None:
-    """Write a trained autoencoder: beside ``path``, then renamed."""
-    header = {"format": _FORMAT, "settings": asdict(trained.settings), "channels": trained.channels}
-    write_checkpoint(path, header | {"state": trained.state, "curve": [tuple(epoch) for epoch in trained.curve]})
-
-
-def load_autoencoder(path: Path, device: str | torch.device = "cpu") -> Autoencoder:
-    """The autoencoder that `save_autoencoder` wrote, on a device.
-
-    Raises:
-        FirstsightError: no file, or one that is damaged.
-    """
-    if not path.exists():
-        raise FirstsightError(f"{str(path)!r} does not exist: run the stage that trains the autoencoder")
-    try:
-        found = read_checkpoint(path)
-        curve = tuple(Epoch(*epoch) for epoch in found["curve"])
-        trained = TrainedAutoencoder(found["channels"], AutoencoderSettings(**found["settings"]), found["state"], curve)
-        return trained.model(device)
-    # A damaged file fails in many ways: in zip, in pickle, in the shapes of the weights.
-    except Exception as error:
-        raise FirstsightError(f"{str(path)!r} is not a whole autoencoder: delete it and train again") from error
 
 
 def _train_epoch(training: _Training, cells: Tensor, settings: AutoencoderSettings, epoch: int) -> float:
@@ -222,45 +197,3 @@ def _begin(settings: AutoencoderSettings, channels: int, device: str) -> _Traini
     model = Autoencoder(channels, settings.hidden, settings.latent, draws).to(device)
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=settings.weight_decay, fused=True)
     return _Training(model, optimizer, draws, noise)
-
-
-def _resume(training: _Training, path: Path, header: Mapping[str, Any], note: Callable[[str], None]) -> bool:
-    """Whether training could be brought to where the checkpoint left it; if not, it may be half changed."""
-    if not path.exists():
-        return False
-    try:
-        found = read_checkpoint(path)
-        if any(found[name] != value for name, value in header.items()):
-            note(f"the checkpoint {str(path)!r} is of other settings or images: training begins anew")
-            return False
-        training.load(found)
-    # A damaged file fails in many ways; all of them mean that training begins anew.
-    except Exception:
-        note(f"the checkpoint {str(path)!r} is damaged: training begins anew")
-        return False
-    note(f"training goes on after epoch {len(training.curve)}")
-    return True
-
-
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """What `write_checkpoint` wrote; ValueError, or whatever zip and pickle fail with, where it is damaged."""
-    # torch itself does not look at the checksums of the file, which is a zip archive.
-    with zipfile.ZipFile(path) as archive:
-        if damaged := archive.testzip():
-            raise ValueError(f"the checksum of {damaged} does not fit")
-    found: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    return found
-
-
-def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
-    """Write content beside ``path`` and rename it there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        with open(beside, "wb") as file:
-            torch.save(dict(content), file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from firstsight.blind.images import Stored
-from firstsight.blind.training import read_checkpoint, write_checkpoint
+from firstsight.checkpoints import resume_training, write_checkpoint
 from firstsight.detectors.cfa_network import CfaNetwork, cfa_loss
 from firstsight.detectors.normal_images import NormalImage, read_normal_images
 from firstsight.errors import FirstsightError
@@ -170,24 +170,17 @@ def _resume(
 ) -> _State:
     """Training at its beginning, or where the checkpoint left it."""
     state = _begin(network, settings)
-    if not path.exists():
-        return state
     before = copy.deepcopy(network.state_dict())
-    try:
-        found = read_checkpoint(path)
-        if any(found[name] != value for name, value in header.items()):
-            note(f"the checkpoint {str(path)!r} is of other settings or images: training begins anew")
-            return state
+
+    def load(found: Mapping[str, Any]) -> None:
         network.load_state_dict(found["network"])
         state.optimizer.load_state_dict(found["optimizer"])
         state.curve, state.best = list(found["curve"]), dict(found["best"])
-    # A damaged file fails in many ways; all of them mean that training begins anew.
-    except Exception:
-        note(f"the checkpoint {str(path)!r} is damaged: training begins anew")
-        network.load_state_dict(before)
-        return _begin(network, settings)
-    note(f"training goes on after epoch {len(state.curve)}")
-    return state
+
+    if resume_training(path, header, load, note):
+        return state
+    network.load_state_dict(before)
+    return _begin(network, settings)
 
 
 def _begin(network: CfaNetwork, settings: CfaTraining) -> _State:

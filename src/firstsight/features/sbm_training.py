@@ -1,8 +1,6 @@
 """Training a trunk and a classifier on shuffled crops, stopped and continued at any epoch."""
 
 import math
-import os
-import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,6 +12,7 @@ from torch.nn import functional
 from torchvision import models
 from torchvision.models.feature_extraction import create_feature_extractor
 
+from firstsight.checkpoints import resume_training, write_checkpoint
 from firstsight.errors import FirstsightError
 from firstsight.features.sbm_settings import SbmSettings
 from firstsight.features.state_dicts import fill
@@ -158,7 +157,7 @@ def train_jigsaw(
     header = {"format": _FORMAT, "settings": asdict(settings), "token": dict(token)}
     training = _Training(network, _optimizer(network, settings))
     start = {name: value.clone() for name, value in network.state_dict().items()}
-    if not _resume(training, checkpoint, header, note):
+    if not resume_training(checkpoint, header, training.load, note):
         network.load_state_dict(start)
         training = _Training(network, _optimizer(network, settings))
     remaining = range(len(training.curve), settings.epochs)
@@ -176,7 +175,7 @@ def train_jigsaw(
                 name: value.cpu().clone(memory_format=torch.contiguous_format)
                 for name, value in network.trunk.state_dict().items()
             }
-        _write(checkpoint, header | training.state())
+        write_checkpoint(checkpoint, header | training.state())
         note(
             f"epoch {epoch + 1}: training loss {training_loss:.4f}, validation loss {loss:.4f}, "
             f"{accuracy:.0%} of the held-out permutations found"
@@ -216,45 +215,3 @@ def _validate(network: JigsawNetwork, held_out: Drawn, batch: int) -> tuple[floa
     labels = held_out[1].to(logits.device)
     found = (logits.argmax(dim=1) == labels).float().mean()
     return functional.cross_entropy(logits, labels).item(), found.item()
-
-
-def _resume(training: _Training, path: Path, header: Mapping[str, Any], note: Callable[[str], None]) -> bool:
-    """Whether training could be brought to where the checkpoint left it; if not, it may be half changed."""
-    if not path.exists():
-        return False
-    try:
-        found = _read(path)
-        if any(found[name] != value for name, value in header.items()):
-            note(f"the checkpoint {str(path)!r} is of other settings or images: tuning begins anew")
-            return False
-        training.load(found)
-    # A damaged file fails in many ways; all of them mean that training begins anew.
-    except Exception:
-        note(f"the checkpoint {str(path)!r} is damaged: tuning begins anew")
-        return False
-    note(f"tuning goes on after epoch {len(training.curve)}")
-    return True
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """What `_write` wrote; ValueError, or whatever zip and pickle fail with, where it is damaged."""
-    # torch itself does not look at the checksums of the file, which is a zip archive.
-    with zipfile.ZipFile(path) as archive:
-        if damaged := archive.testzip():
-            raise ValueError(f"the checksum of {damaged} does not fit")
-    found: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    return found
-
-
-def _write(path: Path, content: Mapping[str, Any]) -> None:
-    """Write content beside ``path`` and rename it there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        with open(beside, "wb") as file:
-            torch.save(dict(content), file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)

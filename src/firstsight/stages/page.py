@@ -23,9 +23,9 @@ def make_page(*, tables: Mapping[str, Path], collections: Sequence[Mapping[str, 
 
     Args:
         tables: the tables images, regions, clusters and metrics.
-        collections: for each collection its name, path, extractor, weights, detectors, and a line for each detector that
-            was set aside; for each detector its name, its settings as text, the folder of its results, in that the
-            folder of its kinds; and ``model``, the JSON that says what it learned, for one that learns.
+        collections: for each collection its name, path, extractor, weights, detectors, and a line for each detector
+            that was set aside; for each detector its name, its settings as text, the folder of its results, in that
+            the folder of its kinds; and ``model``, the JSON that says what it learned, for one that learns.
         output: the HTML file, its data in the folder ``data`` beside it; all pictures are linked relative to it.
         job: where time and counts are noted.
     """

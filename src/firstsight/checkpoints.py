@@ -1,0 +1,63 @@
+"""Checkpoints of training: whole under their names, read without running anybody's code, and never mixed up."""
+
+import os
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
+    """Write tensors, numbers and text beside ``path`` and rename them there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        with open(beside, "wb") as file:
+            torch.save(dict(content), file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """What `write_checkpoint` wrote; ValueError, or whatever zip and pickle fail with, where it is damaged."""
+    # torch itself does not look at the checksums of the file, which is a zip archive.
+    with zipfile.ZipFile(path) as archive:
+        if damaged := archive.testzip():
+            raise ValueError(f"the checksum of {damaged} does not fit")
+    found: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return found
+
+
+def resume_training(
+    path: Path, header: Mapping[str, Any], load: Callable[[dict[str, Any]], None], note: Callable[[str], None]
+) -> bool:
+    """Bring training to where a checkpoint left it.
+
+    Args:
+        path: of the checkpoint.
+        header: entries that it must have, value for value: what is trained on what.
+        load: takes its content.
+        note: takes a line of text where there is a checkpoint.
+
+    Returns:
+        Whether that was done. If not, ``load`` may have changed half of what it changes.
+    """
+    if not path.exists():
+        return False
+    try:
+        found = read_checkpoint(path)
+        if any(found[name] != value for name, value in header.items()):
+            note(f"the checkpoint {str(path)!r} is of other settings or images: training begins anew")
+            return False
+        load(found)
+    # A damaged file fails in many ways; all of them mean that training begins anew.
+    except Exception:
+        note(f"the checkpoint {str(path)!r} is damaged: training begins anew")
+        return False
+    note(f"training goes on after epoch {len(found['curve'])}")
+    return True
