@@ -10,7 +10,6 @@ from firstsight.detectors.settings import parse_settings
 from firstsight.errors import FirstsightError
 from firstsight.features.registry import EXTRACTORS
 from firstsight.features.sbm_settings import SbmSettings
-from firstsight.features.state_dicts import why_unavailable
 from firstsight.features.weights import weights_fingerprint
 from firstsight.fingerprints import settings_fingerprint
 
@@ -127,6 +126,9 @@ def _why_without_weights(name: str, method: str, settings: Any) -> str | None:
     detector = find_detector(method, name)
     if detector.weights_of is None or not settings.needs_weights:
         return None
+    # Most runs need no weights but their extractor's, and can be planned without torch.
+    from firstsight.features.state_dicts import why_unavailable  # noqa: PLC0415
+
     try:
         problem = why_unavailable(detector.weights_of, settings.weights)
     except FirstsightError as error:
@@ -196,7 +198,7 @@ def _plan_detector(name: str, chosen: Chosen, features: str, contaminated: bool)
         layers=layers,
         features=features,
         reads_image=detector.reads_image,
-        learns=detector.fit is not None,
+        learns=detector.learns,
         normal=detector.normal,
         fingerprint=settings_fingerprint(covered),
     )

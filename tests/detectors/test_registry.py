@@ -1,6 +1,8 @@
 """The detectors a config may name: each runs with its defaults and says what it reads."""
 
 import inspect
+import subprocess
+import sys
 from dataclasses import fields
 
 import numpy as np
@@ -20,7 +22,7 @@ PATCH_STATISTICS = {
     "moments": patch_statistics.moments,
     "aota": aota.aota,
 }
-LEARNING = [name for name, detector in DETECTORS.items() if detector.fit]
+LEARNING = [name for name, detector in DETECTORS.items() if detector.learns]
 READING_IMAGES = [name for name, detector in DETECTORS.items() if detector.reads_image]
 READING_FEATURES = [name for name in DETECTORS if name not in (*LEARNING, *READING_IMAGES)]
 
@@ -80,6 +82,18 @@ def test_fca_reads_channels_scaled_to_one_range(features: dict[str, torch.Tensor
 def test_an_even_patch_size_is_refused(name: str) -> None:
     with pytest.raises(FirstsightError, match="patch_size is 4, but must be odd"):
         DETECTORS[name].settings(patch_size=4)
+
+
+@pytest.mark.parametrize("name", LEARNING)
+def test_what_learns_has_a_function_that_learns(name: str) -> None:
+    assert callable(DETECTORS[name].fit)
+    assert callable(DETECTORS[name].detect)
+    assert not DETECTORS[name].reads_image
+
+
+def test_a_run_is_planned_without_torch() -> None:
+    code = "import sys, firstsight.planning; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_an_unknown_detector_is_named_with_its_place() -> None:

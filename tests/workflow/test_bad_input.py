@@ -80,6 +80,7 @@ def test_the_others_finish(images: pandas.DataFrame) -> None:
         "two/same.png",
         "odd.jpg",
         "fine.tif",
+        "hole.tif",
         "<script>alert(1)<&'\".png",
     }
     assert fine["fca_score"].notna().all()

@@ -4,19 +4,24 @@ from functools import cache
 from firstsight.degraded import degradation_of, originals, plan_degraded
 
 
+def compared(collection):
+    """The detectors that are compared on a collection; on a degraded copy those of its original."""
+    is_copy = collection.settings.name in degraded_collections()
+    return (collection.own if is_copy else collection.studies["compare"]).detectors
+
+
 def maps_of(collection):
     """Stores of maps of all shards, by detector of the comparison."""
     folder = f"{RESULTS}/{collection.settings.name}/detectors"
     return {
         name: [f"{folder}/{detector.folder}/maps/{shard}.zarr" for shard in collection.shards]
-        for name, detector in collection.studies["compare"].detectors.items()
+        for name, detector in compared(collection).items()
     }
 
 
 def records_of(collection):
     """Records of the jobs that made these maps, by detector."""
-    compared = collection.studies["compare"].detectors
-    return {name: jobs_of_maps(collection, detector) for name, detector in compared.items()}
+    return {name: jobs_of_maps(collection, detector) for name, detector in compared(collection).items()}
 
 
 def all_of(by_detector):

@@ -1,33 +1,20 @@
-"""The detectors that a config may name."""
+"""The detectors that a config may name.
+
+This file imports no torch: the workflow reads it when it plans, and most detectors are not needed then.
+"""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import dataclass, fields
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
-
-from firstsight.blind.localization import BlindSettings, detect_blind, fit_blind
 from firstsight.config import suggestion
-from firstsight.detectors import glcm, pg_lsr, rpca, spectral_residual
-from firstsight.detectors.aota import aota
-from firstsight.detectors.cfa import CfaSettings, detect_cfa, fit_cfa
-from firstsight.detectors.geometry import Geometry
-from firstsight.detectors.grnr import GrnrSettings, grnr
-from firstsight.detectors.layers import automatic_patch_size, fuse_maps, scale_channels
-from firstsight.detectors.padim import PadimSettings, detect_padim, fit_padim
-from firstsight.detectors.patch_settings import (
-    AotaSettings,
-    FcaSettings,
-    HistogramSettings,
-    MomentsSettings,
-    SampleWeightedWassersteinSettings,
-)
-from firstsight.detectors.patch_statistics import fca, histogram, moments, sample_weighted_wasserstein
-from firstsight.detectors.patchcore import PatchcoreSettings, detect_patchcore, fit_patchcore
-from firstsight.detectors.ssdnet import SsdnetSettings, ssdnet
 from firstsight.errors import FirstsightError
 
-Detect = Callable[..., Tensor]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Detect = Callable[..., "Tensor"]
 Fit = Callable[..., Mapping[str, Any]]
 
 IMAGE = "image"
@@ -36,19 +23,13 @@ IMAGE = "image"
 
 @dataclass(frozen=True)
 class Detector:
-    """A method as the workflow sees it.
+    """A method as the workflow sees it. Names are of this package, ``module:object``, and imported when asked for.
 
     Attributes:
-        settings: frozen dataclass of its settings, all with defaults; the field ``layers`` (names, or None for the
-            extractor's own choice) says which feature layers it reads. Without that field it reads the image.
-        detect: features of one image, {layer: (C, h, w)}, how each layer lies on the image, and settings, to one
-            anomaly map (h, w) on the grid of the finest layer. The features of a detector that reads the image are
-            {"image": (3, H, W)}, RGB in [0, 1], NaN where a pixel is missing. After ``fit``: also what that learned,
-            and the image's id.
+        settings_name: name of the frozen dataclass `settings`.
+        detect_name: name of the function `detect`.
+        fit_name: name of the function `fit`, for a detector that learns from images before it looks at any.
         version: raised when the same settings begin to give other maps.
-        fit: for a detector that learns from its collection before it looks at any image: stores of features, layers,
-            settings, a folder for checkpoints, device, a note-taker and a progress bar, to tensors, numbers and text,
-            among them ``n_images`` and a line ``says``; see `fit_blind`.
         context: whether its own choice of layers are the extractor's ``context_layers``.
         normal: whether ``fit`` is to be given normal images (the collection's own only where the config says so); its
             own choice of layers are then the extractor's ``normal_layers``, unless ``context`` says otherwise.
@@ -56,13 +37,50 @@ class Detector:
             settings say that it ``needs_weights``.
     """
 
-    settings: type
-    detect: Detect
+    settings_name: str
+    detect_name: str
+    fit_name: str | None = None
     version: int = 1
-    fit: Fit | None = None
     context: bool = False
     normal: bool = False
     weights_of: str | None = None
+
+    @property
+    def settings(self) -> type:
+        """Its settings, a frozen dataclass, all with defaults.
+
+        The field ``layers`` (names, or None for the extractor's own choice) says which feature layers it reads. Without
+        that field it reads the image.
+        """
+        found: type = _resolve(self.settings_name)
+        return found
+
+    @property
+    def detect(self) -> Detect:
+        """The function that makes a map.
+
+        Features of one image, {layer: (C, h, w)}, how each layer lies on the image, and settings, to one anomaly map
+        (h, w) on the grid of the finest layer. The features of a detector that reads the image are {"image": (3, H,
+        W)}, RGB in [0, 1], NaN where a pixel is missing. After `fit`: also what that learned, and the image's id.
+        """
+        found: Detect = _resolve(self.detect_name)
+        return found
+
+    @property
+    def fit(self) -> Fit:
+        """The function that learns, of a detector that `learns`.
+
+        Stores of features, layers, settings, a folder for checkpoints, device, a note-taker and a progress bar, to
+        tensors, numbers and text, among them ``n_images`` and a line ``says``; see `fit_blind`.
+        """
+        assert self.fit_name is not None, "only detectors that learn have fit"
+        found: Fit = _resolve(self.fit_name)
+        return found
+
+    @property
+    def learns(self) -> bool:
+        """Whether it learns from images before it looks at any."""
+        return self.fit_name is not None
 
     @property
     def reads_image(self) -> bool:
@@ -70,39 +88,44 @@ class Detector:
         return "layers" not in {field.name for field in fields(self.settings)}
 
 
-def per_layer(function: Callable[..., Tensor], prepare: Callable[[Tensor], Tensor] = scale_channels) -> Detect:
-    """Let a function of one layer (C, H, W) read several: each layer is prepared, the maps are averaged.
-
-    A ``patch_size`` of None in the settings becomes `automatic_patch_size` of each layer's stride.
-    """
-
-    def detect(features: Mapping[str, Tensor], places: Mapping[str, Geometry], settings: Any) -> Tensor:
-        arguments = {name: value for name, value in asdict(settings).items() if name != "layers"}
-        maps = {}
-        for layer, values in features.items():
-            patch_size = arguments["patch_size"] or automatic_patch_size(places[layer].stride)
-            maps[layer] = function(prepare(values), **(arguments | {"patch_size": patch_size}))
-        return fuse_maps(maps, places)
-
-    return detect
+def _resolve(name: str) -> Any:
+    return resolve_name(f"firstsight.{name}")
 
 
 DETECTORS: dict[str, Detector] = {
-    "fca": Detector(FcaSettings, per_layer(fca)),
-    "sample_weighted_wasserstein": Detector(SampleWeightedWassersteinSettings, per_layer(sample_weighted_wasserstein)),
-    "histogram": Detector(HistogramSettings, per_layer(histogram)),
-    "moments": Detector(MomentsSettings, per_layer(moments)),
-    "aota": Detector(AotaSettings, per_layer(aota, prepare=Tensor.float)),
-    "grnr": Detector(GrnrSettings, grnr, context=True),
-    "blind": Detector(BlindSettings, detect_blind, fit=fit_blind, context=True),
-    "padim": Detector(PadimSettings, detect_padim, fit=fit_padim, normal=True),
-    "patchcore": Detector(PatchcoreSettings, detect_patchcore, fit=fit_patchcore, normal=True, context=True),
-    "cfa": Detector(CfaSettings, detect_cfa, fit=fit_cfa, normal=True),
-    "spectral_residual": Detector(spectral_residual.SpectralResidualSettings, spectral_residual.detect),
-    "glcm": Detector(glcm.GlcmSettings, glcm.detect),
-    "rpca": Detector(rpca.RpcaSettings, rpca.detect),
-    "ssdnet": Detector(SsdnetSettings, ssdnet, weights_of="vgg19"),
-    "pg_lsr": Detector(pg_lsr.PgLsrSettings, pg_lsr.detect),
+    "fca": Detector("detectors.patch_settings:FcaSettings", "detectors.per_layer:detect_fca"),
+    "sample_weighted_wasserstein": Detector(
+        "detectors.patch_settings:SampleWeightedWassersteinSettings",
+        "detectors.per_layer:detect_sample_weighted_wasserstein",
+    ),
+    "histogram": Detector("detectors.patch_settings:HistogramSettings", "detectors.per_layer:detect_histogram"),
+    "moments": Detector("detectors.patch_settings:MomentsSettings", "detectors.per_layer:detect_moments"),
+    "aota": Detector("detectors.patch_settings:AotaSettings", "detectors.per_layer:detect_aota"),
+    "grnr": Detector("detectors.grnr:GrnrSettings", "detectors.grnr:grnr", context=True),
+    "blind": Detector(
+        "blind.localization:BlindSettings",
+        "blind.localization:detect_blind",
+        "blind.localization:fit_blind",
+        context=True,
+    ),
+    "padim": Detector(
+        "detectors.padim:PadimSettings", "detectors.padim:detect_padim", "detectors.padim:fit_padim", normal=True
+    ),
+    "patchcore": Detector(
+        "detectors.patchcore:PatchcoreSettings",
+        "detectors.patchcore:detect_patchcore",
+        "detectors.patchcore:fit_patchcore",
+        normal=True,
+        context=True,
+    ),
+    "cfa": Detector("detectors.cfa:CfaSettings", "detectors.cfa:detect_cfa", "detectors.cfa:fit_cfa", normal=True),
+    "spectral_residual": Detector(
+        "detectors.spectral_residual:SpectralResidualSettings", "detectors.spectral_residual:detect"
+    ),
+    "glcm": Detector("detectors.glcm:GlcmSettings", "detectors.glcm:detect"),
+    "rpca": Detector("detectors.rpca:RpcaSettings", "detectors.rpca:detect"),
+    "ssdnet": Detector("detectors.ssdnet_settings:SsdnetSettings", "detectors.ssdnet:ssdnet", weights_of="vgg19"),
+    "pg_lsr": Detector("detectors.pg_lsr:PgLsrSettings", "detectors.pg_lsr:detect"),
 }
 
 

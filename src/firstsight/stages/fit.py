@@ -46,7 +46,6 @@ def fit_detector(
     """
     torch.set_num_threads(threads)
     detector = DETECTORS[method]
-    assert detector.fit is not None
     shards = sorted(features, key=lambda path: path.name)
     refused = _note_refused(shards, job) if detector.normal else 0
     fit: Fit = partial(

@@ -1,0 +1,38 @@
+"""Detectors that look at one layer at a time: the patch statistics and Aota's method, on several layers."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from torch import Tensor
+
+from firstsight.detectors.aota import aota
+from firstsight.detectors.geometry import Geometry
+from firstsight.detectors.layers import automatic_patch_size, fuse_maps, scale_channels
+from firstsight.detectors.patch_statistics import fca, histogram, moments, sample_weighted_wasserstein
+
+
+def per_layer(
+    function: Callable[..., Tensor], prepare: Callable[[Tensor], Tensor] = scale_channels
+) -> Callable[..., Tensor]:
+    """Let a function of one layer (C, H, W) read several: each layer is prepared, the maps are averaged.
+
+    A ``patch_size`` of None in the settings becomes `automatic_patch_size` of each layer's stride.
+    """
+
+    def detect(features: Mapping[str, Tensor], places: Mapping[str, Geometry], settings: Any) -> Tensor:
+        arguments = {name: value for name, value in asdict(settings).items() if name != "layers"}
+        maps = {}
+        for layer, values in features.items():
+            patch_size = arguments["patch_size"] or automatic_patch_size(places[layer].stride)
+            maps[layer] = function(prepare(values), **(arguments | {"patch_size": patch_size}))
+        return fuse_maps(maps, places)
+
+    return detect
+
+
+detect_fca = per_layer(fca)
+detect_sample_weighted_wasserstein = per_layer(sample_weighted_wasserstein)
+detect_histogram = per_layer(histogram)
+detect_moments = per_layer(moments)
+detect_aota = per_layer(aota, prepare=Tensor.float)
