@@ -5,6 +5,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 CORES ?= all
+# Files of tests go to so many processes; a file stays together, since its tests may share a run of the workflow.
+WORKERS ?= 2
+PYTEST = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: install demo test test-slow benchmark check clean
 
@@ -20,10 +23,10 @@ demo: install
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES)
 
 test: install
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest
+	$(PYTEST)
 
 test-slow: install
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -m slow
+	$(PYTEST) -m slow
 
 benchmark: install
 	$(BIN)/pytest benchmarks --benchmark-only
