@@ -27,6 +27,10 @@ def plan(folder: Path, **config: Any) -> CollectionPlan:
     return next(iter(plan_run(settings).collections.values()))
 
 
+def contaminated(folder: Path) -> dict[str, Any]:
+    return {"pile": {"path": str(folder / "pile"), "contaminated": True}}
+
+
 def layers_of(planned: CollectionPlan) -> tuple[str, ...]:
     return planned.layers_of(planned.features_folder)
 
@@ -252,6 +256,20 @@ def test_studies_have_features_and_folders_of_their_own(folder: Path) -> None:
     folders = [detector.folder for detector in (*planned.detectors.values(), *study.values())]
     assert len(set(folders)) == len(folders)
     assert planned.detector_in(study["only_fca"].folder) == study["only_fca"]
+
+
+def test_studies_change_the_settings_of_the_config(folder: Path) -> None:
+    configured = {
+        "blind": {"epochs": 2, "neighbours": True},
+        "cfa": {"epochs": 3},
+        "other": {"method": "padim", "sigma": 1},
+    }
+    studies = plan(folder, detectors={"fca": {}, **configured}, collections=contaminated(folder)).studies
+    only_fca = studies["ablation"].detectors["only_fca"].settings
+    assert (only_fca["epochs"], only_fca["neighbours"]) == (2, False)
+    table = studies["reference_table"].detectors
+    assert (table["cfa_pfam"].settings["epochs"], table["cfa_pfam"].settings["pfam"]) == (3, True)
+    assert table["padim"].settings["sigma"] == 4
 
 
 def test_a_detector_without_its_weights_is_set_aside(folder: Path) -> None:

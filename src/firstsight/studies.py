@@ -30,10 +30,22 @@ REFERENCE_TABLE: dict[str, DetectorChoice] = {
 
 
 def study_choices(configured: Mapping[str, DetectorChoice]) -> dict[str, dict[str, DetectorChoice]]:
-    """The detectors of each study, by name.
+    """The detectors of each study, by name, with the settings that the config gives their methods.
 
-    ``compare`` has every detector there is, with the settings that the config gives it, or else with its defaults, and
-    any others that the config names; the others have their own.
+    ``compare`` has every detector there is, and any others that the config names; the other studies change some of the
+    settings.
     """
+    own = {name: each.settings for name, each in configured.items() if each.method == name}
+
+    def changed(choices: Mapping[str, DetectorChoice]) -> dict[str, DetectorChoice]:
+        return {
+            name: DetectorChoice(each.method, {**own.get(each.method, {}), **each.settings})
+            for name, each in choices.items()
+        }
+
     every = {method: DetectorChoice(method, {}) for method in DETECTORS}
-    return {"ablation": ABLATION, "reference_table": REFERENCE_TABLE, "compare": every | dict(configured)}
+    return {
+        "ablation": changed(ABLATION),
+        "reference_table": changed(REFERENCE_TABLE),
+        "compare": every | dict(configured),
+    }

@@ -80,7 +80,7 @@ def test_without_normal_images_is_one_line_and_no_job(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_reference_table_has_every_method(tmp_path: Path) -> None:
     draw_all(tmp_path)
-    settings = config(fca={})
+    settings = config(fca={}, cfa={"epochs": 1, "centres": 20})
     del settings["collections"]["itself"]
     done = run(tmp_path, "reference_table", config=settings)
     assert done.returncode == 0, done.stderr
