@@ -53,7 +53,7 @@ class ShardFeatures:
         tensors = {layer: torch.from_numpy(self._reader.read(entry.key, layer)) for layer in self._layers}
         return tensors, {layer: Geometry(**places[layer]) for layer in self._layers}
 
-    def known(self, entry: Entry) -> Tensor | None:
+    def known(self, entry: Entry, tensors: Mapping[str, Tensor]) -> Tensor | None:
         """The share of known pixels, (1, k, l); None where none is missing."""
         missing = self._reader.attributes(entry.key).get("missing")
         return torch.from_numpy(self._reader.read(entry.key, "known")) if missing else None
@@ -77,9 +77,9 @@ class ShardImages:
         height, width = image.shape[1:]
         return {IMAGE: image}, {IMAGE: Geometry(height, width, height, width, 1, 0.0)}
 
-    def known(self, entry: Entry) -> Tensor | None:
-        """The share of known pixels, (1, k, l); None where none is missing."""
-        image = torch.from_numpy(read_row(self._rows[int(entry.key)])).permute(2, 0, 1)
+    def known(self, entry: Entry, tensors: Mapping[str, Tensor]) -> Tensor | None:
+        """The share of known pixels, (1, k, l), of what was read; None where none is missing."""
+        image = tensors[IMAGE]
         return known_share(image) if image.isnan().any() else None
 
 
@@ -136,7 +136,7 @@ def detect_anomalies(
                             [(f"on {device}", partial(compute, device=device)) for device in (job.device, "cpu")],
                             partial(_note_of_image, job, entry.image),
                         )
-                    known = shard.known(entry)
+                    known = shard.known(entry, tensors)
                     arrays = {"map": (found if known is None else calm_missing(found, known)).numpy()}
                     attributes["geometry"] = asdict(places[finest_layer(places)])
                 except DamagedError:
