@@ -1,6 +1,5 @@
 """Stage fit: what a detector learns from a whole collection before it looks at any image."""
 
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -14,7 +13,7 @@ from firstsight.errors import FirstsightError
 from firstsight.features.store import ShardReader
 from firstsight.features.weights import file_sha256
 from firstsight.stages.devices import choose_device, first_that_fits
-from firstsight.stages.job import Job, write_json
+from firstsight.stages.job import Job, replace_file, write_json
 
 
 def fit_detector(
@@ -70,10 +69,7 @@ def fit_detector(
         model = first_that_fits(attempts, job.note)
     job.n_images = model["n_images"]
     says = f"{model['says']}; {refused} more could not be used" if refused else model["says"]
-    output.parent.mkdir(parents=True, exist_ok=True)
-    beside = output.with_name(f"{output.name}.partial")
-    torch.save({**model, "says": says}, beside)
-    os.replace(beside, output)
+    replace_file(output, lambda path: torch.save({**model, "says": says}, path))
     write_json(summary, {"says": says})
     shutil.rmtree(checkpoints, ignore_errors=True)
 

@@ -1,7 +1,6 @@
 """Stage head: a contrastive head for a collection, by whose features its images are described."""
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +18,7 @@ from firstsight.features.store import ShardReader
 from firstsight.stages.cluster import read_descriptors
 from firstsight.stages.describe import coarsest_layer
 from firstsight.stages.devices import choose_device, first_that_fits
-from firstsight.stages.job import Job
+from firstsight.stages.job import Job, replace_file
 from firstsight.stages.shards import StoredMap, stored_maps
 
 ExtendFeatures = Callable[[NDArray[np.floating]], NDArray[np.floating]]
@@ -93,9 +92,7 @@ def fit_head(
             head = first_that_fits(
                 [(f"on {device}", partial(train, device=device)) for device in (job.device, "cpu")], job.note
             )
-    beside = output.with_name(f"{output.name}.partial")
-    torch.save(head.state() if head is not None else {}, beside)
-    os.replace(beside, output)
+    replace_file(output, lambda path: torch.save(head.state() if head is not None else {}, path))
 
 
 def read_head(path: Path) -> ExtendFeatures:
