@@ -1,6 +1,6 @@
 """Train the autoencoder of blind localization on random cells and on whole images, and draw both curves.
 
-    python docs/autoencoder_curve.py curve.png results/<collection>/features/<extractor>-<fingerprint>/*.zarr
+    python docs/autoencoder_curve.py curve.png results/<collection>/features/<extractor>-<fingerprint>/*.zarr.zip
 
 The curves are printed as CSV: validation error (mean squared error of cells that no training saw) against compute
 (cells trained on, and seconds). Whole images are trained on as the paper's authors do: batches of 8 images with all

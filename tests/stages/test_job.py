@@ -74,7 +74,7 @@ def test_a_log_on_a_full_disk_is_the_same_line(tmp_path: Path) -> None:
 
 def test_a_damaged_result_is_taken_away(tmp_path: Path) -> None:
     store = tmp_path / "s.zarr"
-    store.mkdir()
+    store.touch()
     with pytest.raises(SystemExit) as caught, run_job(tmp_path / "a.log", tmp_path / "a.json", rule="detect"):
         raise DamagedError(f"'{store}' is damaged at '00001'", store)
     line = f"firstsight: '{store}' is damaged at '00001': it was taken away, run again to have it made anew"

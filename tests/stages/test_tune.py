@@ -12,7 +12,7 @@ from firstsight.config import FeatureSettings
 from firstsight.errors import FirstsightError
 from firstsight.features import load_extractor
 from firstsight.features.sbm_settings import SbmSettings
-from firstsight.features.store import ShardReader
+from firstsight.features.store import ShardReader, take_back
 from firstsight.features.weights import file_sha256
 from firstsight.stages.features import extract_features
 from firstsight.stages.job import Job
@@ -81,7 +81,7 @@ def test_features_by_other_tuned_weights_are_never_mixed(
 
     def extract(tuned: Path | None) -> np.ndarray:
         if store.exists():
-            store.rename(tmp_path / "f.zarr.partial")
+            take_back(store)
         files = {"manifest": manifest, "output": store, "tuned": tuned}
         extract_features(**files, settings=asdict(settings), layers=["layer1"], threads=1, job=job)
         return ShardReader(store).read("00000", "layer1")

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas
 import pytest
+import zarr
 from PIL import Image
 
 from firstsight.features.store import ShardReader
@@ -32,7 +33,7 @@ def test_every_image_has_a_row_and_a_map(demo: Path, tables: dict[str, pandas.Da
     assert images["texture_score"].between(1, 2).all()
     assert images["sha256"].str.fullmatch("[0-9a-f]{64}").all()
     assert {"good", "crack", "stain", "patch"} <= set(images["label"])
-    shards = sorted((demo / "results").glob("*/detectors/fca-*/maps/*.zarr"))
+    shards = sorted((demo / "results").glob("*/detectors/fca-*/maps/*.zarr.zip"))
     maps = stored_maps(shards)
     assert sorted(each.image for each in maps) == sorted(images["image"])
     for each in maps:
@@ -86,10 +87,11 @@ def test_runs_say_what_was_done(demo: Path, tables: dict[str, pandas.DataFrame])
 
 
 def test_features_are_stored_in_float16(demo: Path) -> None:
-    store = next((demo / "results").glob("demo_brick/features/laws-*/*.zarr"))
+    store = next((demo / "results").glob("demo_brick/features/laws-*/*.zarr.zip"))
     reader = ShardReader(store)
     assert reader.read(reader.keys()[0], "energy").shape == (9, 64, 64)
-    assert all('"float16"' in path.read_text() for path in store.glob("*/energy/zarr.json"))
+    root = zarr.open_group(zarr.storage.ZipStore(store), mode="r")
+    assert all(group["energy"].dtype == "float16" for _, group in root.groups())
 
 
 def test_the_page_has_every_image_with_its_pictures(demo: Path, tables: dict[str, pandas.DataFrame]) -> None:

@@ -52,7 +52,7 @@ def test_a_folder_carries_the_fingerprint_of_its_detector(exported: Path, result
 
 def test_all_formats_agree_with_the_table_of_regions(exported: Path, results: Path) -> None:
     regions = pandas.read_parquet(next((results / "pile/detectors").glob("*/kinds/regions.parquet")))
-    maps = {each.image: each for each in stored_maps(sorted((results / "pile/detectors").glob("*/maps/*.zarr")))}
+    maps = {each.image: each for each in stored_maps(sorted((results / "pile/detectors").glob("*/maps/*.zarr.zip")))}
     with contextlib.redirect_stdout(None):
         coco = COCO(exported / "coco/annotations.json")
     tasks = json.loads((exported / "label_studio/tasks.json").read_text())

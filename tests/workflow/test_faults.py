@@ -116,13 +116,12 @@ def test_a_second_run_in_the_same_folder_is_refused(whole: Path) -> None:
 
 def test_a_damaged_shard_is_made_anew_and_not_trusted(whole: Path) -> None:
     folder = copied(whole, "damaged")
-    store = sorted((folder / "results/pile/features").glob("*/*.zarr"))[0]
-    chunk = sorted(path for path in store.glob("*/energy/c/**/*") if path.is_file())[0]
-    content = bytearray(chunk.read_bytes())
+    store = sorted((folder / "results/pile/features").glob("*/*.zarr.zip"))[0]
+    content = bytearray(store.read_bytes())
     content[len(content) // 2] ^= 0xFF
-    times = chunk.stat()
-    chunk.write_bytes(content)
-    os.utime(chunk, ns=(times.st_atime_ns, times.st_mtime_ns))
+    times = store.stat()
+    store.write_bytes(content)
+    os.utime(store, ns=(times.st_atime_ns, times.st_mtime_ns))
     shutil.rmtree(folder / "results/pile/detectors")
     shutil.rmtree(folder / "results/tables")
     done = run(folder, "--until", "detect", config=CONFIG)

@@ -21,7 +21,7 @@ def add_image(folder: Path, name: str, seed: int) -> None:
 
 
 def stores(folder: Path) -> dict[Path, int]:
-    return {path: path.stat().st_mtime_ns for path in (folder / "results").glob("pile/*/*/**/*.zarr/zarr.json")}
+    return {path: path.stat().st_mtime_ns for path in (folder / "results").glob("pile/*/*/**/*.zarr.zip")}
 
 
 def planned(plan: "subprocess.CompletedProcess[str]") -> dict[str, int]:

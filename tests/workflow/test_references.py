@@ -48,7 +48,7 @@ def config(**detectors: Any) -> dict[str, Any]:
 
 
 def scores(folder: Path, collection: str) -> dict[str, float]:
-    maps = stored_maps(sorted((folder / "results" / collection / "detectors").glob("*/maps/*.zarr")))
+    maps = stored_maps(sorted((folder / "results" / collection / "detectors").glob("*/maps/*.zarr.zip")))
     return {stored.image: float(stored.cells().max()) for stored in maps}
 
 

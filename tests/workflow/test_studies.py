@@ -41,7 +41,7 @@ def test_a_degraded_copy_goes_through_the_same_jobs(folder: Path) -> None:
     wanted = next(
         word.rstrip(",")
         for word in planned.stdout.split()
-        if "/robustness/missing-10/detectors/fca-" in word and word.rstrip(",").endswith(".zarr")
+        if "/robustness/missing-10/detectors/fca-" in word and word.rstrip(",").endswith(".zarr.zip")
     )
     done = run(folder, wanted, config=CONFIG)
     assert done.returncode == 0, done.stderr

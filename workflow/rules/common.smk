@@ -98,7 +98,7 @@ def what_is_searched(wildcards):
     """What detect reads of a shard: its features or its images, and what the detector learned where it learns."""
     detector = of_detector(wildcards)
     images = of_these(f"{SHARD}/images.parquet", wildcards)
-    source = {"source": images if detector.reads_image else of_features("{shard}.zarr")(wildcards)}
+    source = {"source": images if detector.reads_image else of_features("{shard}.zarr.zip")(wildcards)}
     if detector.learns:
         source["model"] = of_known(f"{DETECTOR}/model.pt")(wildcards)
     return source

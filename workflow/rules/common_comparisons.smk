@@ -14,7 +14,7 @@ def maps_of(collection):
     """Stores of maps of all shards, by detector of the comparison."""
     folder = f"{RESULTS}/{collection.settings.name}/detectors"
     return {
-        name: [f"{folder}/{detector.folder}/maps/{shard}.zarr" for shard in collection.shards]
+        name: [f"{folder}/{detector.folder}/maps/{shard}.zarr.zip" for shard in collection.shards]
         for name, detector in compared(collection).items()
     }
 

@@ -3,8 +3,8 @@
 
 rule describe:
     input:
-        maps=f"{DETECTOR}/maps/{{shard}}.zarr",
-        features=of_features("{shard}.zarr"),
+        maps=f"{DETECTOR}/maps/{{shard}}.zarr.zip",
+        features=of_features("{shard}.zarr.zip"),
         threshold=f"{DETECTOR}/threshold.json",
         head=fitted_head,
     output:
@@ -25,8 +25,8 @@ rule describe:
 
 rule head:
     input:
-        maps=each_shard(f"{DETECTOR}/maps/{{shard}}.zarr"),
-        features=each_shard(f"{FEATURES}/{{shard}}.zarr"),
+        maps=each_shard(f"{DETECTOR}/maps/{{shard}}.zarr.zip"),
+        features=each_shard(f"{FEATURES}/{{shard}}.zarr.zip"),
         threshold=f"{DETECTOR}/threshold.json",
         descriptors=each_shard(f"{DETECTOR}/{PLAIN}/descriptors/{{shard}}.npz"),
     output:

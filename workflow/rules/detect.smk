@@ -3,7 +3,7 @@
 
 rule fit:
     input:
-        features=each_learned_shard(f"{FEATURES}/{{shard}}.zarr"),
+        features=each_learned_shard(f"{FEATURES}/{{shard}}.zarr.zip"),
     output:
         model=f"{DETECTOR}/model.pt",
         summary=f"{DETECTOR}/model.json",
@@ -33,7 +33,7 @@ rule detect:
     input:
         unpack(what_is_searched),
     output:
-        maps=directory(f"{DETECTOR}/maps/{{shard}}.zarr"),
+        maps=f"{DETECTOR}/maps/{{shard}}.zarr.zip",
         run=f"{DETECTOR}/maps/{{shard}}.run.json",
     log:
         f"{LOGS}/{{collection}}/{{detector}}/detect/{{shard}}.log",
@@ -57,7 +57,7 @@ rule detect:
 
 rule threshold:
     input:
-        maps=each_shard(f"{DETECTOR}/maps/{{shard}}.zarr"),
+        maps=each_shard(f"{DETECTOR}/maps/{{shard}}.zarr.zip"),
     output:
         threshold=f"{DETECTOR}/threshold.json",
         run=f"{DETECTOR}/threshold.run.json",

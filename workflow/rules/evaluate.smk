@@ -3,7 +3,7 @@
 
 rule evaluate:
     input:
-        maps=each_shard(f"{DETECTOR}/maps/{{shard}}.zarr"),
+        maps=each_shard(f"{DETECTOR}/maps/{{shard}}.zarr.zip"),
         manifests=each_shard(f"{SHARD}/images.parquet"),
         truths=each_shard(f"{SHARD}/truth.json"),
         descriptors=each_shard(f"{KINDS}/descriptors/{{shard}}.npz"),

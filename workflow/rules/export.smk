@@ -12,7 +12,7 @@ rule export:
 
 rule export_collection:
     input:
-        maps=each_shard(f"{DETECTOR}/maps/{{shard}}.zarr"),
+        maps=each_shard(f"{DETECTOR}/maps/{{shard}}.zarr.zip"),
         threshold=f"{DETECTOR}/threshold.json",
         regions=of_kinds("regions.parquet"),
         clusters=of_kinds("clusters.parquet"),

@@ -32,7 +32,7 @@ rule features:
         manifest=f"{SHARD}/images.parquet",
         tuned=tuned_weights,
     output:
-        features=directory(f"{FEATURES}/{{shard}}.zarr"),
+        features=f"{FEATURES}/{{shard}}.zarr.zip",
         run=f"{FEATURES}/{{shard}}.run.json",
     log:
         f"{LOGS}/{{collection}}/{{features}}/{{shard}}.log",

@@ -5,7 +5,7 @@ DETECTOR_NAMES = list(dict.fromkeys(name for each in PLAN.collections.values() f
 
 rule overlays:
     input:
-        maps=f"{DETECTOR}/maps/{{shard}}.zarr",
+        maps=f"{DETECTOR}/maps/{{shard}}.zarr.zip",
         manifest=f"{SHARD}/images.parquet",
         truth=f"{SHARD}/truth.json",
         threshold=f"{DETECTOR}/threshold.json",

@@ -1,45 +1,52 @@
-"""A Zarr v3 store of the maps of one shard, feature maps and anomaly maps alike, that is whole or is not there.
+"""A store of the maps of one shard, feature maps and anomaly maps alike, that is whole or is not there.
 
-On disk a shard is a Zarr group with one subgroup an entry (an image) and one array a map. It grows under the name
-``<path>.partial``; an entry's mark (its token and the checksums of its arrays) is written after its arrays, the store's
-mark after all entries, and only then is the store renamed to ``path``. Zarr itself replaces single files atomically. So
-a process may be killed at any moment: nothing half-written bears the final name, and the next writer keeps every entry
-that is whole.
+A finished store is one file, a Zarr v3 group in a ZIP archive, with one subgroup an entry (an image), one array a map,
+and an index of all in the attributes of its root. While it grows, each finished entry is a small archive of its own in
+the folder ``<path>.partial``, written under another name and renamed; in the end they are packed into one, which is
+renamed to ``path``. So a process may be killed at any moment: nothing half-written bears the final name, and the next
+writer keeps every entry that is whole.
 """
 
 import errno
 import fcntl
 import hashlib
-import math
 import os
 import re
 import shutil
 import time
-import zlib
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
-from zarr.codecs import ZstdCodec
 
 from firstsight.errors import DamagedError, FirstsightError
+from firstsight.features.archive import (
+    Member,
+    array_members,
+    describe_array,
+    group_member,
+    open_archive,
+    read_array,
+    read_attributes,
+    read_members,
+    write_archive,
+)
 
-_FORMAT = 1
-_CHUNK_BYTES = 64 * 2**20
-_COMPRESSION_LEVEL = 1
+_FORMAT = 2
 _LOCK_SECONDS = 10.0
+_TAKEN_BACK = "taken back.zip"
 
 
 class ShardWriter:
     """Writes a shard's store entry by entry, and continues one that a killed process left; use it in a ``with`` block.
 
-    On a clean exit the store is renamed to ``path`` (an older one is taken away first) and holds exactly the entries
-    that this writer was asked about with ``has`` (and had) or was given with ``add``, in that order. On an exception,
-    or when the process is killed, the entries done so far stay in ``<path>.partial`` for the next writer.
+    On a clean exit the store stands under ``path`` (in the place of an older one) and holds exactly the entries that
+    this writer was asked about with ``has`` (and had) or was given with ``add``, in that order. On an exception, or
+    when the process is killed, the entries done so far stay in ``<path>.partial`` for the next writer.
 
     Args:
         path: final name of the store; its folder is made.
@@ -56,38 +63,25 @@ class ShardWriter:
         self.path = Path(path)
         self.dtype = dtype
         self._attributes = dict(attributes or {})
-        self._partial = self.path.with_name(self.path.name + ".partial")
-        self._discarded = self.path.with_name(self.path.name + ".discarded")
-        self._keys: dict[str, None] = {}
+        self._partial = _partial(self.path)
+        self._marks: dict[str, dict[str, Any]] = {}
 
     def __enter__(self) -> Self:
         self._lock = _lock(self._partial)
-        try:
-            header = {"format": _FORMAT, "dtype": self.dtype}
-            found = _root_attributes(self._partial)
-            if any(found.get(name) != value for name, value in header.items()):
-                for child in self._partial.iterdir():
-                    _remove(child)
-            zarr.open_group(self._partial, mode="a").update_attributes({**header, "whole": False})
-            _remove(self._discarded)
-        except BaseException:
-            os.close(self._lock)
-            raise
         return self
 
     def has(self, key: str, token: str) -> bool:
-        """Whether this entry is whole in the store, undamaged, and was written with the same token."""
-        try:
-            mark = _read_mark(self._partial, key)
-            whole: bool = mark["token"] == token
-            for name in mark["arrays"] if whole else ():
-                _read_array(self._partial, key, name, mark)
-        # Whatever a damaged entry fails with, in JSON, in Zarr or in zstd, it is to be written again.
-        except Exception:
-            return False
-        if whole:
-            self._keys[key] = None
-        return whole
+        """Whether this entry is whole, undamaged, and was written with the same token."""
+        self._marks.pop(key, None)
+        mark = self._kept(self._entry(key), _group_name(key), key, token)
+        if mark is None:
+            mark = self._kept(self._partial / _TAKEN_BACK, _group_name(key), key, token)
+            if mark is None:
+                return False
+            with zipfile.ZipFile(self._partial / _TAKEN_BACK) as archive:
+                self._write(key, list(read_members(archive, _group_name(key))))
+        self._marks[key] = mark
+        return True
 
     def add(self, key: str, token: str, arrays: Mapping[str, NDArray[Any]], attributes: Mapping[str, Any]) -> None:
         """Write one entry, in the place of an older one with the same key.
@@ -101,28 +95,29 @@ class ShardWriter:
         Raises:
             FirstsightError: NaN, infinity or a value beyond the range of ``dtype``, an empty array, an unusable name.
         """
-        self._keys.pop(key, None)
+        self._marks.pop(key, None)
+        self._entry(key).unlink(missing_ok=True)
         group = _group_name(key)
-        _remove(self._partial / group)
-        checksums = {}
+        described = {}
+        members: list[Member] = []
         for name, array in arrays.items():
             stored = _to_stored(array, self.dtype, f"array {name!r} of {key!r}")
             if not re.fullmatch(r"[a-zA-Z][\w-]*(\.\d+)?", name, re.ASCII):
                 raise FirstsightError(
                     f"{name!r} cannot name an array: a letter, then letters, digits, _ and -, then perhaps .number"
                 )
-            checksums[name] = zlib.crc32(stored.data)
-            zarr.create_array(
-                self._partial,
-                name=f"{group}/{name}",
-                data=stored,
-                chunks=chunk_shape(stored.shape, stored.itemsize, _CHUNK_BYTES),
-                compressors=ZstdCodec(level=_COMPRESSION_LEVEL, checksum=True),
-                config={"write_empty_chunks": True},
-            )
-        mark = {"key": key, "token": token, "arrays": checksums, "attributes": dict(attributes)}
-        zarr.open_group(self._partial, path=group, mode="a").update_attributes(mark)
-        self._keys[key] = None
+            described[name] = describe_array(stored)
+            members += array_members(f"{group}/{name}", stored)
+        mark = {
+            "format": _FORMAT,
+            "dtype": self.dtype,
+            "key": key,
+            "token": token,
+            "arrays": described,
+            "attributes": dict(attributes),
+        }
+        self._write(key, [group_member(group, mark), *members])
+        self._marks[key] = mark
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -133,18 +128,46 @@ class ShardWriter:
         finally:
             os.close(self._lock)
 
+    def _entry(self, key: str) -> Path:
+        return self._partial / f"{_group_name(key)}.zip"
+
+    def _write(self, key: str, members: list[Member]) -> None:
+        writing = self._partial / "writing"
+        write_archive(writing, members)
+        os.replace(writing, self._entry(key))
+
+    def _kept(self, path: Path, group: str, key: str, token: str) -> dict[str, Any] | None:
+        """The mark of an entry that is whole in the archive ``path`` and fits this writer; None where there is none."""
+        try:
+            with zipfile.ZipFile(path) as archive:
+                mark = read_attributes(archive, group)
+                wanted = {"format": _FORMAT, "dtype": self.dtype, "key": key, "token": token}
+                if any(mark[name] != value for name, value in wanted.items()):
+                    return None
+                for name, about in mark["arrays"].items():
+                    read_array(archive, f"{group}/{name}", about, self.dtype)
+                return mark
+        except FileNotFoundError:
+            return None
+        # Whatever a damaged entry fails with, in ZIP, in JSON or in zstd, it is to be written again.
+        except Exception:
+            return None
+
     def _finish(self) -> None:
-        wanted = {"zarr.json", *map(_group_name, self._keys)}
-        for child in self._partial.iterdir():
-            if child.name not in wanted:
-                _remove(child)
-        mark = {"whole": True, "keys": list(self._keys), "attributes": self._attributes}
-        zarr.open_group(self._partial, mode="r+").update_attributes(mark)
-        _flush(self._partial)
-        if self.path.exists():
-            self.path.rename(self._discarded)
-        self._partial.rename(self.path)
-        _remove(self._discarded)
+        packed = self._partial / "packed"
+        write_archive(packed, self._all_members())
+        # On the disk before it is renamed, so that a power cut leaves no holes under its final name.
+        _flush(packed)
+        os.replace(packed, self.path)
+        _flush(self.path.parent)
+        shutil.rmtree(self._partial)
+
+    def _all_members(self) -> Iterator[Member]:
+        for key in self._marks:
+            with zipfile.ZipFile(self._entry(key)) as archive:
+                yield from read_members(archive, _group_name(key))
+        index = {"format": _FORMAT, "dtype": self.dtype, "attributes": self._attributes, "entries": self._marks}
+        yield group_member("", index)
 
 
 class ShardReader:
@@ -154,22 +177,21 @@ class ShardReader:
         path: the store.
 
     Raises:
-        FirstsightError: no store under this name; `DamagedError`: one without its final mark.
+        FirstsightError: no store under this name; `DamagedError`: it is not whole.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
-        root = _root_attributes(self.path)
-        if not (root.get("whole") is True and root.get("format") == _FORMAT):
-            if self.path.exists():
-                raise DamagedError(f"{str(self.path)!r} is not a whole store of maps", self.path)
-            raise FirstsightError(f"{str(self.path)!r} does not exist: run the stage that writes it again")
-        self.store_attributes: dict[str, Any] = root["attributes"]
-        self._keys: list[str] = root["keys"]
+        self._open()
+
+    @property
+    def store_attributes(self) -> dict[str, Any]:
+        """The attributes of the whole store."""
+        return dict(self._open()[1]["attributes"])
 
     def keys(self) -> list[str]:
         """The entries, in the order they were written."""
-        return list(self._keys)
+        return list(self._open()[1]["entries"])
 
     def names(self, key: str) -> list[str]:
         """The names of an entry's arrays, in the order they were written."""
@@ -184,48 +206,48 @@ class ShardReader:
         mark = self._mark(key)
         if name not in mark["arrays"]:
             raise FirstsightError(f"{str(self.path)!r} holds no {name!r} of {key!r}, only {', '.join(mark['arrays'])}")
+        archive, _ = self._open()
         try:
-            return _read_array(self.path, key, name, mark).astype(np.float32)
+            values = read_array(archive, f"{_group_name(key)}/{name}", mark["arrays"][name], mark["dtype"])
         except Exception as error:
             _pass_on(error)
-            raise self._damaged(key) from error
+            raise DamagedError(f"{str(self.path)!r} is damaged at {key!r}", self.path) from error
+        return values.astype(np.float32, copy=False)
 
     def _mark(self, key: str) -> dict[str, Any]:
-        if key not in self._keys:
+        mark: dict[str, Any] | None = self._open()[1]["entries"].get(key)
+        if mark is None:
             raise FirstsightError(f"{str(self.path)!r} holds no entry {key!r}")
+        return mark
+
+    def _open(self) -> tuple[zipfile.ZipFile, dict[str, Any]]:
         try:
-            return _read_mark(self.path, key)
+            archive, index = open_archive(self.path)
+            if index["format"] == _FORMAT:
+                return archive, index
+        except FileNotFoundError as error:
+            raise FirstsightError(f"{str(self.path)!r} does not exist: run the stage that writes it again") from error
+        # Damaged archives fail in many ways; all of them mean that the store bears no index.
         except Exception as error:
             _pass_on(error)
-            raise self._damaged(key) from error
-
-    def _damaged(self, key: str) -> DamagedError:
-        return DamagedError(f"{str(self.path)!r} is damaged at {key!r}", self.path)
+        raise DamagedError(f"{str(self.path)!r} is not a whole store of maps", self.path)
 
 
 def take_back(path: Path) -> None:
     """Take a damaged store away, so that it is made again; the next writer keeps what is whole in it."""
-    partial = path.with_name(path.name + ".partial")
-    if path.exists() and not partial.exists():
-        path.rename(partial)
-    # Another job may have been here first.
-    _remove(path)
-
-
-def chunk_shape(shape: tuple[int, ...], itemsize: int, limit: int) -> tuple[int, ...]:
-    """The shape of an array's chunks: all of it, or cut along its first axes into pieces of at most ``limit`` bytes."""
-    chunks = list(shape)
-    for axis in range(len(chunks)):
-        rest = math.prod(chunks[axis + 1 :]) * itemsize
-        chunks[axis] = max(1, min(chunks[axis], limit // rest))
-        if chunks[axis] > 1:
-            break
-    return tuple(chunks)
+    partial = _partial(path)
+    partial.mkdir(exist_ok=True)
+    try:
+        os.replace(path, partial / _TAKEN_BACK)
+    except FileNotFoundError:
+        # Another job was here first.
+        return
 
 
 def _pass_on(error: Exception) -> None:
-    """Raise what says that a file cannot be read now, not that it is damaged; a file that is missing is damage."""
-    if isinstance(error, OSError) and not isinstance(error, FileNotFoundError | NotADirectoryError):
+    """Raise what says that a file cannot be read now, not that it is damaged."""
+    # A damaged archive may point to places before its beginning, where no file can be read (EINVAL).
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno != errno.EINVAL):
         raise error
 
 
@@ -242,53 +264,23 @@ def _to_stored(array: NDArray[Any], dtype: str, where: str) -> NDArray[Any]:
     return stored
 
 
+def _partial(path: Path) -> Path:
+    return path.with_name(path.name + ".partial")
+
+
 def _group_name(key: str) -> str:
-    """A name for an entry's folder: readable, safe on every file system, different for different keys."""
+    """A name for an entry's group: readable, safe on every file system, different for different keys."""
     readable = re.sub(r"[^A-Za-z0-9]+", "_", key)[-60:]
     return f"{readable}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
 
 
-def _read_mark(store: Path, key: str) -> dict[str, Any]:
-    mark = dict(zarr.open_group(store, path=_group_name(key), mode="r").attrs)
-    if mark["key"] != key:
-        raise ValueError(f"the entry of {key!r} is marked {mark['key']!r}")
-    return mark
-
-
-def _read_array(store: Path, key: str, name: str, mark: Mapping[str, Any]) -> NDArray[Any]:
-    array = np.ascontiguousarray(zarr.open_array(store, path=f"{_group_name(key)}/{name}", mode="r")[...])
-    # A chunk that is missing would read as zeros: only the checksum tells.
-    if zlib.crc32(array.data) != mark["arrays"][name]:
-        raise ValueError(f"the checksum of {name!r} of {key!r} does not fit")
-    return array
-
-
-def _root_attributes(store: Path) -> dict[str, Any]:
-    """The attributes of a store; empty where there is none or its root cannot be read."""
+def _flush(path: Path) -> None:
+    """Have a file, or the names in a folder, on the disk."""
+    handle = os.open(path, os.O_RDONLY)
     try:
-        return dict(zarr.open_group(store, mode="r").attrs)
-    # Damaged metadata fails in many ways; all of them mean that the store bears no mark.
-    except Exception as error:
-        _pass_on(error)
-        return {}
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def _flush(store: Path) -> None:
-    """Have every file and folder of a store on the disk, so that a power cut leaves no holes under its final name."""
-    for folder, _, files in os.walk(store):
-        for name in (*files, "."):
-            handle = os.open(os.path.join(folder, name), os.O_RDONLY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _lock(folder: Path) -> int:
@@ -299,7 +291,10 @@ def _lock(folder: Path) -> int:
     deadline = time.monotonic() + _LOCK_SECONDS
     while True:
         folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder, os.O_RDONLY)
+        try:
+            handle = os.open(folder, os.O_RDONLY)
+        except FileNotFoundError:
+            continue
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -311,7 +306,7 @@ def _lock(folder: Path) -> int:
                 raise FirstsightError(f"another process is writing {str(folder)!r}: wait for it, or stop it") from error
             time.sleep(0.1)
             continue
-        # The writer before may have renamed the folder between opening and locking it.
+        # The writer before may have taken the folder away between opening and locking it.
         if folder.exists() and folder.stat().st_ino == os.fstat(handle).st_ino:
             return handle
         os.close(handle)
