@@ -24,7 +24,7 @@ def test_default_config_is_the_three_demo_collections_without_weights() -> None:
     for collection in settings.collections.values():
         assert collection.features.extractor == "laws"
         assert collection.features.weights is None
-        assert collection.images_per_job == 32
+        assert collection.images_per_job == "auto"
         assert list(collection.detectors) == ["fca"]
 
 
@@ -68,7 +68,7 @@ def test_a_collection_may_differ() -> None:
     assert (one.images_per_job, one.clusters) == (1, 3)
     assert (two.features.extractor, two.features.weights) == ("laws", None), "weights belong to their extractor"
     assert two.detectors["fca"].settings == {"patch_size": 3}
-    assert (two.clusters, three.crop, three.images_per_job) == ("auto", 0.1, 32)
+    assert (two.clusters, three.crop, three.images_per_job) == ("auto", 0.1, "auto")
 
 
 def test_a_threshold_stands_whole_in_place_of_another() -> None:
@@ -105,7 +105,7 @@ def test_merge_leaves_its_arguments_alone() -> None:
     [
         ({"colections": {}}, "config: colections: unknown key; did you mean collections?"),
         ({"features": {"extracter": "laws"}}, "config: features.extracter: unknown key; did you mean extractor?"),
-        ({"images_per_job": "many"}, "config: images_per_job: 'many' should be of type integer"),
+        ({"images_per_job": "many"}, "config: images_per_job: 'many' is not valid"),
         ({"images_per_job": 0}, "config: images_per_job: 0 is not valid"),
         ({"features": {"image_size": "big"}}, "config: features.image_size: 'big' is not valid"),
         ({"features": {"image_size": [1, 2, 3]}}, "config: features.image_size"),

@@ -84,4 +84,4 @@ def test_a_detector_is_added_word_by_word(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     regions = pandas.concat(map(read_table, (house / "results").rglob("detectors/roughness-*/kinds/regions/*.parquet")))
     assert set(regions["detector"]) <= {"roughness"}
-    assert len(list((house / "results").rglob("detectors/roughness-*/maps/*.zarr"))) == 1
+    assert len(list((house / "results").rglob("detectors/roughness-*/maps/*.zarr.zip"))) == 1

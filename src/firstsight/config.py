@@ -69,7 +69,7 @@ class CollectionSettings:
     missing: Path | None
     layout: str
     texture: str | None
-    images_per_job: int
+    images_per_job: int | str
     features: FeatureSettings
     detectors: dict[str, DetectorChoice]
     threshold: ThresholdSettings

@@ -39,6 +39,7 @@ def plan_degraded(plan: Plan, seed: int = 0) -> dict[str, CollectionPlan]:
 def _plan_copy(collection: CollectionPlan, name: str, plan: Plan, chosen: list[str]) -> CollectionPlan:
     folder = plan.results / name / "images"
     files = {image: replace(collection.files[image], path=folder / f"{image}.tif", missing=None) for image in chosen}
+    size = collection.settings.images_per_job
     return CollectionPlan(
         settings=replace(
             collection.settings,
@@ -49,7 +50,7 @@ def _plan_copy(collection: CollectionPlan, name: str, plan: Plan, chosen: list[s
             assign_to=collection.settings.name,
         ),
         files=files,
-        shards=plan_shards(chosen, collection.settings.images_per_job, {}),
+        shards=plan_shards(chosen, size if isinstance(size, int) else IMAGES, {}),
         reference_shards={},
         own=collection.studies["compare"],
     )

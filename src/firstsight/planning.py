@@ -1,8 +1,10 @@
 """What a run will do, known before any job starts: shards, layers, fingerprints."""
 
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Any
 from firstsight.collections.demo import DemoSettings, list_demo
 from firstsight.collections.readers import ImageFile, list_images, with_missing
 from firstsight.collections.references import part_references
-from firstsight.collections.shards import plan_shards
+from firstsight.collections.shards import images_per_shard, plan_shards
 from firstsight.collections.stacks import real_files
 from firstsight.config import CollectionSettings, Settings
 from firstsight.detector_plans import DetectorGroup, DetectorPlan, plan_detectors
@@ -21,6 +23,8 @@ from firstsight.studies import study_choices
 
 MADE_BY_THE_RUN = ("demo", "degraded")
 """Layouts of collections whose images are made by a job."""
+SAMPLED_FILES = 64
+"""About so many files of a collection tell how large its images are."""
 
 
 @dataclass(frozen=True)
@@ -231,7 +235,23 @@ def _plan_collection(collection: CollectionSettings, results: Path) -> Collectio
 def _cut(
     files: Sequence[ImageFile], collection: CollectionSettings, finished: Mapping[str, tuple[str, ...]]
 ) -> dict[str, tuple[str, ...]]:
-    return plan_shards(sorted(file.image for file in files), collection.images_per_job, finished)
+    size = collection.images_per_job
+    if not isinstance(size, int):
+        size = images_per_shard(len(files), _image_bytes([file.path for file in files]))
+    return plan_shards(sorted(file.image for file in files), size, finished)
+
+
+def _image_bytes(paths: Sequence[Path]) -> float:
+    """Bytes on disk of one image, on average over a sample; infinite where nothing is known yet."""
+    sample = paths[:: len(paths) // SAMPLED_FILES + 1]
+    sizes = {}
+    for file in {file for path in sample for file in real_files(path)}:
+        # What cannot be read is found out and set aside later.
+        with suppress(OSError):
+            sizes[file] = os.stat(file).st_size
+    # A stack in one file holds all images, of which the sample has a few.
+    holders = len(sample) if len(sizes) >= len(sample) else len(paths)
+    return sum(sizes.values()) / holders if sizes else math.inf
 
 
 def _part_references(

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firstsight.collections import shards
-from firstsight.collections.shards import members_digest, plan_shards
+from firstsight.collections.shards import images_per_shard, members_digest, plan_shards
 from firstsight.errors import FirstsightError
 
 names = st.text(max_size=4)
@@ -118,3 +118,31 @@ def test_errors_name_the_value():
     with pytest.raises(FirstsightError, match="image listed twice: b"):
         plan_shards(["b", "a", "b"], 3, {})
     assert plan_shards([], 3, {}) == {}
+
+
+@pytest.mark.parametrize(
+    ("count", "kilobytes", "expected"),
+    [
+        (1, 4, 32),
+        (500, 4, 32),
+        (2000, 4, 125),
+        (10_000, 4, 512),
+        (10_000, 100, 163),
+        (10_000, 5000, 32),
+        (100_000, 5000, 100),
+        (100_000, 4, 512),
+        (1_000_000, 4, 1000),
+        (10_000, float("inf"), 32),
+        (10_000, 0, 512),
+    ],
+)
+def test_small_and_many_images_make_large_shards(count, kilobytes, expected):
+    assert images_per_shard(count, kilobytes * 1024) == expected
+
+
+@given(st.integers(1, 10**7), st.floats(0, 1e9))
+def test_a_collection_has_few_shards_but_not_too_few(count, image_bytes):
+    size = images_per_shard(count, image_bytes)
+    assert size >= 32
+    assert count / size <= 1000
+    assert size == 32 or count / size >= 16

@@ -20,7 +20,7 @@ def one_image(folder: Path) -> str:
     [
         ({"feature": {}}, "config: feature: unknown key; did you mean features?"),
         ({"gpu_request": "gpus"}, "config: gpu_request: 'gpus' is not one of gpu, gres, None"),
-        ({"images_per_job": "all"}, "config: images_per_job: 'all' should be of type integer"),
+        ({"images_per_job": "all"}, "config: images_per_job: 'all' is not valid"),
         ({"collections": {"pile": {"path": "nowhere"}}}, "config: collections.pile: "),
         ({"detectors": {"fca": {"patch_size": 4}}}, "config: collections.pile: detectors.fca: patch_size is 4"),
         ({"features": {"weights": "none.pth"}}, "config: collections.pile: features.weights: "),

@@ -28,7 +28,7 @@ def test_a_hundred_thousand_images_are_planned_in_seconds(tmp_path: Path) -> Non
             Image.fromarray(values).save(original)
         else:
             os.link(original, path)
-    config = {"collections": {"pile": {"path": "pile"}}, "images_per_job": 128}
+    config = {"collections": {"pile": {"path": "pile"}}}
     line = command(tmp_path, "--dry-run", "--quiet", "all", config=config)
     process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment())
     _, status, used = os.wait4(process.pid, 0)

@@ -1,38 +1,55 @@
 """Which images are done in one job: a collection is cut into shards, and finished shards stay what they are."""
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from firstsight.errors import FirstsightError
 
 ID_DIGITS = 10
+FEWEST_IMAGES, MOST_SMALL_IMAGES = 32, 512
+JOB_BYTES = 16 * 2**20
+LEAST_JOBS, MOST_JOBS = 16, 1000
 
 
-def plan_shards(
-    images: Sequence[str], images_per_shard: int, finished: Mapping[str, Sequence[str]]
-) -> dict[str, tuple[str, ...]]:
+def images_per_shard(count: int, image_bytes: float) -> int:
+    """How many images make a shard where the user does not say.
+
+    A job takes seconds to start, so it should have work for minutes; but a collection should be work for many jobs, and
+    their plan should take seconds, too. So 32 images, or as many as `JOB_BYTES` of files hold (512 at most, and no more
+    than a sixteenth of the collection), and in any case a thousandth of the collection.
+
+    Args:
+        count: images of the whole collection, done or not, so that planning again gives the same.
+        image_bytes: of the file of one image, on average.
+    """
+    small = min(JOB_BYTES / max(image_bytes, 1.0), MOST_SMALL_IMAGES, count / LEAST_JOBS)
+    return max(FEWEST_IMAGES, math.floor(small), math.ceil(count / MOST_JOBS))
+
+
+def plan_shards(images: Sequence[str], size: int, finished: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
     """Cut the ids of a collection's images into shards.
 
     A finished shard whose members are all still in the collection is kept as it is. All other images, sorted, are cut
-    into runs of `images_per_shard`; the last may be shorter. So images can be added without any finished shard being
+    into runs of `size`; the last may be shorter. So images can be added without any finished shard being
     done again, and an image that is taken away dissolves its own shard only. Where two finished shards share an
     image, the one whose id sorts first is kept. Planning again in the middle of a run, whichever of its shards are
     finished, gives the plan that the run started with.
 
     Args:
         images: the ids, in any order, each once.
-        images_per_shard: at least 1.
+        size: of a shard, at least 1.
         finished: shard id to the ids of its members, as an earlier plan had them.
 
     Returns:
         Shard id to its members, in the order of the shards' first members. Every image is in exactly one shard.
 
     Raises:
-        FirstsightError: an image is listed twice, or `images_per_shard` is below 1.
+        FirstsightError: an image is listed twice, or `size` is below 1.
     """
-    if images_per_shard < 1:
-        raise FirstsightError(f"images per shard must be at least 1, not {images_per_shard}")
+    if size < 1:
+        raise FirstsightError(f"images per shard must be at least 1, not {size}")
     remaining = set(images)
     if len(remaining) < len(images):
         ordered = sorted(images)
@@ -46,8 +63,8 @@ def plan_shards(
             plan[shard] = tuple(members)
             remaining.difference_update(members)
     left = sorted(remaining)
-    for start in range(0, len(left), images_per_shard):
-        members = tuple(left[start : start + images_per_shard])
+    for start in range(0, len(left), size):
+        members = tuple(left[start : start + size])
         digest = members_digest(members)
         digits = ID_DIGITS
         # Among 100,000 shards two may share ten digits (chance 0.5 %); the later one then takes as many as it needs.
