@@ -32,7 +32,8 @@ _STRONGEST_ALPHA = 0.8
 _LEAST_SHORT_SIDE = 256
 _STRIP_ASPECT = 8
 _GAP = 6
-_WEBP_QUALITY = 88
+# Half the time of the defaults, for a few percent more bytes.
+_HOW_TO_SAVE = {".png": {"compress_level": 3}, ".webp": {"quality": 88, "method": 2}}
 _BAR_WIDTH = 26
 _GREY_TEXT = (118, 118, 118, 255)
 
@@ -168,7 +169,7 @@ def write_image(path: Path, image: Image.Image) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.part")
-    image.save(partial, format=path.suffix.removeprefix("."), quality=_WEBP_QUALITY)
+    image.save(partial, format=path.suffix.removeprefix("."), **_HOW_TO_SAVE[path.suffix])
     os.replace(partial, path)
 
 
