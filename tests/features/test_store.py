@@ -19,8 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firstsight.errors import DamagedError, FirstsightError
-from firstsight.features.archive import chunk_shape
 from firstsight.features.store import ShardReader, ShardWriter, take_back
+from firstsight.features.zarr_archive import chunk_shape
 
 KEYS = [f"tiles/image {index}.png" for index in range(6)]
 
@@ -370,7 +370,7 @@ def test_chunks_are_within_the_limit_and_no_smaller_than_they_must(shape, itemsi
 
 
 def test_a_large_array_is_cut_and_comes_back(tmp_path, monkeypatch):
-    monkeypatch.setattr("firstsight.features.archive._CHUNK_BYTES", 200)
+    monkeypatch.setattr("firstsight.features.zarr_archive._CHUNK_BYTES", 200)
     values = np.random.default_rng(1).random((5, 7, 8)).astype(np.float16)
     with ShardWriter(tmp_path / "s") as writer:
         writer.add("a", "t", {"map": values}, {})

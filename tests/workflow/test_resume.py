@@ -11,8 +11,8 @@ from pathlib import Path
 import pandas
 import pytest
 
-from firstsight.features.archive import group_member, read_attributes, read_members, write_archive
 from firstsight.features.store import ShardReader
+from firstsight.features.zarr_archive import group_member, read_attributes, read_members, write_archive
 from running import command, environment, read_tables, run
 
 KILLS = 10

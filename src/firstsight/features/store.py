@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from firstsight.errors import DamagedError, FirstsightError
-from firstsight.features.archive import (
+from firstsight.features.zarr_archive import (
     Member,
     array_members,
     describe_array,
