@@ -80,6 +80,7 @@ RUN = {
     "shard": "0000",
     "detector": "fca",
     "device": "cpu",
+    "device_name": "AMD EPYC",
     "n_images": 32,
     "seconds": 1.5,
     "seconds_by_step": '{"read": 0.5}',
@@ -87,6 +88,7 @@ RUN = {
     "versions": '{"firstsight": "0.1.0"}',
     "weights_sha256": None,
     "fingerprint": "0123456789",
+    "config": None,
     "machine": "node7",
 }
 ROWS = {"images": IMAGE, "regions": REGION, "clusters": CLUSTER, "metrics": METRIC, "runs": RUN}

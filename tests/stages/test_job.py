@@ -10,7 +10,9 @@ from firstsight.stages.job import run_job, write_json
 
 
 def test_a_job_leaves_a_record_and_a_line(tmp_path: Path) -> None:
-    with run_job(tmp_path / "logs/a.log", tmp_path / "a.json", rule="detect", collection="c", shard="s") as job:
+    with run_job(
+        tmp_path / "logs/a.log", tmp_path / "a.json", rule="detect", collection="c", shard="s", config="{}"
+    ) as job:
         for number in job.progress(range(3), 3):
             with job.step("one"):
                 job.n_images += number
@@ -20,10 +22,12 @@ def test_a_job_leaves_a_record_and_a_line(tmp_path: Path) -> None:
     assert record["n_images"] == 3
     assert record["seconds"] >= json.loads(record["seconds_by_step"])["one"] > 0
     assert record["peak_memory_mb"] > 10
-    assert json.loads(record["versions"])["torch"]
+    assert {"firstsight", "python", "platform", "torch", "snakemake"} <= set(json.loads(record["versions"]))
     assert record["weights_sha256"] == "f" * 64
     assert record["machine"]
+    assert record["device_name"]
     assert record["fingerprint"] == ""
+    assert record["config"] == "{}"
     assert (tmp_path / "logs/a.log").read_text().startswith("detect c s: 3 images in ")
 
 

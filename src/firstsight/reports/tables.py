@@ -114,6 +114,8 @@ SCHEMAS: dict[str, pyarrow.Schema] = {
             _optional("shard", pyarrow.string()),
             _optional("detector", pyarrow.string()),
             _required("device", pyarrow.string()),
+            # The model of the GPU or the processor.
+            _optional("device_name", pyarrow.string()),
             _required("n_images", pyarrow.int32()),
             _required("seconds", pyarrow.float64()),
             _required("seconds_by_step", pyarrow.string()),
@@ -122,6 +124,8 @@ SCHEMAS: dict[str, pyarrow.Schema] = {
             _optional("weights_sha256", pyarrow.string()),
             # Of the settings that the result depends on, as its path has it; of what follows from no setting, none.
             _optional("fingerprint", pyarrow.string()),
+            # All settings of the collection, and of the detector of a job of one, as JSON; none of a job over all.
+            _optional("config", pyarrow.string()),
             _optional("machine", pyarrow.string()),
         ]
     ),

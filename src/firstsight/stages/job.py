@@ -23,7 +23,22 @@ from firstsight.errors import DamagedError, FirstsightError
 T = TypeVar("T")
 WITHOUT_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 """What a disk fails with that takes no more: full, over quota, read-only."""
-PACKAGES = ("numpy", "scikit-learn", "torch", "torchvision", "zarr")
+PACKAGES = (
+    "dask",
+    "numba",
+    "numpy",
+    "pandas",
+    "pillow",
+    "pyarrow",
+    "scikit-image",
+    "scikit-learn",
+    "scipy",
+    "snakemake",
+    "torch",
+    "torchvision",
+    "zarr",
+)
+"""Those whose version may change a result, or how it came about."""
 
 
 @dataclass
@@ -35,6 +50,7 @@ class Job:
     shard: str
     detector: str
     log: TextIO
+    config: str = ""
     n_images: int = 0
     device: str = "cpu"
     weights_sha256: str = ""
@@ -63,9 +79,18 @@ class Job:
 
 @contextmanager
 def run_job(
-    log: str | Path, record: str | Path, *, rule: str, collection: str = "", shard: str = "", detector: str = ""
+    log: str | Path,
+    record: str | Path,
+    *,
+    rule: str,
+    collection: str = "",
+    shard: str = "",
+    detector: str = "",
+    config: str = "",
 ) -> Iterator[Job]:
     """Run one job: open its log, and when it is done write its record (one row of the table ``runs``, as JSON).
+
+    ``config`` are the settings that the job was made by, as JSON (`firstsight.provenance.settings_of_job`).
 
     A `FirstsightError` ends the process with its one line, and so does a disk that takes no more. A damaged result is
     taken away besides, so that it is made again. Any other exception is a fault of firstsight: its traceback goes into
@@ -75,7 +100,7 @@ def run_job(
     try:
         Path(log).parent.mkdir(parents=True, exist_ok=True)
         with open(log, "w", encoding="utf-8") as file:
-            job = Job(rule, collection, shard, detector, file)
+            job = Job(rule, collection, shard, detector, file, config)
             with _one_line(job), job.at_end:
                 yield job
             seconds = time.perf_counter() - start
@@ -135,15 +160,31 @@ def _row(job: Job, seconds: float, record: Path) -> dict[str, Any]:
         "shard": job.shard,
         "detector": job.detector,
         "device": job.device,
+        "device_name": _device_name(job.device),
         "n_images": job.n_images,
         "seconds": seconds,
         "seconds_by_step": json.dumps(job.seconds),
         "peak_memory_mb": _peak_memory_mb(),
-        "versions": json.dumps({"firstsight": __version__, "python": platform.python_version(), **_versions()}),
+        "versions": json.dumps(_versions()),
         "weights_sha256": job.weights_sha256,
         "fingerprint": fingerprints[-1] if fingerprints else "",
+        "config": job.config,
         "machine": platform.node(),
     }
+
+
+def _device_name(device: str) -> str:
+    """The model of the GPU, or of the processor."""
+    if device != "cpu":
+        # Most jobs compute on the CPU, and many of them can do without torch.
+        import torch  # noqa: PLC0415
+
+        return torch.cuda.get_device_name(device)
+    try:
+        found = re.search(r"^model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
+    except OSError:
+        found = None
+    return found[1] if found else platform.processor() or platform.machine()
 
 
 def _peak_memory_mb() -> float | None:
@@ -157,7 +198,7 @@ def _peak_memory_mb() -> float | None:
 
 
 def _versions() -> dict[str, str]:
-    found = {}
+    found = {"firstsight": __version__, "python": platform.python_version(), "platform": platform.platform()}
     for package in PACKAGES:
         try:
             found[package] = version(package)

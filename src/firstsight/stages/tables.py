@@ -53,8 +53,8 @@ def join_tables(
             write_table(output["clusters"], "clusters", rename_clusters(found, bound))
             write_table(output["regions"], "regions", rename_clusters(read_table(output["regions"]), bound))
         concatenate_tables("metrics", metrics, output["metrics"])
-        # Records of earlier versions have neither machine nor fingerprint.
-        unknown = {"fingerprint": None, "machine": None}
+        # Records of earlier versions have less.
+        unknown = dict.fromkeys(("device_name", "fingerprint", "config", "machine"))
         runs = pandas.DataFrame([unknown | json.loads(path.read_text(encoding="utf-8")) for path in records])
         write_table(output["runs"], "runs", _sorted(runs, "runs"))
     job.n_images = len(images)
