@@ -122,10 +122,7 @@ def _one_line(job: Job) -> Iterator[None]:
     try:
         yield
     except DamagedError as error:
-        # Importing zarr takes a while, and many jobs read no store.
-        from firstsight.features.store import take_back  # noqa: PLC0415
-
-        take_back(error.path)
+        _take_away(error.path)
         line = f"{error}: it was taken away, run again to have it made anew"
         job.note(line)
         sys.exit(f"firstsight: {line}")
@@ -137,6 +134,26 @@ def _one_line(job: Job) -> Iterator[None]:
             raise
         traceback.print_exc(file=job.log)
         sys.exit(f"firstsight: unexpected error in rule {job.rule}; the details are in {job.log.name}")
+
+
+def _take_away(path: Path) -> None:
+    """Take a damaged result away, so that it is made again; of a store, what is whole in it is kept for that."""
+    if ".zarr" not in path.suffixes:
+        # Another job may have been here first.
+        path.unlink(missing_ok=True)
+        return
+    # Importing zarr takes a while, and many jobs read no store.
+    from firstsight.features.store import take_back  # noqa: PLC0415
+
+    take_back(path)
+
+
+def read_json(path: Path) -> Any:
+    """What `write_json` wrote; DamagedError where it is no JSON any more. A change that leaves it JSON is not seen."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DamagedError(f"{str(path)!r} is damaged, it is not JSON", path) from error
 
 
 def write_json(path: Path, content: Any) -> None:
