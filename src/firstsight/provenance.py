@@ -13,7 +13,8 @@ from firstsight.planning import CollectionPlan
 def settings_of_job(collection: CollectionPlan, detector: DetectorPlan | None = None) -> str:
     """The settings of a collection, and of one detector where a job is of one, as they stand in a config.
 
-    Put under ``collections.<name>`` of a config they ask for the same again. Every default is filled in.
+    Put under ``collections.<name>`` of a config they ask for the same again; but those that new images share with the
+    collection they are held against would have to stand there. Every default is filled in.
 
     Args:
         collection: of the job.
