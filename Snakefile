@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 include: "workflow/rules/common.smk"
 include: "workflow/rules/common_references.smk"
 include: "workflow/rules/common_resources.smk"
+include: "workflow/rules/common_records.smk"
 include: "workflow/rules/collections.smk"
 include: "workflow/rules/features.smk"
 include: "workflow/rules/detect.smk"

@@ -16,6 +16,7 @@ from firstsight.config import load_settings
 from firstsight.detectors.registry import DETECTORS
 from firstsight.errors import FirstsightError
 from firstsight.planning import CollectionPlan, plan_run
+from firstsight.reports.tables import SCHEMAS, write_table
 
 ROOT = Path(__file__).resolve().parents[1]
 NO_PERCEPTION = {"w_rec": 1.0, "w_perc": 0.0}
@@ -74,12 +75,18 @@ def test_finished_shards_keep_their_members(folder: Path) -> None:
     assert sorted(again.shards.values()) == [("0.png", "2b.png"), ("2.png", "3.png"), ("4.png",)]
 
 
-def test_damaged_members_are_one_line(folder: Path) -> None:
-    members = folder / "results/pile/shards/0123456789/members.json"
-    members.parent.mkdir(parents=True)
-    members.write_text("{")
-    with pytest.raises(FirstsightError, match=r"members.json is damaged"):
-        plan(folder)
+@pytest.mark.parametrize("damage", ["{", "", "null", '["2.png", "4.png"]', "7", "[[1]]"])
+def test_damaged_members_are_told_from_the_manifest(folder: Path, damage: str) -> None:
+    first = plan(folder, images_per_job=2)
+    shard = next(name for name, members in first.shards.items() if members == ("2.png", "3.png"))
+    place = folder / "results/pile/shards" / shard
+    images = [{"collection": "pile", "image": name, "path": name, "status": "ok"} for name in ("2.png", "3.png")]
+    write_table(place / "images.parquet", "images", [dict.fromkeys(SCHEMAS["images"].names) | row for row in images])
+    (place / "members.json").write_text(damage)
+    Image.new("L", (20, 20)).save(folder / "pile/0b.png")
+    assert plan(folder, images_per_job=2).shards[shard] == ("2.png", "3.png")
+    (place / "images.parquet").write_bytes(b"")
+    assert shard not in plan(folder, images_per_job=2).shards, "nobody knows who was in it"
 
 
 def test_a_stamp_changes_with_its_file_and_only_then(folder: Path) -> None:

@@ -1,12 +1,14 @@
-"""Checkpoints of training: whole under their names, read without running anybody's code, and never mixed up."""
+"""Checkpoints of training and what was learned: whole under their names, read without running anybody's code."""
 
 import os
-import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from firstsight.archives import refuse_damaged
+from firstsight.errors import DamagedError
 
 
 def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
@@ -24,12 +26,13 @@ def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """What `write_checkpoint` wrote; ValueError, or whatever zip and pickle fail with, where it is damaged."""
-    # torch itself does not look at the checksums of the file, which is a zip archive.
-    with zipfile.ZipFile(path) as archive:
-        if damaged := archive.testzip():
-            raise ValueError(f"the checksum of {damaged} does not fit")
-    found: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    """What torch wrote to a file; DamagedError where it is not what was written, or more than tensors and numbers."""
+    refuse_damaged(path)
+    try:
+        found: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    # What is no checkpoint fails in many ways, in pickle and in the types it names.
+    except Exception as error:
+        raise DamagedError(f"{str(path)!r} is damaged", path) from error
     return found
 
 

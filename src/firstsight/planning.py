@@ -13,7 +13,7 @@ from typing import Any
 from firstsight.collections.demo import DemoSettings, list_demo
 from firstsight.collections.readers import ImageFile, list_images, with_missing
 from firstsight.collections.references import part_references
-from firstsight.collections.shards import images_per_shard, plan_shards
+from firstsight.collections.shards import images_per_shard, members_digest, plan_shards
 from firstsight.collections.stacks import real_files
 from firstsight.config import CollectionSettings, Settings
 from firstsight.detector_plans import DetectorGroup, DetectorPlan, plan_detectors
@@ -264,10 +264,34 @@ def _part_references(
 
 
 def _finished_shards(folder: Path) -> dict[str, tuple[str, ...]]:
+    """The members of each finished shard; one whose members nobody knows any more is left out, and so planned anew."""
     finished = {}
-    for path in sorted(folder.glob("*/members.json")):
-        try:
-            finished[path.parent.name] = tuple(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError) as error:
-            raise FirstsightError(f"{path} is damaged ({error}): remove that folder and run again") from None
+    for path in folder.glob("*/members.json"):
+        for read in (_read_members, _members_of_manifest):
+            members = read(path)
+            # A shard is named by its members.
+            if members_digest(members).startswith(path.parent.name):
+                finished[path.parent.name] = members
+                break
     return finished
+
+
+def _read_members(path: Path) -> tuple[str, ...]:
+    """What `firstsight.stages.manifest` wrote; nothing where the file is damaged."""
+    try:
+        return tuple(map(str, json.loads(path.read_text(encoding="utf-8"))))
+    except OSError as error:
+        raise FirstsightError(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, TypeError):
+        return ()
+
+
+def _members_of_manifest(path: Path) -> tuple[str, ...]:
+    """The members of the shard by its rows of the table `images`, which lie beside ``path``; nothing without these."""
+    # Importing pandas takes a while, and a file is rarely damaged.
+    from firstsight.reports.tables import read_table  # noqa: PLC0415
+
+    try:
+        return tuple(read_table(path.with_name("images.parquet"))["image"])
+    except FirstsightError:
+        return ()

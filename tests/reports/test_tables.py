@@ -9,7 +9,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from firstsight.errors import FirstsightError
+from firstsight.errors import DamagedError, FirstsightError
 from firstsight.reports.tables import (
     SCHEMAS,
     SORT_KEYS,
@@ -80,6 +80,7 @@ RUN = {
     "shard": "0000",
     "detector": "fca",
     "device": "cpu",
+    "device_name": "AMD EPYC",
     "n_images": 32,
     "seconds": 1.5,
     "seconds_by_step": '{"read": 0.5}',
@@ -87,6 +88,7 @@ RUN = {
     "versions": '{"firstsight": "0.1.0"}',
     "weights_sha256": None,
     "fingerprint": "0123456789",
+    "config": None,
     "machine": "node7",
 }
 ROWS = {"images": IMAGE, "regions": REGION, "clusters": CLUSTER, "metrics": METRIC, "runs": RUN}
@@ -222,8 +224,35 @@ def test_reading_what_is_no_table(tmp_path: Path) -> None:
     with pytest.raises(FirstsightError, match="no such table"):
         read_table(tmp_path / "absent.parquet")
     (tmp_path / "text.parquet").write_text("not a table, however long this line of text may be")
-    with pytest.raises(FirstsightError, match="not a Parquet table"):
+    with pytest.raises(DamagedError, match="not a Parquet table") as caught:
         read_table(tmp_path / "text.parquet")
+    assert caught.value.path == tmp_path / "text.parquet"
+
+
+def test_a_flipped_bit_is_refused_or_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "regions.parquet"
+    write_table(path, "regions", [{**REGION, "region": number} for number in range(20)])
+    whole, expected = path.read_bytes(), read_table(path)
+    refused = 0
+    for place in range(0, len(whole), 11):
+        flipped = bytearray(whole)
+        flipped[place] ^= 1 << place % 8
+        path.write_bytes(flipped)
+        try:
+            found = read_table(path)
+        except DamagedError:
+            refused += 1
+            continue
+        pandas.testing.assert_frame_equal(found, expected)
+    assert refused > len(whole) / 11 / 3
+
+
+def test_a_table_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "regions.parquet"
+    write_table(path, "regions", [REGION])
+    expected = read_table(path)
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist([REGION], schema=SCHEMAS["regions"]), path)
+    pandas.testing.assert_frame_equal(read_table(path), expected)
 
 
 def test_a_folder_that_looks_like_a_partition_adds_no_column(tmp_path: Path) -> None:

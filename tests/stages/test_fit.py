@@ -17,7 +17,7 @@ from firstsight.config import FeatureSettings
 from firstsight.detectors import spectral_residual
 from firstsight.detectors.geometry import Geometry
 from firstsight.detectors.registry import IMAGE
-from firstsight.errors import FirstsightError
+from firstsight.errors import DamagedError
 from firstsight.features.store import ShardReader, take_back
 from firstsight.stages.detect import detect_anomalies
 from firstsight.stages.features import extract_features
@@ -106,11 +106,15 @@ def test_maps_of_another_fit_are_not_kept(prepared: Path, detect: Callable[..., 
     assert not any(np.array_equal(old, new) for old, new in zip(before, after, strict=True))
 
 
-def test_a_damaged_model_is_one_clear_line(prepared: Path, job: Job) -> None:
+def test_a_damaged_model_is_not_trusted(prepared: Path, job: Job) -> None:
     path = fit(prepared, "model.pt", SETTINGS, job)
-    path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(FirstsightError, match=r"model.pt' is damaged: delete it and run again"):
-        read_model(path)
+    content = path.read_bytes()
+    middle = len(content) // 2
+    for damaged in (content[:1000], content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]):
+        path.write_bytes(damaged)
+        with pytest.raises(DamagedError, match=r"model.pt' is damaged") as caught:
+            read_model(path)
+        assert caught.value.path == path
 
 
 def test_a_detector_of_images_reads_their_files(prepared: Path, detect: Callable[..., None], job: Job) -> None:

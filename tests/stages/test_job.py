@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 
 from firstsight.errors import DamagedError, FirstsightError
-from firstsight.stages.job import run_job, write_json
+from firstsight.stages.job import read_json, run_job, write_json
 
 
 def test_a_job_leaves_a_record_and_a_line(tmp_path: Path) -> None:
-    with run_job(tmp_path / "logs/a.log", tmp_path / "a.json", rule="detect", collection="c", shard="s") as job:
+    with run_job(
+        tmp_path / "logs/a.log", tmp_path / "a.json", rule="detect", collection="c", shard="s", config="{}"
+    ) as job:
         for number in job.progress(range(3), 3):
             with job.step("one"):
                 job.n_images += number
@@ -20,10 +22,12 @@ def test_a_job_leaves_a_record_and_a_line(tmp_path: Path) -> None:
     assert record["n_images"] == 3
     assert record["seconds"] >= json.loads(record["seconds_by_step"])["one"] > 0
     assert record["peak_memory_mb"] > 10
-    assert json.loads(record["versions"])["torch"]
+    assert {"firstsight", "python", "platform", "torch", "snakemake"} <= set(json.loads(record["versions"]))
     assert record["weights_sha256"] == "f" * 64
     assert record["machine"]
+    assert record["device_name"]
     assert record["fingerprint"] == ""
+    assert record["config"] == "{}"
     assert (tmp_path / "logs/a.log").read_text().startswith("detect c s: 3 images in ")
 
 
@@ -80,6 +84,25 @@ def test_a_damaged_result_is_taken_away(tmp_path: Path) -> None:
     line = f"firstsight: '{store}' is damaged at '00001': it was taken away, run again to have it made anew"
     assert caught.value.code == line
     assert not store.exists()
+
+
+def test_a_damaged_file_is_taken_away(tmp_path: Path) -> None:
+    path = tmp_path / "threshold.json"
+    write_json(path, {"threshold": 0.25})
+    assert read_json(path) == {"threshold": 0.25}
+    path.write_bytes(path.read_bytes()[:-3])
+    with pytest.raises(SystemExit) as caught, run_job(tmp_path / "a.log", tmp_path / "a.json", rule="describe"):
+        read_json(path)
+    line = f"firstsight: '{path}' is damaged, it is not JSON: it was taken away, run again to have it made anew"
+    assert caught.value.code == line
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"\x80{}", b'{"a": 1}}'])
+def test_what_is_no_json_is_damaged(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(DamagedError, match=r"a.json' is damaged"):
+        read_json(tmp_path / "a.json")
 
 
 def test_a_record_has_the_fingerprint_of_its_path(tmp_path: Path) -> None:

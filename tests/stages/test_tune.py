@@ -9,7 +9,7 @@ import torch
 from torchvision import models
 
 from firstsight.config import FeatureSettings
-from firstsight.errors import FirstsightError
+from firstsight.errors import DamagedError, FirstsightError
 from firstsight.features import load_extractor
 from firstsight.features.sbm_settings import SbmSettings
 from firstsight.features.store import ShardReader, take_back
@@ -93,6 +93,19 @@ def test_features_by_other_tuned_weights_are_never_mixed(
     assert not np.allclose(plain, first)
     assert not np.allclose(first, second)
     np.testing.assert_array_equal(extract(None), plain)
+
+
+def test_damaged_tuned_weights_are_not_trusted(
+    settings: FeatureSettings, manifest: Path, tmp_path: Path, job: Job
+) -> None:
+    tuned = draw_weights(tmp_path / "tuned.pt", 1)
+    content = bytearray(tuned.read_bytes())
+    content[len(content) // 2] ^= 1
+    tuned.write_bytes(content)
+    files = {"manifest": manifest, "output": tmp_path / "f.zarr", "tuned": tuned}
+    with pytest.raises(DamagedError, match=r"tuned.pt' is damaged") as caught:
+        extract_features(**files, settings=asdict(settings), layers=["layer1"], threads=1, job=job)
+    assert caught.value.path == tuned
 
 
 def test_no_usable_image_is_one_clear_line(

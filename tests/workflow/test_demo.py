@@ -82,6 +82,11 @@ def test_runs_say_what_was_done(demo: Path, tables: dict[str, pandas.DataFrame])
     assert runs["machine"].ne("").all()
     folders = {path.name for path in (demo / "results").glob("*/detectors/*")}
     assert {f"fca-{each}" for each in runs[runs["rule"].eq("detect")]["fingerprint"]} == folders
+    for collection, detector, config in zip(runs["collection"], runs["detector"], runs["config"], strict=True):
+        settings = json.loads(config)
+        assert settings["texture"] == collection.removeprefix("demo_")
+        assert settings["features"]["extractor"] == "laws", "a default is filled in"
+        assert list(settings.get("detectors", {})) == ([detector] if detector else [])
     steps = json.loads(runs[runs["rule"].eq("features")]["seconds_by_step"].iloc[0])
     assert {"load", "extract", "write"} <= set(steps)
 

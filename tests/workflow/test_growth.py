@@ -31,21 +31,22 @@ def planned(plan: "subprocess.CompletedProcess[str]") -> dict[str, int]:
 
 def test_a_collection_grows(tmp_path: Path) -> None:
     pile = tmp_path / "pile"
-    for number in range(0, 10, 2):
+    for number in range(0, 8, 2):
         add_image(pile, f"{number}.png", number)
-    config = {"collections": {"pile": {"path": "pile"}}, "images_per_job": 3, "threshold": FALSE_ALARMS}
+    config = {"collections": {"pile": {"path": "pile"}}, "images_per_job": 4, "threshold": FALSE_ALARMS}
     assert run(tmp_path, config=config).returncode == 0
     before = stores(tmp_path)
-    assert len(before) == 4, "two shards, each with features and maps"
+    assert len(before) == 2, "a shard with features and maps"
 
     for number in (1, 3):
         add_image(pile, f"{number}.png", number)
-    assert run(tmp_path, config=config).returncode == 0
+    two = {**config, "detectors": {"fca": {}, "small": {"method": "fca", "patch_size": 5}}}
+    assert run(tmp_path, config=two).returncode == 0
     after = stores(tmp_path)
-    assert {path: after.get(path) for path in before} == before
-    assert len(after) == 6
+    assert {path: after.get(path) for path in before} == before, "neither new images nor another detector touch these"
+    assert len(after) == 6, "two shards, each with features and the maps of two detectors"
     images = read_tables(tmp_path / "results")["images"]
-    assert images["image"].tolist() == [f"{number}.png" for number in (0, 1, 2, 3, 4, 6, 8)]
+    assert images["image"].tolist() == [f"{number}.png" for number in (0, 1, 2, 3, 4, 6)]
     assert set(images["status"]) == {"ok"}
 
     found = json.loads(next((tmp_path / "results/pile/detectors").glob("*/threshold.json")).read_text())
@@ -56,16 +57,22 @@ def test_a_collection_grows(tmp_path: Path) -> None:
     assert re.search(r"^threshold +1$", plan.stdout, re.MULTILINE), plan.stdout
     assert not re.search(r"^detect ", plan.stdout, re.MULTILINE), "another threshold needs no other maps"
 
-    two = {**config, "detectors": {"fca": {}, "small": {"method": "fca", "patch_size": 5}}}
-    plan = run(tmp_path, "--dry-run", config=two)
-    assert {"features", "manifest"}.isdisjoint(planned(plan)), "another detector reads the same features"
-    assert planned(plan)["detect"] == 3, "only the new detector is run"
-    assert planned(plan)["tables"] == 1
+    assert "Nothing to be done" in run(tmp_path, "--dry-run", config=two).stdout
+    other = {**two, "detectors": {"fca": {}, "small": {"method": "fca", "patch_size": 7}}}
+    plan = run(tmp_path, "--dry-run", config=other)
+    of_shards, of_collection = ("detect", "describe", "overlays"), ("threshold", "cluster", "charts", "evaluate")
+    expected = dict.fromkeys(of_shards, 2) | dict.fromkeys((*of_collection, "tables", "page", "all"), 1)
+    assert planned(plan) == expected | {"total": sum(expected.values())}, "another setting of one detector"
+    made = re.findall(r"^ +output: (.+)$", plan.stdout, re.MULTILINE)
+    assert len(made) == sum(expected.values()) - 1
+    assert all("/small-" in paths for paths in made if "/detectors/" in paths and "reports/index" not in paths)
+    plan = run(tmp_path, "--dry-run", config=config)
+    assert set(planned(plan)) == {"tables", "page", "all", "total"}, "a detector that is taken away"
 
-    (pile / "8.png").rename(tmp_path / "8.png")
+    (pile / "3.png").rename(tmp_path / "3.png")
     plan = run(tmp_path, "--dry-run", config=config)
     assert {planned(plan)[rule] for rule in ("manifest", "features", "detect")} == {1}, "only the shard that had it"
-    (tmp_path / "8.png").rename(pile / "8.png")
+    (tmp_path / "3.png").rename(pile / "3.png")
 
     add_image(pile, "0.png", 100)
     plan = run(tmp_path, "--dry-run", config=config)

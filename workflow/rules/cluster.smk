@@ -23,6 +23,7 @@ rule cluster:
         mem_mb=growing(8000),
         runtime=growing(120),
     params:
+        config=config_of,
         name=lambda wildcards: of_detector(wildcards).name,
         clusters=lambda wildcards: of_collection(wildcards).settings.clusters,
         oracle=lambda wildcards: of_collection(wildcards).settings.oracle,
@@ -51,6 +52,7 @@ rule assign_kinds:
         mem_mb=growing(4000),
         runtime=growing(60),
     params:
+        config=config_of,
         name=lambda wildcards: of_detector(wildcards).name,
     script:
         "../scripts/assign.py"

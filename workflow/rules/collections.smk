@@ -12,6 +12,7 @@ rule demo_collection:
     conda:
         "../../envs/cpu.yaml"
     params:
+        config=config_of,
         texture=lambda wildcards: of_collection(wildcards).settings.texture,
     script:
         "../scripts/demo_collection.py"
@@ -29,6 +30,7 @@ rule manifest:
     conda:
         "../../envs/cpu.yaml"
     params:
+        config=config_of,
         files=lambda wildcards: of_collection(wildcards).shard_files(wildcards.shard),
     script:
         "../scripts/manifest.py"
@@ -45,6 +47,7 @@ rule truth:
     conda:
         "../../envs/cpu.yaml"
     params:
+        config=config_of,
         rows=lambda wildcards: of_collection(wildcards).shard_truth(wildcards.shard),
     script:
         "../scripts/truth.py"

@@ -20,6 +20,7 @@ rule compare_collection:
         mem_mb=growing(8000),
         runtime=growing(240),
     params:
+        config=config_of,
         maps=lambda wildcards: maps_of(of_collection(wildcards)),
         records=lambda wildcards: records_of(of_collection(wildcards)),
     script:
@@ -58,6 +59,7 @@ rule degrade:
     conda:
         "../../envs/cpu.yaml"
     params:
+        config=config_of,
         images=originals_of_copy,
         seed=0,
     script:
@@ -83,6 +85,7 @@ rule robustness_of_collection:
         mem_mb=growing(8000),
         runtime=growing(240),
     params:
+        config=config_of,
         variants=variants,
     script:
         "../scripts/robustness_of_collection.py"

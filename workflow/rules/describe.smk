@@ -17,6 +17,7 @@ rule describe:
     conda:
         "../../envs/cpu.yaml"
     params:
+        config=config_of,
         name=lambda wildcards: of_detector(wildcards).name,
         layers=lambda wildcards: list(of_detector(wildcards).layers),
     script:
@@ -43,6 +44,7 @@ rule head:
         gpu=gpus_asked_for,
         gres=gres_asked_for,
     params:
+        config=config_of,
         name=lambda wildcards: of_detector(wildcards).name,
         layers=lambda wildcards: list(of_detector(wildcards).layers),
         device=lambda wildcards: of_collection(wildcards).settings.features.device,

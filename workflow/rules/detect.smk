@@ -19,6 +19,7 @@ rule fit:
         gpu=gpus_asked_for,
         gres=gres_asked_for,
     params:
+        config=config_of,
         name=lambda wildcards: of_detector(wildcards).name,
         method=lambda wildcards: of_detector(wildcards).method,
         settings=lambda wildcards: of_detector(wildcards).settings,
@@ -46,6 +47,7 @@ rule detect:
         gpu=gpus_asked_for,
         gres=gres_asked_for,
     params:
+        config=config_of,
         name=lambda wildcards: of_detector(wildcards).name,
         method=lambda wildcards: of_detector(wildcards).method,
         settings=lambda wildcards: of_detector(wildcards).settings,
@@ -71,6 +73,7 @@ rule threshold:
         mem_mb=growing(4000),
         runtime=growing(60),
     params:
+        config=config_of,
         name=lambda wildcards: of_detector(wildcards).name,
         settings=lambda wildcards: asdict(of_collection(wildcards).settings.threshold),
         seed=0,
@@ -91,6 +94,7 @@ rule known_threshold:
     conda:
         "../../envs/cpu.yaml"
     params:
+        config=config_of,
         name=lambda wildcards: of_detector(wildcards).name,
         known=lambda wildcards: of_collection(wildcards).known,
     script:

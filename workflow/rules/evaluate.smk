@@ -19,6 +19,7 @@ rule evaluate:
         mem_mb=growing(8000),
         runtime=growing(120),
     params:
+        config=config_of,
         name=lambda wildcards: of_detector(wildcards).name,
         fingerprint=lambda wildcards: of_detector(wildcards).fingerprint,
         crop=lambda wildcards: of_collection(wildcards).settings.crop,

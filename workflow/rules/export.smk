@@ -28,6 +28,7 @@ rule export_collection:
         mem_mb=growing(4000),
         runtime=growing(120),
     params:
+        config=config_of,
         name=lambda wildcards: of_detector(wildcards).name,
         method=lambda wildcards: of_detector(wildcards).method,
         settings=lambda wildcards: of_detector(wildcards).settings,

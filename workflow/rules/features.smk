@@ -20,6 +20,7 @@ rule tune:
         gpu=gpus_asked_for,
         gres=gres_asked_for,
     params:
+        config=config_of,
         settings=lambda wildcards: asdict(of_collection(wildcards).settings.features),
         tuning=lambda wildcards: of_collection(wildcards).tuning_of(wildcards.features),
         checkpoints=f"{FEATURES}/tuning",
@@ -45,6 +46,7 @@ rule features:
         gpu=gpus_asked_for,
         gres=gres_asked_for,
     params:
+        config=config_of,
         settings=lambda wildcards: asdict(of_collection(wildcards).settings.features),
         layers=lambda wildcards: list(of_collection(wildcards).layers_of(wildcards.features)),
     script:

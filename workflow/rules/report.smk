@@ -1,7 +1,5 @@
 # Tables, overlays and the page.
 
-DETECTOR_NAMES = list(dict.fromkeys(name for each in PLAN.collections.values() for name in each.detectors))
-
 
 rule overlays:
     input:
@@ -17,6 +15,7 @@ rule overlays:
     conda:
         "../../envs/cpu.yaml"
     params:
+        config=config_of,
         name=lambda wildcards: of_detector(wildcards).name,
     script:
         "../scripts/overlays.py"
@@ -34,6 +33,7 @@ rule charts:
     conda:
         "../../envs/cpu.yaml"
     params:
+        config=config_of,
         name=lambda wildcards: of_detector(wildcards).name,
     script:
         "../scripts/charts.py"

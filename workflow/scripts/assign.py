@@ -6,7 +6,9 @@ from firstsight.stages.assign import assign_collection
 from firstsight.stages.job import run_job
 
 names = dict(collection=snakemake.wildcards.collection, detector=snakemake.params.name)
-with run_job(snakemake.log[0], snakemake.output.run, rule="assign_kinds", **names) as job:
+with run_job(
+    snakemake.log[0], snakemake.output.run, config=snakemake.params.config, rule="assign_kinds", **names
+) as job:
     assign_collection(
         descriptors=[Path(path) for path in snakemake.input.descriptors],
         kinds=Path(snakemake.input.kinds),

@@ -6,7 +6,7 @@ from firstsight.stages.charts import chart_collection
 from firstsight.stages.job import run_job
 
 names = dict(collection=snakemake.wildcards.collection, detector=snakemake.params.name)
-with run_job(snakemake.log[0], snakemake.output.run, rule="charts", **names) as job:
+with run_job(snakemake.log[0], snakemake.output.run, config=snakemake.params.config, rule="charts", **names) as job:
     chart_collection(
         descriptors=[Path(path) for path in snakemake.input.descriptors],
         clusters=Path(snakemake.input.clusters),

@@ -6,7 +6,7 @@ from firstsight.stages.cluster import cluster_collection
 from firstsight.stages.job import run_job
 
 names = dict(collection=snakemake.wildcards.collection, detector=snakemake.params.name)
-with run_job(snakemake.log[0], snakemake.output.run, rule="cluster", **names) as job:
+with run_job(snakemake.log[0], snakemake.output.run, config=snakemake.params.config, rule="cluster", **names) as job:
     cluster_collection(
         descriptors=[Path(path) for path in snakemake.input.descriptors],
         clusters=snakemake.params.clusters,

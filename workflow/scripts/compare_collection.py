@@ -6,7 +6,11 @@ from firstsight.stages.compare import compare_collection
 from firstsight.stages.job import run_job
 
 with run_job(
-    snakemake.log[0], snakemake.output.run, rule="compare_collection", collection=snakemake.wildcards.collection
+    snakemake.log[0],
+    snakemake.output.run,
+    config=snakemake.params.config,
+    rule="compare_collection",
+    collection=snakemake.wildcards.collection,
 ) as job:
     compare_collection(
         maps={name: [Path(path) for path in paths] for name, paths in snakemake.params.maps.items()},

@@ -8,7 +8,9 @@ from firstsight.stages.robustness import degrade_images
 
 collection = snakemake.wildcards.collection
 degradation, level = degradation_of(collection)
-with run_job(snakemake.log[0], snakemake.output.run, rule="degrade", collection=collection) as job:
+with run_job(
+    snakemake.log[0], snakemake.output.run, config=snakemake.params.config, rule="degrade", collection=collection
+) as job:
     degrade_images(
         images=snakemake.params.images,
         degradation=degradation,

@@ -6,7 +6,14 @@ from firstsight.stages.describe import describe_shard
 from firstsight.stages.job import run_job
 
 names = dict(collection=snakemake.wildcards.collection, detector=snakemake.params.name)
-with run_job(snakemake.log[0], snakemake.output.run, rule="describe", shard=snakemake.wildcards.shard, **names) as job:
+with run_job(
+    snakemake.log[0],
+    snakemake.output.run,
+    config=snakemake.params.config,
+    rule="describe",
+    shard=snakemake.wildcards.shard,
+    **names,
+) as job:
     describe_shard(
         maps=Path(snakemake.input.maps),
         features=Path(snakemake.input.features),

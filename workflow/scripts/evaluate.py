@@ -6,7 +6,7 @@ from firstsight.stages.evaluate import evaluate_collection
 from firstsight.stages.job import run_job
 
 names = dict(collection=snakemake.wildcards.collection, detector=snakemake.params.name)
-with run_job(snakemake.log[0], snakemake.output.run, rule="evaluate", **names) as job:
+with run_job(snakemake.log[0], snakemake.output.run, config=snakemake.params.config, rule="evaluate", **names) as job:
     evaluate_collection(
         maps=[Path(path) for path in snakemake.input.maps],
         manifests=[Path(path) for path in snakemake.input.manifests],

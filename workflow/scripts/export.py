@@ -6,7 +6,7 @@ from firstsight.stages.export import export_collection
 from firstsight.stages.job import run_job
 
 names = dict(collection=snakemake.wildcards.collection, detector=snakemake.params.name)
-with run_job(snakemake.log[0], snakemake.output.run, rule="export", **names) as job:
+with run_job(snakemake.log[0], snakemake.output.run, config=snakemake.params.config, rule="export", **names) as job:
     export_collection(
         maps=[Path(path) for path in snakemake.input.maps],
         threshold=Path(snakemake.input.threshold),

@@ -6,7 +6,7 @@ from firstsight.stages.fit import fit_detector
 from firstsight.stages.job import run_job
 
 names = dict(collection=snakemake.wildcards.collection, detector=snakemake.params.name)
-with run_job(snakemake.log[0], snakemake.output.run, rule="fit", **names) as job:
+with run_job(snakemake.log[0], snakemake.output.run, config=snakemake.params.config, rule="fit", **names) as job:
     fit_detector(
         features=[Path(path) for path in snakemake.input.features],
         output=Path(snakemake.output.model),

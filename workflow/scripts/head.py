@@ -6,7 +6,7 @@ from firstsight.stages.head import fit_head
 from firstsight.stages.job import run_job
 
 names = dict(collection=snakemake.wildcards.collection, detector=snakemake.params.name)
-with run_job(snakemake.log[0], snakemake.output.run, rule="head", **names) as job:
+with run_job(snakemake.log[0], snakemake.output.run, config=snakemake.params.config, rule="head", **names) as job:
     fit_head(
         maps=[Path(path) for path in snakemake.input.maps],
         features=[Path(path) for path in snakemake.input.features],

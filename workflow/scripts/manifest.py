@@ -6,7 +6,7 @@ from firstsight.stages.job import run_job
 from firstsight.stages.manifest import make_manifest
 
 names = dict(collection=snakemake.wildcards.collection, shard=snakemake.wildcards.shard)
-with run_job(snakemake.log[0], snakemake.output.run, rule="manifest", **names) as job:
+with run_job(snakemake.log[0], snakemake.output.run, config=snakemake.params.config, rule="manifest", **names) as job:
     make_manifest(
         files=snakemake.params.files,
         **names,

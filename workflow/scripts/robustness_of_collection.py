@@ -16,7 +16,9 @@ variants = [
     for each in snakemake.params.variants
 ]
 names = dict(collection=snakemake.wildcards.collection)
-with run_job(snakemake.log[0], snakemake.output.run, rule="robustness_of_collection", **names) as job:
+with run_job(
+    snakemake.log[0], snakemake.output.run, config=snakemake.params.config, rule="robustness_of_collection", **names
+) as job:
     measure_robustness(
         variants=variants,
         collection=snakemake.wildcards.collection,

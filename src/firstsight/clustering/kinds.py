@@ -6,7 +6,6 @@ Both have cluster `FAR`.
 """
 
 import os
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
+from firstsight.archives import refuse_damaged
 from firstsight.clustering.descriptors import (
     Normalisation,
     fit_normalisation,
@@ -25,7 +25,7 @@ from firstsight.clustering.descriptors import (
 )
 from firstsight.clustering.thresholds import robust_deviation
 from firstsight.clustering.ward import LARGEST_LINKAGE, Clustering, cluster_descriptors
-from firstsight.errors import FirstsightError
+from firstsight.errors import DamagedError, FirstsightError
 
 FAR = -1
 """The cluster of outliers, and of images of an unknown kind."""
@@ -297,9 +297,11 @@ def load_kinds(path: Path) -> Kinds:
     """Read kinds that `save_kinds` wrote.
 
     Raises:
-        FirstsightError: the file is missing, damaged, of another version, or of a collection without maps.
+        FirstsightError: the file is missing, of another version, or of a collection without maps; `DamagedError`: it is
+            damaged.
     """
     try:
+        refuse_damaged(path)
         with np.load(path, allow_pickle=False) as stored:
             if int(stored["format"]) != FORMAT:
                 raise FirstsightError(f"{path}: kinds of another version of firstsight; run the clustering again")
@@ -325,10 +327,10 @@ def load_kinds(path: Path) -> Kinds:
             )
     except FileNotFoundError as error:
         raise FirstsightError(f"{path}: there are no such kinds") from error
-    except (OSError, EOFError, KeyError, TypeError, AttributeError, zipfile.BadZipFile, ValueError) as error:
+    except (KeyError, ValueError) as error:
         if isinstance(error, FirstsightError):
             raise
-        raise FirstsightError(f"{path}: not the kinds of a collection, or damaged") from error
+        raise DamagedError(f"{path}: not the kinds of a collection, or damaged", path) from error
 
 
 def _flat(rooted: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -14,6 +14,7 @@ They are Parquet files, compressed with zstd. The same rows give the same bytes;
 """
 
 import os
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ import pandas
 import pyarrow
 import pyarrow.parquet
 
-from firstsight.errors import FirstsightError
+from firstsight.errors import DamagedError, FirstsightError
 
 
 def _required(name: str, kind: pyarrow.DataType) -> pyarrow.Field:
@@ -114,6 +115,8 @@ SCHEMAS: dict[str, pyarrow.Schema] = {
             _optional("shard", pyarrow.string()),
             _optional("detector", pyarrow.string()),
             _required("device", pyarrow.string()),
+            # The model of the GPU or the processor.
+            _optional("device_name", pyarrow.string()),
             _required("n_images", pyarrow.int32()),
             _required("seconds", pyarrow.float64()),
             _required("seconds_by_step", pyarrow.string()),
@@ -122,6 +125,8 @@ SCHEMAS: dict[str, pyarrow.Schema] = {
             _optional("weights_sha256", pyarrow.string()),
             # Of the settings that the result depends on, as its path has it; of what follows from no setting, none.
             _optional("fingerprint", pyarrow.string()),
+            # All settings of the collection, and of the detector of a job of one, as JSON; none of a job over all.
+            _optional("config", pyarrow.string()),
             _optional("machine", pyarrow.string()),
         ]
     ),
@@ -136,6 +141,7 @@ SORT_KEYS: dict[str, tuple[str, ...]] = {
     "runs": ("collection", "rule", "shard", "detector"),
 }
 
+_MARK = b"firstsight"
 _SCORE, _AREA, _THRESHOLD = "_score", "_anomalous_area", "_threshold"
 
 
@@ -183,7 +189,7 @@ def read_table(path: Path) -> pandas.DataFrame:
     stay what they are. A null in a float or string column reads as NaN.
 
     Raises:
-        FirstsightError: the file is missing or is no Parquet table.
+        FirstsightError: the file is missing; `DamagedError`: it is no Parquet table, or no longer what was written.
     """
     table = _read(path)
     return pandas.DataFrame({field.name: _series(table[field.name], field) for field in table.schema})
@@ -306,17 +312,31 @@ def _series(column: pyarrow.ChunkedArray, field: pyarrow.Field) -> pandas.Series
 def _read(path: Path) -> pyarrow.Table:
     try:
         # pyarrow's read_table would also take columns from folders named like `collection=tiles`.
-        with pyarrow.parquet.ParquetFile(path) as file:
-            return file.read()
+        with pyarrow.parquet.ParquetFile(path, page_checksum_verification=True) as file:
+            table = file.read()
+        # Tables of earlier versions bear no mark.
+        if (table.schema.metadata or {}).get(_MARK, _shape(table)) != _shape(table):
+            raise pyarrow.ArrowInvalid("its columns are not those that were written")
+        return table.replace_schema_metadata(None)
     except FileNotFoundError as error:
         raise FirstsightError(f"{path}: there is no such table") from error
-    except pyarrow.ArrowException as error:
-        raise FirstsightError(f"{path}: not a Parquet table ({str(error).splitlines()[0]})") from error
+    # Arrow raises an OSError without a number for a checksum that does not fit; with one the file cannot be read now.
+    except (pyarrow.ArrowException, UnicodeDecodeError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise DamagedError(f"{path}: not a Parquet table ({str(error).splitlines()[0]})", path) from error
+
+
+def _shape(table: pyarrow.Table) -> bytes:
+    """A checksum of what Parquet has none for: names and types of the columns, and the number of rows."""
+    columns = [f"{field.name} {field.type} {field.nullable}" for field in table.schema]
+    return str(zlib.crc32(f"{columns} {table.num_rows}".encode())).encode()
 
 
 def _write(path: Path, table: pyarrow.Table) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.part")
     # One chunk per column, so that how the rows were put together cannot show in the bytes.
-    pyarrow.parquet.write_table(table.combine_chunks(), partial, compression="zstd")
+    table = table.combine_chunks().replace_schema_metadata({_MARK: _shape(table)})
+    pyarrow.parquet.write_table(table, partial, compression="zstd", write_page_checksum=True)
     os.replace(partial, path)

@@ -1,6 +1,5 @@
 """Stage ablation: blind localization and clustering, and what each of their parts adds."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +8,7 @@ import pandas
 
 from firstsight.reports.markdown import markdown_table
 from firstsight.reports.tables import read_table
-from firstsight.stages.job import Job, replace_file
+from firstsight.stages.job import Job, read_json, replace_file
 
 METRICS = {
     "pro": "PRO",
@@ -82,13 +81,13 @@ def write_ablation(*, rows: Sequence[AblationRow], table: Path, markdown: Path, 
 def _row(row: AblationRow) -> dict[str, object]:
     metrics = read_table(row.metrics)
     values = metrics[metrics["crop"].eq(0)].set_index("metric")["value"]
-    seconds = sum(float(json.loads(path.read_text(encoding="utf-8"))["seconds"]) for path in row.records)
+    seconds = sum(float(read_json(path)["seconds"]) for path in row.records)
     return {
         "collection": row.collection,
         "method": row.method,
         "contrastive": row.contrastive,
         **{metric: float(values[metric]) if metric in values.index else None for metric in METRICS},
-        "n_clusters": json.loads(row.summary.read_text(encoding="utf-8"))["n_clusters"],
+        "n_clusters": read_json(row.summary)["n_clusters"],
         "seconds": seconds,
     }
 

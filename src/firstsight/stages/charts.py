@@ -15,6 +15,7 @@ from firstsight.clustering.descriptors import (
 )
 from firstsight.reports.tables import read_table
 from firstsight.stages.job import Job, write_json
+from firstsight.stages.shards import read_arrays
 
 MOST_SHOWN = 2_000
 """Images of a collection that are drawn; of more, the medoids and a random sample."""
@@ -59,11 +60,11 @@ def _read(shards: Sequence[Path], wanted: set[str]) -> tuple[list[str], NDArray[
     images: list[str] = []
     values = []
     for path in shards:
-        with np.load(path, allow_pickle=False) as stored:
-            names = [str(image) for image in stored["image"]]
-            rows = [row for row, name in enumerate(names) if name in wanted]
-            if rows:
-                images += [names[row] for row in rows]
-                values.append(stored["descriptor"][rows].astype(np.float64))
+        found, descriptors = read_arrays(path, "image", "descriptor")
+        names = [str(image) for image in found]
+        rows = [row for row, name in enumerate(names) if name in wanted]
+        if rows:
+            images += [names[row] for row in rows]
+            values.append(descriptors[rows].astype(np.float64))
     order = sorted(range(len(images)), key=images.__getitem__)
     return [images[row] for row in order], np.concatenate(values)[order] if values else np.zeros((0, 0, 0))

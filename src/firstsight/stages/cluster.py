@@ -1,6 +1,5 @@
 """Stage cluster: the images of a collection, and their regions, sorted into kinds."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -12,7 +11,8 @@ from numpy.typing import NDArray
 from firstsight.clustering.kinds import OUTLIER, Counted, Kinds, assign_kinds, fit_kinds, save_kinds, save_no_kinds
 from firstsight.errors import FirstsightError
 from firstsight.reports.tables import read_table, write_table
-from firstsight.stages.job import Job, write_json
+from firstsight.stages.job import Job, read_json, write_json
+from firstsight.stages.shards import read_arrays
 
 
 def cluster_collection(
@@ -114,10 +114,10 @@ def read_descriptors(shards: Sequence[Path]) -> tuple[list[str], NDArray[np.floa
     images: list[str] = []
     values = []
     for path in shards:
-        with np.load(path, allow_pickle=False) as stored:
-            if len(stored["image"]):
-                images += [str(image) for image in stored["image"]]
-                values.append(stored["descriptor"])
+        names, rows = read_arrays(path, "image", "descriptor")
+        if len(names):
+            images += [str(image) for image in names]
+            values.append(rows)
     if not images:
         return [], np.zeros((0, 0, 0))
     order = np.argsort(np.array(images))
@@ -128,7 +128,7 @@ def read_scores(scores: Sequence[Path], images: Sequence[str]) -> tuple[NDArray[
     """Score and anomalous pixels of the images, (N,) and (N,), from the JSON rows of all shards."""
     rows = {}
     for path in scores:
-        for row in json.loads(path.read_text(encoding="utf-8"))["rows"]:
+        for row in read_json(path)["rows"]:
             rows[row["image"]] = (row["score"], row["anomalous_area"])
     return np.array([rows[image][0] for image in images], float), np.array([rows[image][1] for image in images], int)
 
@@ -149,13 +149,13 @@ def region_rows(
     table = pandas.concat(parts, ignore_index=True) if parts else pandas.DataFrame()
     found = []
     for path in descriptors if kinds else ():
-        with np.load(path, allow_pickle=False) as stored:
-            if len(stored["region_image"]):
-                assert kinds is not None
-                cluster, _ = assign_kinds(kinds, stored["region_descriptor"], of_regions=True)
-                names = [kinds.name(int(number), far) for number in cluster]
-                columns = (stored["region_image"].astype(object), stored["region_number"], cluster, names)
-                found.append(pandas.DataFrame(dict(zip([*keys, "cluster", "cluster_name"], columns, strict=True))))
+        images, numbers, values = read_arrays(path, "region_image", "region_number", "region_descriptor")
+        if len(images):
+            assert kinds is not None
+            cluster, _ = assign_kinds(kinds, values, of_regions=True)
+            names = [kinds.name(int(number), far) for number in cluster]
+            columns = (images.astype(object), numbers, cluster, names)
+            found.append(pandas.DataFrame(dict(zip([*keys, "cluster", "cluster_name"], columns, strict=True))))
     if not found or table.empty:
         return table
     own = pandas.concat(found, ignore_index=True).astype({"cluster": "Int32"})
@@ -165,7 +165,7 @@ def region_rows(
 
 def _true_number(truths: Sequence[Path], images: Sequence[str], collection: str) -> int:
     """How many different labels the images have."""
-    rows = [row for path in truths for row in json.loads(path.read_text(encoding="utf-8"))]
+    rows = [row for path in truths for row in read_json(path)]
     known = set(images)
     labels = {row["label"] for row in rows if row["image"] in known and row["label"] is not None}
     if not labels:

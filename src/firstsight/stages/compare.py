@@ -17,7 +17,7 @@ from firstsight.evaluation.disagreement import disagreement
 from firstsight.reports.markdown import markdown_table
 from firstsight.reports.side_by_side import MapPair, draw_map_pairs
 from firstsight.stages.evaluate import localization_rows
-from firstsight.stages.job import Job, replace_file
+from firstsight.stages.job import Job, read_json, replace_file
 from firstsight.stages.shards import StoredMap, read_images, read_row, stored_maps
 
 METRICS = {"pro": "PRO", "auroc": "AUROC", "average_precision": "AP", "f1_max": "F1", "image_auroc": "image AUROC"}
@@ -65,7 +65,7 @@ def compare_collection(
     for name, found in job.progress(stored.items(), len(stored)):
         with job.step("metrics"):
             figures = localization_figures(found, images)
-        seconds = _seconds_per_image([json.loads(path.read_text(encoding="utf-8")) for path in records[name]])
+        seconds = _seconds_per_image([read_json(path) for path in records[name]])
         rows.append({"collection": collection, "detector": name, **figures, "n_images": len(found), **seconds})
     with job.step("disagreement"):
         found_pairs = [{"collection": collection, **row} for row in _disagreements(stored)]

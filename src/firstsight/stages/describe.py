@@ -1,6 +1,5 @@
 """Stages threshold and describe: from maps to regions, scores and descriptors."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -17,7 +16,7 @@ from firstsight.clustering.thresholds import anomaly_threshold, otsu_threshold
 from firstsight.detectors.geometry import Geometry
 from firstsight.features.store import ShardReader
 from firstsight.reports.tables import write_table
-from firstsight.stages.job import Job, write_json
+from firstsight.stages.job import Job, read_json, write_json
 from firstsight.stages.shards import stored_maps
 
 SAMPLED_CELLS = 4_000_000
@@ -109,7 +108,7 @@ def describe_shard(
         job: where time and counts are noted.
         head: file that `fit_head` wrote, whose features are described in the place of the extractor's.
     """
-    common = json.loads(threshold.read_text(encoding="utf-8"))
+    common = read_json(threshold)
     limit, temperatures = common["threshold"], common["temperatures"]
     reader, mapped = ShardReader(features), _features_of(head)
     region_rows: list[dict[str, Any]] = []

@@ -1,6 +1,5 @@
 """Stage export: what was found in a collection, in a format of another program."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from firstsight.clustering.regions import find_image_regions
 from firstsight.reports.exports.findings import UNSORTED, Findings, ImageEntry, ImageFindings, RegionFinding
 from firstsight.reports.exports.registry import EXPORTS
 from firstsight.reports.tables import read_table
-from firstsight.stages.job import Job
+from firstsight.stages.job import Job, read_json
 from firstsight.stages.shards import StoredMap, replace_folder, stored_maps
 
 Cluster = tuple[int | None, str]
@@ -60,7 +59,7 @@ def export_collection(
     of_region = dict(
         zip(zip(region_rows["image"], region_rows["region"], strict=True), _clusters(region_rows), strict=True)
     )
-    limit = json.loads(threshold.read_text(encoding="utf-8"))["threshold"]
+    limit = read_json(threshold)["threshold"]
     every = sorted(stored_maps(maps), key=lambda stored: stored.image)
     mapped = [stored for stored in every if stored.status == "ok"]
     if len(mapped) < len(every):

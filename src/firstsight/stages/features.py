@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from firstsight.archives import refuse_damaged
 from firstsight.detectors.geometry import Geometry
 from firstsight.errors import FirstsightError
 from firstsight.features import EXTRACTORS, load_extractor
@@ -54,9 +55,12 @@ def extract_features(
         tuned: weights that `tune_to_images` wrote, in the place of those of the settings.
 
     Raises:
-        FirstsightError: the extractor cannot be loaded (unknown weights, no network, wrong file).
+        FirstsightError: the extractor cannot be loaded (unknown weights, no network, wrong file); `DamagedError`: the
+            tuned weights are damaged.
     """
     torch.set_num_threads(threads)
+    if tuned:
+        refuse_damaged(tuned)
     rows: list[dict[Any, Any]] = read_table(manifest).to_dict("records")
 
     def load(device: str) -> Extractor:

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
+from firstsight.checkpoints import read_checkpoint
 from firstsight.detectors.registry import DETECTORS, Fit
-from firstsight.errors import FirstsightError
 from firstsight.features.store import ShardReader
 from firstsight.features.weights import file_sha256
 from firstsight.stages.devices import choose_device, first_that_fits
@@ -78,13 +78,9 @@ def read_model(path: Path) -> tuple[Mapping[str, Any], str]:
     """What `fit_detector` wrote, and the sha256 of the file.
 
     Raises:
-        FirstsightError: the file is damaged.
+        DamagedError: the file is damaged.
     """
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True), file_sha256(path)
-    # A damaged file fails in many ways: in zip, in pickle, in the types it names.
-    except Exception as error:
-        raise FirstsightError(f"{str(path)!r} is damaged: delete it and run again") from error
+    return read_checkpoint(path), file_sha256(path)
 
 
 def _note_refused(shards: Sequence[Path], job: Job) -> int:

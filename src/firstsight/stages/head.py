@@ -1,6 +1,5 @@
 """Stage head: a contrastive head for a collection, by whose features its images are described."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,14 +10,14 @@ import torch
 from numpy.typing import NDArray
 from skimage.transform import resize
 
+from firstsight.checkpoints import read_checkpoint
 from firstsight.clustering.contrastive import ContrastiveSettings, apply_head, load_head, train_head
 from firstsight.clustering.descriptors import normalise_descriptors, unit_cells
-from firstsight.errors import FirstsightError
 from firstsight.features.store import ShardReader
 from firstsight.stages.cluster import read_descriptors
 from firstsight.stages.describe import coarsest_layer
 from firstsight.stages.devices import choose_device, first_that_fits
-from firstsight.stages.job import Job, replace_file
+from firstsight.stages.job import Job, read_json, replace_file
 from firstsight.stages.shards import StoredMap, stored_maps
 
 ExtendFeatures = Callable[[NDArray[np.floating]], NDArray[np.floating]]
@@ -67,7 +66,7 @@ def fit_head(
     """
     torch.set_num_threads(threads)
     job.device = choose_device(device, job)
-    common = json.loads(threshold.read_text(encoding="utf-8"))
+    common = read_json(threshold)
     names, values = read_descriptors(descriptors)
     readers = {store.name: ShardReader(store) for store in features}
     by_image = {
@@ -103,13 +102,9 @@ def read_head(path: Path) -> ExtendFeatures:
     The head's features alone make worse clusters than the two together (docs/methods.md).
 
     Raises:
-        FirstsightError: the file is damaged.
+        DamagedError: the file is damaged.
     """
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    # A damaged file fails in many ways: in zip, in pickle, in the types it names.
-    except Exception as error:
-        raise FirstsightError(f"{str(path)!r} is damaged: delete it and run again") from error
+    state = read_checkpoint(path)
     if not state:
         return unit_cells
     head = load_head(state)

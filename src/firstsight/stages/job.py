@@ -23,7 +23,22 @@ from firstsight.errors import DamagedError, FirstsightError
 T = TypeVar("T")
 WITHOUT_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 """What a disk fails with that takes no more: full, over quota, read-only."""
-PACKAGES = ("numpy", "scikit-learn", "torch", "torchvision", "zarr")
+PACKAGES = (
+    "dask",
+    "numba",
+    "numpy",
+    "pandas",
+    "pillow",
+    "pyarrow",
+    "scikit-image",
+    "scikit-learn",
+    "scipy",
+    "snakemake",
+    "torch",
+    "torchvision",
+    "zarr",
+)
+"""Those whose version may change a result, or how it came about."""
 
 
 @dataclass
@@ -35,6 +50,7 @@ class Job:
     shard: str
     detector: str
     log: TextIO
+    config: str = ""
     n_images: int = 0
     device: str = "cpu"
     weights_sha256: str = ""
@@ -63,9 +79,18 @@ class Job:
 
 @contextmanager
 def run_job(
-    log: str | Path, record: str | Path, *, rule: str, collection: str = "", shard: str = "", detector: str = ""
+    log: str | Path,
+    record: str | Path,
+    *,
+    rule: str,
+    collection: str = "",
+    shard: str = "",
+    detector: str = "",
+    config: str = "",
 ) -> Iterator[Job]:
     """Run one job: open its log, and when it is done write its record (one row of the table ``runs``, as JSON).
+
+    ``config`` are the settings that the job was made by, as JSON (`firstsight.provenance.settings_of_job`).
 
     A `FirstsightError` ends the process with its one line, and so does a disk that takes no more. A damaged result is
     taken away besides, so that it is made again. Any other exception is a fault of firstsight: its traceback goes into
@@ -75,7 +100,7 @@ def run_job(
     try:
         Path(log).parent.mkdir(parents=True, exist_ok=True)
         with open(log, "w", encoding="utf-8") as file:
-            job = Job(rule, collection, shard, detector, file)
+            job = Job(rule, collection, shard, detector, file, config)
             with _one_line(job), job.at_end:
                 yield job
             seconds = time.perf_counter() - start
@@ -97,10 +122,7 @@ def _one_line(job: Job) -> Iterator[None]:
     try:
         yield
     except DamagedError as error:
-        # Importing zarr takes a while, and many jobs read no store.
-        from firstsight.features.store import take_back  # noqa: PLC0415
-
-        take_back(error.path)
+        _take_away(error.path)
         line = f"{error}: it was taken away, run again to have it made anew"
         job.note(line)
         sys.exit(f"firstsight: {line}")
@@ -112,6 +134,26 @@ def _one_line(job: Job) -> Iterator[None]:
             raise
         traceback.print_exc(file=job.log)
         sys.exit(f"firstsight: unexpected error in rule {job.rule}; the details are in {job.log.name}")
+
+
+def _take_away(path: Path) -> None:
+    """Take a damaged result away, so that it is made again; of a store, what is whole in it is kept for that."""
+    if ".zarr" not in path.suffixes:
+        # Another job may have been here first.
+        path.unlink(missing_ok=True)
+        return
+    # Importing zarr takes a while, and many jobs read no store.
+    from firstsight.features.store import take_back  # noqa: PLC0415
+
+    take_back(path)
+
+
+def read_json(path: Path) -> Any:
+    """What `write_json` wrote; DamagedError where it is no JSON any more. A change that leaves it JSON is not seen."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DamagedError(f"{str(path)!r} is damaged, it is not JSON", path) from error
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -135,15 +177,31 @@ def _row(job: Job, seconds: float, record: Path) -> dict[str, Any]:
         "shard": job.shard,
         "detector": job.detector,
         "device": job.device,
+        "device_name": _device_name(job.device),
         "n_images": job.n_images,
         "seconds": seconds,
         "seconds_by_step": json.dumps(job.seconds),
         "peak_memory_mb": _peak_memory_mb(),
-        "versions": json.dumps({"firstsight": __version__, "python": platform.python_version(), **_versions()}),
+        "versions": json.dumps(_versions()),
         "weights_sha256": job.weights_sha256,
         "fingerprint": fingerprints[-1] if fingerprints else "",
+        "config": job.config,
         "machine": platform.node(),
     }
+
+
+def _device_name(device: str) -> str:
+    """The model of the GPU, or of the processor."""
+    if device != "cpu":
+        # Most jobs compute on the CPU, and many of them can do without torch.
+        import torch  # noqa: PLC0415
+
+        return torch.cuda.get_device_name(device)
+    try:
+        found = re.search(r"^model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
+    except OSError:
+        found = None
+    return found[1] if found else platform.processor() or platform.machine()
 
 
 def _peak_memory_mb() -> float | None:
@@ -157,7 +215,7 @@ def _peak_memory_mb() -> float | None:
 
 
 def _versions() -> dict[str, str]:
-    found = {}
+    found = {"firstsight": __version__, "python": platform.python_version(), "platform": platform.platform()}
     for package in PACKAGES:
         try:
             found[package] = version(package)

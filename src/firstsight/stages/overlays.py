@@ -1,6 +1,5 @@
 """Stage overlays: the pictures of a shard with their anomaly maps."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +7,7 @@ import pandas
 
 from firstsight.collections.images import read_mask
 from firstsight.reports.overlays import draw_layers, overlay_name, thumbnail, write_image
-from firstsight.stages.job import Job
+from firstsight.stages.job import Job, read_json
 from firstsight.stages.shards import read_images, read_row, replace_folder, stored_maps
 
 MISSING_GREY = 0.5
@@ -25,7 +24,7 @@ def draw_overlays(*, maps: Path, manifest: Path, truth: Path, threshold: Path, o
             and ``thumbnails`` (WebP) and ``lines`` (PNG): see `Layers`.
         job: where time and counts are noted.
     """
-    found = json.loads(threshold.read_text(encoding="utf-8"))
+    found = read_json(threshold)
     images = read_images([manifest], [truth]).set_index("image")
     with replace_folder(output) as folder:
         entries = stored_maps([maps])

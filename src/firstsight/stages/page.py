@@ -1,6 +1,5 @@
 """Stage page: the tables and the pictures of a run on one page."""
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from firstsight.reports.overlays import draw_colour_bar, write_image
 from firstsight.reports.page import write_page
 from firstsight.reports.page_report import ClusterReport, CollectionReport, DetectorReport, Page
 from firstsight.reports.tables import read_table
-from firstsight.stages.job import Job
+from firstsight.stages.job import Job, read_json
 
 COLOUR_BAR_HEIGHT = 160
 
@@ -68,12 +67,12 @@ def _no_textures(images: pandas.DataFrame) -> tuple[tuple[str, float], ...]:
 
 def _detector(detector: Mapping[str, Any], tables: Mapping[str, pandas.DataFrame], root: Path) -> DetectorReport | None:
     name, folder = detector["name"], Path(detector["folder"])
-    found = json.loads((folder / "threshold.json").read_text(encoding="utf-8"))
+    found = read_json(folder / "threshold.json")
     if found["threshold"] is None:
         return None
     own = {table: tables[table][tables[table]["detector"].eq(name)] for table in ("regions", "clusters", "metrics")}
     kinds = folder / detector["kinds"]
-    chosen = json.loads((kinds / "clusters.json").read_text(encoding="utf-8"))
+    chosen = read_json(kinds / "clusters.json")
     relative = Path(os.path.relpath(folder, root))
     return DetectorReport(
         name=name,
@@ -89,7 +88,7 @@ def _detector(detector: Mapping[str, Any], tables: Mapping[str, pandas.DataFrame
         clusters=_clusters(own["clusters"]),
         n_clusters=chosen["n_clusters"],
         clusters_chosen=chosen["criterion"],
-        charts=json.loads((kinds / "charts.json").read_text(encoding="utf-8")),
+        charts=read_json(kinds / "charts.json"),
     )
 
 
@@ -97,7 +96,7 @@ def _settings(detector: Mapping[str, Any]) -> str:
     """The settings, and what the detector learned, where it learns from its collection."""
     if not detector.get("model"):
         return str(detector["settings"])
-    says = json.loads(Path(detector["model"]).read_text(encoding="utf-8"))["says"]
+    says = read_json(Path(detector["model"]))["says"]
     return f"{says}. {detector['settings']}"
 
 
@@ -133,6 +132,6 @@ def _clusters(clusters: pandas.DataFrame) -> tuple[ClusterReport, ...]:
 
 
 def _draw_legend(folder: Path) -> None:
-    found = json.loads((folder / "threshold.json").read_text(encoding="utf-8"))
+    found = read_json(folder / "threshold.json")
     scale, threshold = found["scale"] or (0.0, 1.0), found["threshold"] or 0.0
     write_image(folder / "colour_bar.png", draw_colour_bar(tuple(scale), threshold, COLOUR_BAR_HEIGHT))

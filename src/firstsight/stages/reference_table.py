@@ -9,7 +9,7 @@ import pandas
 
 from firstsight.errors import FirstsightError
 from firstsight.reports.tables import read_table
-from firstsight.stages.job import Job, replace_file
+from firstsight.stages.job import Job, read_json, replace_file
 
 METRICS = {"image_auroc": "I-AUROC", "auroc": "P-AUROC", "pro": "PRO"}
 """Metrics of the table, as columns and as the paper calls them; 0 to 1, on the whole frame."""
@@ -94,7 +94,7 @@ def _row(row: ReferenceRow) -> dict[str, object]:
 
 def _milliseconds(records: Sequence[Path]) -> float:
     """Time of `STEPS` an image."""
-    found = [json.loads(path.read_text(encoding="utf-8")) for path in records]
+    found = [read_json(path) for path in records]
     seconds = sum(json.loads(record["seconds_by_step"]).get(step, 0.0) for record in found for step in STEPS)
     return 1000 * float(seconds) / max(1, sum(record["n_images"] for record in found))
 

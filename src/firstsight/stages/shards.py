@@ -1,6 +1,5 @@
 """Reading what the shards of a collection hold, one image at a time."""
 
-import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,10 +12,12 @@ import numpy as np
 import pandas
 from numpy.typing import NDArray
 
+from firstsight.archives import refuse_damaged
 from firstsight.collections.images import file_sha256, read_image
 from firstsight.detectors.geometry import Geometry, map_to_pixels
 from firstsight.features.store import ShardReader
 from firstsight.reports.tables import read_table
+from firstsight.stages.job import read_json
 
 
 @dataclass(frozen=True)
@@ -62,11 +63,18 @@ def read_images(manifests: Sequence[Path], truths: Sequence[Path]) -> pandas.Dat
     images = []
     for manifest, truth in zip(manifests, truths, strict=True):
         part = read_table(manifest).set_index("image", drop=False)
-        rows = pandas.DataFrame(json.loads(truth.read_text(encoding="utf-8"))).set_index("image").loc[part.index]
+        rows = pandas.DataFrame(read_json(truth)).set_index("image").loc[part.index]
         part["label"], part["mask"] = rows["label"].astype(object), rows["mask"].astype(object)
         part["status"] = part["status"].where(part["status"].ne("ok"), rows["status"])
         images.append(part.reset_index(drop=True))
     return pandas.concat(images, ignore_index=True)
+
+
+def read_arrays(path: Path, *names: str) -> list[NDArray[Any]]:
+    """Arrays of an npz file that another job wrote; DamagedError where they are not what it wrote."""
+    refuse_damaged(path)
+    with np.load(path, allow_pickle=False) as stored:
+        return [stored[name] for name in names]
 
 
 def image_token(row: Mapping[Any, Any]) -> str:

@@ -1,6 +1,5 @@
 """Stage tables: what all jobs of a run found, joined into the five tables."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ import pandas
 
 from firstsight.clustering.names import bind_names, read_names, rename_clusters
 from firstsight.reports.tables import SORT_KEYS, concatenate_tables, read_table, write_table
-from firstsight.stages.job import Job
+from firstsight.stages.job import Job, read_json
 from firstsight.stages.shards import read_images
 
 
@@ -53,9 +52,9 @@ def join_tables(
             write_table(output["clusters"], "clusters", rename_clusters(found, bound))
             write_table(output["regions"], "regions", rename_clusters(read_table(output["regions"]), bound))
         concatenate_tables("metrics", metrics, output["metrics"])
-        # Records of earlier versions have neither machine nor fingerprint.
-        unknown = {"fingerprint": None, "machine": None}
-        runs = pandas.DataFrame([unknown | json.loads(path.read_text(encoding="utf-8")) for path in records])
+        # Records of earlier versions have less.
+        unknown = dict.fromkeys(("device_name", "fingerprint", "config", "machine"))
+        runs = pandas.DataFrame([unknown | read_json(path) for path in records])
         write_table(output["runs"], "runs", _sorted(runs, "runs"))
     job.n_images = len(images)
 
@@ -69,7 +68,7 @@ def _with_scores(images: pandas.DataFrame, scores: Mapping[str, Sequence[Path]])
     for detector, paths in scores.items():
         rows: list[dict[str, Any]] = []
         for path in paths:
-            found = json.loads(path.read_text(encoding="utf-8"))
+            found = read_json(path)
             rows += [{"collection": found["collection"], **row} for row in found["rows"]]
         table = pandas.DataFrame(rows).set_index(["collection", "image"]).reindex(images.index)
         images[f"{detector}_score"] = table["score"].astype("Float32")

@@ -1,0 +1,24 @@
+"""Zip archives, as which numpy and torch write their files: whether they are still what was written."""
+
+import errno
+import zipfile
+from pathlib import Path
+
+from firstsight.errors import DamagedError
+
+
+def refuse_damaged(path: Path) -> None:
+    """Raise a DamagedError where a checksum in an archive does not fit, or where it is no archive at all.
+
+    Neither numpy, of what it does not read, nor torch looks at all of them.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    # An archive fails in many ways, with a place that is not in the file among them.
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise
+        raise DamagedError(f"{str(path)!r} is damaged", path) from error
+    if damaged:
+        raise DamagedError(f"{str(path)!r} is damaged at {damaged!r}", path)

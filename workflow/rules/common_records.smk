@@ -1,0 +1,24 @@
+# What jobs note of themselves. Nothing here computes.
+from functools import cache
+from types import SimpleNamespace
+
+from firstsight.provenance import settings_of_job
+
+# The detectors that the tables have columns of.
+DETECTOR_NAMES = list(dict.fromkeys(name for each in PLAN.collections.values() for name in each.detectors))
+
+
+@cache
+def noted_settings(**names):
+    """The settings of a collection, and of the detector in a folder where one is named, for the records of its jobs."""
+    job = SimpleNamespace(**names)
+    return settings_of_job(of_collection(job), of_detector(job) if "detector" in names else None)
+
+
+def config_of(wildcards, output):
+    """Params function: the settings that a job's record holds.
+
+    Snakemake compares no params that are made from ``output``: a job whose other params are as they were is not run
+    again when a setting changes that it does not depend on.
+    """
+    return noted_settings(**{key: wildcards[key] for key in ("collection", "detector") if key in wildcards.keys()})
