@@ -38,7 +38,7 @@ def layers_of(name: str) -> tuple[str, ...]:
 def test_tiles_have_no_seams(name: str, size: tuple[int, int], weights: dict[str, str]) -> None:
     extractor = load_extractor(name, weights=weights.get(name), layers=layers_of(name))
     image = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(1))
-    whole, tiled = extractor(image), extract_tiled(extractor, image, tile_size=64)
+    whole, tiled = extractor(image), extract_tiled(extractor, image, pixels=64**2)
     assert list(whole) == list(tiled)
     for layer, features in whole.items():
         assert features.shape == tiled[layer].shape

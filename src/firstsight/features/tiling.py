@@ -1,5 +1,6 @@
-"""Features of large images in bounded memory: tile by tile, equal to those of the whole image."""
+"""Features in bounded memory: small images together, large ones tile by tile, equal to those of each whole image."""
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -9,29 +10,37 @@ from firstsight.features.extractor import Extractor
 from firstsight.features.registry import EXTRACTORS
 
 TILE_SIZE = 1024
-"""Side, in pixels, of the part of an image whose features are computed at once, with what they depend on round it."""
+"""Side, in pixels, of the square of which features are computed at once, with what they depend on round it."""
 
 
-def extract_tiled(extractor: Extractor, image: Tensor, *, tile_size: int = TILE_SIZE) -> dict[str, Tensor]:
-    """Features of one image, computed tile by tile where it is larger than a tile.
+def extract_tiled(extractor: Extractor, images: Tensor, *, pixels: int = TILE_SIZE**2) -> dict[str, Tensor]:
+    """Features of images of one size, about so many pixels at once.
 
-    Every tile is read with a margin as wide as the deepest layer's cells reach (`Layer.reach`), whose cells are
-    dropped: no cell that is kept has seen a tile's border, unless that is the border of the image.
+    Small images are computed several together, an image larger than a square of so many pixels tile by tile. Every
+    tile is read with a margin as wide as the deepest layer's cells reach (`Layer.reach`), whose cells are dropped: no
+    cell that is kept has seen a tile's border, unless that is the border of the image.
 
     Args:
         extractor: from `load_extractor`.
-        image: (1, 3, H, W), float32, RGB in [0, 1].
-        tile_size: side of a tile in pixels, without its margin.
+        images: (B, 3, H, W), float32, RGB in [0, 1].
+        pixels: of the images or the tile computed at once, without the tile's margin.
 
     Returns:
-        For every layer (1, C, h, w) on the CPU, equal to ``extractor(image)`` up to rounding.
+        For every layer (B, C, h, w) on the CPU, equal to ``extractor(images)`` up to rounding.
 
     Raises:
         FirstsightError: as the extractor.
     """
-    height, width = image.shape[2:]
+    together = max(1, pixels // (images.shape[2] * images.shape[3]))
+    starts = range(0, len(images), together)
+    parts = [_extract_together(extractor, images[start : start + together], math.isqrt(pixels)) for start in starts]
+    return parts[0] if len(parts) == 1 else {layer: torch.cat([part[layer] for part in parts]) for layer in parts[0]}
+
+
+def _extract_together(extractor: Extractor, images: Tensor, tile_size: int) -> dict[str, Tensor]:
+    height, width = images.shape[2:]
     if max(height, width) <= tile_size:
-        return {layer: features.cpu() for layer, features in extractor(image).items()}
+        return {layer: features.cpu() for layer, features in extractor(images).items()}
     specs = EXTRACTORS[extractor.name].layers
     step = max(extractor.strides.values())
     margin = -(-max(specs[layer].reach for layer in extractor.layers) // step) * step
@@ -40,12 +49,12 @@ def extract_tiled(extractor: Extractor, image: Tensor, *, tile_size: int = TILE_
     whole: dict[str, Tensor] = {}
     for top, first_row, bottom, end_row in rows:
         for left, first_column, right, end_column in columns:
-            tile = extractor(image[:, :, top:bottom, left:right].contiguous())
+            tile = extractor(images[:, :, top:bottom, left:right].contiguous())
             for layer, features in tile.items():
                 stride = extractor.strides[layer]
                 cells = _cells(specs[layer].offset, stride, height), _cells(specs[layer].offset, stride, width)
                 if layer not in whole:
-                    whole[layer] = torch.empty((1, features.shape[1], *cells))
+                    whole[layer] = torch.empty((len(images), features.shape[1], *cells))
                 stop_row = cells[0] if end_row >= height else end_row // stride
                 stop_column = cells[1] if end_column >= width else end_column // stride
                 part = whole[layer][:, :, first_row // stride : stop_row, first_column // stride : stop_column]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,23 +14,44 @@ from firstsight.detectors.geometry import Geometry
 from firstsight.detectors.layers import finest_layer
 from firstsight.detectors.missing import calm_missing
 from firstsight.detectors.registry import DETECTORS, IMAGE, Detector
-from firstsight.errors import DamagedError, FirstsightError
+from firstsight.errors import FirstsightError
 from firstsight.features.missing import known_share
 from firstsight.features.store import ShardReader, ShardWriter
+from firstsight.features.tiling import TILE_SIZE
 from firstsight.reports.tables import read_table
+from firstsight.stages.ahead import read_ahead
 from firstsight.stages.devices import choose_device, first_that_fits
 from firstsight.stages.fit import read_model
 from firstsight.stages.job import Job
 from firstsight.stages.shards import image_token, read_row
 
+READ_AHEAD_PIXELS = 2 * TILE_SIZE**2
+"""How many pixels of images, or of images whose features these are, are held at a time: features may take much more
+memory than their image."""
+
 
 class Entry(NamedTuple):
-    """One image of a shard, before it is read."""
+    """One image of a shard, before it is read; ``pixels``: of what the extractor saw, or of the image."""
 
     key: str
     image: str
     token: str
     status: str
+    pixels: int
+
+
+class Content(NamedTuple):
+    """What a detector reads of an image.
+
+    Attributes:
+        tensors: features (C, h, w) of each layer, or the image (3, H, W) as the only one.
+        places: how each layer lies on the image.
+        known: the share of known pixels, (1, k, l); None where none is missing.
+    """
+
+    tensors: dict[str, Tensor]
+    places: dict[str, Geometry]
+    known: Tensor | None
 
 
 class ShardFeatures:
@@ -44,19 +66,18 @@ class ShardFeatures:
         keys = self._reader.keys()
         for key in keys:
             attributes = self._reader.attributes(key)
-            found.append(Entry(key, attributes["image"], attributes["token"], attributes["status"]))
+            places = [Geometry(**place) for place in attributes.get("geometry", {}).values()]
+            pixels = max((place.input_height * place.input_width for place in places), default=0)
+            found.append(Entry(key, attributes["image"], attributes["token"], attributes["status"], pixels))
         return found
 
-    def read(self, entry: Entry) -> tuple[dict[str, Tensor], dict[str, Geometry]]:
-        """Features (C, h, w) of each layer, and how it lies on the image."""
-        places = self._reader.attributes(entry.key)["geometry"]
+    def read(self, entry: Entry) -> Content:
+        """The features of one image; called in several threads."""
+        attributes = self._reader.attributes(entry.key)
         tensors = {layer: torch.from_numpy(self._reader.read(entry.key, layer)) for layer in self._layers}
-        return tensors, {layer: Geometry(**places[layer]) for layer in self._layers}
-
-    def known(self, entry: Entry, tensors: Mapping[str, Tensor]) -> Tensor | None:
-        """The share of known pixels, (1, k, l); None where none is missing."""
-        missing = self._reader.attributes(entry.key).get("missing")
-        return torch.from_numpy(self._reader.read(entry.key, "known")) if missing else None
+        places = {layer: Geometry(**attributes["geometry"][layer]) for layer in self._layers}
+        known = torch.from_numpy(self._reader.read(entry.key, "known")) if attributes.get("missing") else None
+        return Content(tensors, places, known)
 
 
 class ShardImages:
@@ -68,19 +89,22 @@ class ShardImages:
     def entries(self) -> list[Entry]:
         """Its images, in order."""
         return [
-            Entry(f"{index:05d}", row["image"], image_token(row), row["status"]) for index, row in enumerate(self._rows)
+            Entry(
+                key=f"{index:05d}",
+                image=row["image"],
+                token=image_token(row),
+                status=row["status"],
+                pixels=int(row["height"] * row["width"]) if row["status"] == "ok" else 0,
+            )
+            for index, row in enumerate(self._rows)
         ]
 
-    def read(self, entry: Entry) -> tuple[dict[str, Tensor], dict[str, Geometry]]:
-        """The image (3, H, W) as the only layer."""
+    def read(self, entry: Entry) -> Content:
+        """One image as the only layer; called in several threads."""
         image = torch.from_numpy(read_row(self._rows[int(entry.key)])).permute(2, 0, 1).contiguous()
         height, width = image.shape[1:]
-        return {IMAGE: image}, {IMAGE: Geometry(height, width, height, width, 1, 0.0)}
-
-    def known(self, entry: Entry, tensors: Mapping[str, Tensor]) -> Tensor | None:
-        """The share of known pixels, (1, k, l), of what was read; None where none is missing."""
-        image = tensors[IMAGE]
-        return known_share(image) if image.isnan().any() else None
+        known = known_share(image) if image.isnan().any() else None
+        return Content({IMAGE: image}, {IMAGE: Geometry(height, width, height, width, 1, 0.0)}, known)
 
 
 def detect_anomalies(
@@ -115,49 +139,49 @@ def detect_anomalies(
     job.device = choose_device(device, job)
     learned, learned_sha256 = read_model(model) if model else ({}, "")
     shard = ShardImages(source) if detector.reads_image else ShardFeatures(source, layers)
-    entries = shard.entries()
+
+    def detect(image: str, content: Content) -> Tensor:
+        more = (learned, image) if model else ()
+        compute = partial(_detect, detector, content, chosen, *more)
+        found = first_that_fits(
+            [(f"on {device}", partial(compute, device=device)) for device in (job.device, "cpu")],
+            lambda line: job.note(f"{image}: {line}"),
+        )
+        return found if content.known is None else calm_missing(found, content.known)
+
+    # A map of another fit does not belong beside those of this one.
+    entries = [entry._replace(token=f"{entry.token} {learned_sha256}".rstrip()) for entry in shard.entries()]
     with ShardWriter(output, dtype="float32") as writer:
-        for entry in job.progress(entries, len(entries)):
-            # A map of another fit does not belong beside those of this one.
-            token = f"{entry.token} {learned_sha256}".rstrip()
-            job.n_images += 1
-            if writer.has(entry.key, token):
-                continue
-            attributes: dict[str, Any] = {"image": entry.image, "status": entry.status}
-            arrays = {}
-            if entry.status == "ok":
-                try:
+        n_done = sum(1 for _ in takewhile(lambda entry: writer.has(entry.key, entry.token), entries))
+        usable = [entry for entry in entries[n_done:] if entry.status == "ok"]
+        with read_ahead(
+            usable, shard.read, cost=lambda entry: entry.pixels, budget=READ_AHEAD_PIXELS, threads=threads
+        ) as contents:
+            for index, entry in enumerate(job.progress(entries, len(entries))):
+                job.n_images += 1
+                if index < n_done:
+                    continue
+                content = None
+                if entry.status == "ok":
                     with job.step("read"):
-                        tensors, places = shard.read(entry)
-                    with job.step("detect"):
-                        more = (learned, entry.image) if model else ()
-                        compute = partial(_detect, detector, tensors, places, chosen, *more)
-                        found = first_that_fits(
-                            [(f"on {device}", partial(compute, device=device)) for device in (job.device, "cpu")],
-                            partial(_note_of_image, job, entry.image),
-                        )
-                    known = shard.known(entry, tensors)
-                    arrays = {"map": (found if known is None else calm_missing(found, known)).numpy()}
-                    attributes["geometry"] = asdict(places[finest_layer(places)])
-                except DamagedError:
-                    raise
-                except FirstsightError as error:
-                    attributes["status"] = f"{job.detector}: {error}"
-            with job.step("write"):
-                writer.add(entry.key, token, arrays, attributes)
+                        content = next(contents)
+                if writer.has(entry.key, entry.token):
+                    continue
+                attributes: dict[str, Any] = {"image": entry.image, "status": entry.status}
+                arrays = {}
+                if content is not None:
+                    try:
+                        if isinstance(content, FirstsightError):
+                            raise content
+                        with job.step("detect"):
+                            arrays["map"] = detect(entry.image, content).numpy()
+                        attributes["geometry"] = asdict(content.places[finest_layer(content.places)])
+                    except FirstsightError as error:
+                        attributes["status"] = f"{job.detector}: {error}"
+                with job.step("write"):
+                    writer.add(entry.key, entry.token, arrays, attributes)
 
 
-def _detect(
-    detector: Detector,
-    tensors: Mapping[str, Tensor],
-    places: Mapping[str, Geometry],
-    chosen: Any,
-    *more: Any,
-    device: str,
-) -> Tensor:
-    inputs = {layer: tensor.to(device) for layer, tensor in tensors.items()}
-    return detector.detect(inputs, places, chosen, *more).float().cpu()
-
-
-def _note_of_image(job: Job, image: str, line: str) -> None:
-    job.note(f"{image}: {line}")
+def _detect(detector: Detector, content: Content, chosen: Any, *more: Any, device: str) -> Tensor:
+    inputs = {layer: tensor.to(device) for layer, tensor in content.tensors.items()}
+    return detector.detect(inputs, content.places, chosen, *more).float().cpu()

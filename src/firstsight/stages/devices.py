@@ -91,3 +91,33 @@ def first_that_fits(attempts: Sequence[tuple[str, Callable[[], T]]], note: Calla
         # Outside of the handler, whose traceback would keep what the attempt had made.
         torch.cuda.empty_cache()
     return attempts[-1][1]()
+
+
+def halved_to_fit(
+    compute: Callable[[int], T], amount: int, *, least: int, unit: str, note: Callable[[str], None]
+) -> tuple[T, int]:
+    """What ``compute`` gives with as much at once as a GPU's memory takes: the amount is halved until it fits.
+
+    Args:
+        compute: called with the amount that it may take at once.
+        amount: the first to try.
+        least: the last one.
+        unit: what is counted, in words for the log.
+        note: told in a line of every amount that did not fit, but for the last.
+
+    Returns:
+        The result, and the amount that fitted, with which to begin the next time.
+
+    Raises:
+        torch.OutOfMemoryError: ``least`` is too much, too.
+    """
+    while True:
+        try:
+            return compute(amount), amount
+        except torch.OutOfMemoryError:
+            if amount <= least:
+                raise
+        torch.cuda.empty_cache()
+        smaller = max(amount // 2, least)
+        note(f"out of GPU memory with {amount:,} {unit}: trying {smaller:,}")
+        amount = smaller

@@ -1,12 +1,15 @@
 """Stage features: every image of a shard through the extractor, into one store."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import cache, partial
+from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import interpolate
 
@@ -17,18 +20,47 @@ from firstsight.features import EXTRACTORS, load_extractor
 from firstsight.features.extractor import Extractor
 from firstsight.features.missing import fill_missing, known_share
 from firstsight.features.store import ShardWriter
-from firstsight.features.tiling import extract_tiled
+from firstsight.features.tiling import TILE_SIZE
 from firstsight.reports.tables import read_table
-from firstsight.stages.devices import choose_device, first_that_fits
+from firstsight.stages.ahead import read_ahead
+from firstsight.stages.batches import BATCH_PIXELS, Extract, Size, extract_each, fitting_extraction, plan_batches
+from firstsight.stages.devices import choose_device
 from firstsight.stages.job import Job
 from firstsight.stages.shards import image_token, read_row
 
-Size = tuple[int, int]
+Entry = tuple[dict[str, Any], dict[str, Any]]
+"""Arrays and attributes of an image in the store."""
 
 LARGEST_FACTOR = 4.0
 """No image is enlarged more than this: there is nothing more to see in it."""
-SMALL_TILE = 256
-"""Side, in pixels, of the tiles of an image that did not fit on the GPU in larger ones."""
+READ_AHEAD_PIXELS = 8 * TILE_SIZE**2
+"""How many pixels of images are held at a time by reading ahead: 100 MB, unless a single image is larger."""
+
+
+class Planned(NamedTuple):
+    """An image before it is read; ``size``: (height, width) at which it enters the extractor, None if it does not."""
+
+    key: str
+    token: str
+    row: Mapping[Any, Any]
+    size: Size | None
+
+
+class Prepared(NamedTuple):
+    """An image that was read.
+
+    Attributes:
+        image: (3, h, w) as it enters the extractor, without missing pixels.
+        height, width: of the image itself.
+        missing: share of its pixels that are missing.
+        known: (1, k, l), `known_share` where pixels are missing.
+    """
+
+    image: Tensor
+    height: int
+    width: int
+    missing: float
+    known: NDArray[np.float32] | None
 
 
 def extract_features(
@@ -42,6 +74,10 @@ def extract_features(
     tuned: Path | None = None,
 ) -> None:
     """Compute the features of every usable image of a shard.
+
+    Threads read ahead, and images of one size are computed in batches, which hang on the rows of the shard and the kind
+    of device alone: a batch of which some images are there already is computed again, so that a job that was cut off
+    ends with the same features as one that was not.
 
     Args:
         manifest: the shard's rows of the table `images`.
@@ -77,20 +113,40 @@ def extract_features(
     job.device, job.weights_sha256 = str(extractor.device), extractor.weights_sha256 or ""
     # Features by other tuned weights do not belong beside those by these.
     by = f" {extractor.weights_sha256}" if tuned else ""
+    least_side = EXTRACTORS[extractor.name].least_side
+
+    def planned(index: int, row: Mapping[Any, Any]) -> Planned:
+        usable = row["status"] == "ok"
+        size = input_size(int(row["height"]), int(row["width"]), settings["image_size"], least_side) if usable else None
+        return Planned(f"{index:05d}", image_token(row) + by, row, size)
+
+    images = [planned(index, row) for index, row in enumerate(rows)]
     with ShardWriter(output, dtype=settings["dtype"]) as writer:
-        for index, row in enumerate(job.progress(rows, len(rows))):
-            key, token = f"{index:05d}", image_token(row) + by
-            job.n_images += 1
-            if writer.has(key, token):
-                continue
-            with job.step("extract"):
-                arrays, attributes = _entry(row, extractor, lambda: load("cpu"), settings["image_size"], job)
-            names = {"image": row["image"], "token": token}
-            with job.step("write"):
-                try:
-                    writer.add(key, token, arrays, names | attributes)
-                except FirstsightError as error:
-                    writer.add(key, token, {}, names | {"status": str(error)})
+        n_done = sum(1 for _ in takewhile(lambda image: writer.has(image.key, image.token), images))
+        batches = plan_batches([image.size for image in images], BATCH_PIXELS[extractor.device.type])
+        begins = {batch.start: batch for batch in batches if batch.stop > n_done}
+        to_read = [images[index] for batch in begins.values() for index in batch if images[index].size]
+        prepare = partial(_prepare, image_size=settings["image_size"], least_side=least_side)
+        extract = fitting_extraction(extractor, cache(partial(load, "cpu")), job.note)
+        with read_ahead(to_read, prepare, cost=_pixels, budget=READ_AHEAD_PIXELS, threads=threads) as prepared:
+            for index, image in enumerate(job.progress(images, len(images))):
+                job.n_images += 1
+                if index in begins:
+                    # Nothing of the batch before stays in memory while this one is read.
+                    read: dict[int, Prepared | FirstsightError] = {}
+                    entries: dict[int, Entry] = {}
+                    with job.step("read"):
+                        read = {key: next(prepared) for key in begins[index] if images[key].size}
+                if index < n_done or writer.has(image.key, image.token):
+                    continue
+                if image.size is None:
+                    entries[index] = {}, {"status": image.row["status"]}
+                elif index not in entries:
+                    with job.step("extract"):
+                        entries |= _entries(read, extract, extractor)
+                    read = {}
+                with job.step("write"):
+                    _write(writer, image, *entries.pop(index))
 
 
 def input_size(height: int, width: int, image_size: int | Sequence[int] | str | None, least_side: int | None) -> Size:
@@ -119,41 +175,55 @@ def resize_image(image: Tensor, size: Size) -> Tensor:
     return interpolate(image, size=size, mode="bilinear", align_corners=False, antialias=True).clamp(0, 1)
 
 
-def _entry(
-    row: Mapping[Any, Any], extractor: Extractor, load_on_cpu: Callable[[], Extractor], image_size: Any, job: Job
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    if row["status"] != "ok":
-        return {}, {"status": row["status"]}
-    try:
-        whole = read_row(row)
-        missing = float(np.isnan(whole).any(axis=2).mean())
-        image = torch.from_numpy(whole).permute(2, 0, 1)
-        arrays = {"known": known_share(image).numpy()} if missing else {}
-        image = fill_missing(image)[None]
-        least_side = EXTRACTORS[extractor.name].least_side
-        resized = resize_image(image, input_size(image.shape[2], image.shape[3], image_size, least_side))
-        features = first_that_fits(
-            [
-                ("in large tiles", lambda: extract_tiled(extractor, resized)),
-                ("in small tiles", lambda: extract_tiled(extractor, resized, tile_size=SMALL_TILE)),
-                ("on the CPU", lambda: extract_tiled(load_on_cpu(), resized)),
-            ],
-            lambda line: job.note(f"{row['image']}: {line}"),
-        )
-    except FirstsightError as error:
-        return {}, {"status": str(error)}
-    geometries = {
-        layer: asdict(
-            Geometry(
-                height=image.shape[2],
-                width=image.shape[3],
-                input_height=resized.shape[2],
-                input_width=resized.shape[3],
-                stride=extractor.strides[layer],
-                offset=extractor.offsets[layer],
+def _pixels(image: Planned) -> int:
+    assert image.size is not None
+    return max(int(image.row["height"] * image.row["width"]), image.size[0] * image.size[1])
+
+
+def _prepare(image: Planned, *, image_size: Any, least_side: int | None) -> Prepared:
+    values = read_row(image.row)
+    missing = float(np.isnan(values).any(axis=2).mean())
+    whole = torch.from_numpy(values).permute(2, 0, 1)
+    known = known_share(whole).numpy() if missing else None
+    height, width = whole.shape[1:]
+    resized = resize_image(fill_missing(whole)[None], input_size(height, width, image_size, least_side))[0]
+    return Prepared(resized, height, width, missing, known)
+
+
+def _entries(
+    read: Mapping[int, Prepared | FirstsightError], extract: Extract, extractor: Extractor
+) -> dict[int, Entry]:
+    """The entry in the store of every image of a batch."""
+    good = {index: image for index, image in read.items() if isinstance(image, Prepared)}
+    features = dict(zip(good, extract_each(extract, [image.image for image in good.values()]), strict=True))
+    entries: dict[int, Entry] = {}
+    for index, image in read.items():
+        found = image if isinstance(image, FirstsightError) else features[index]
+        if isinstance(found, FirstsightError) or isinstance(image, FirstsightError):
+            entries[index] = {}, {"status": str(found)}
+            continue
+        geometries = {
+            layer: asdict(
+                Geometry(
+                    height=image.height,
+                    width=image.width,
+                    input_height=image.image.shape[1],
+                    input_width=image.image.shape[2],
+                    stride=extractor.strides[layer],
+                    offset=extractor.offsets[layer],
+                )
             )
-        )
-        for layer in features
-    }
-    arrays |= {layer: tensor[0].numpy() for layer, tensor in features.items()}
-    return arrays, {"status": "ok", "geometry": geometries, "missing": missing}
+            for layer in found
+        }
+        arrays = {} if image.known is None else {"known": image.known}
+        arrays |= {layer: values.numpy() for layer, values in found.items()}
+        entries[index] = arrays, {"status": "ok", "geometry": geometries, "missing": image.missing}
+    return entries
+
+
+def _write(writer: ShardWriter, image: Planned, arrays: Mapping[str, Any], attributes: dict[str, Any]) -> None:
+    names = {"image": image.row["image"], "token": image.token}
+    try:
+        writer.add(image.key, image.token, arrays, names | attributes)
+    except FirstsightError as error:
+        writer.add(image.key, image.token, {}, names | {"status": str(error)})
