@@ -9,7 +9,8 @@ import torch
 
 from firstsight.archives import refuse_damaged
 from firstsight.checkpoints import read_checkpoint
-from firstsight.errors import DamagedError
+from firstsight.errors import DamagedError, FirstsightError
+from firstsight.stages.job import read_json
 from firstsight.stages.shards import read_arrays
 
 VALUES = np.random.default_rng(0).normal(size=50)
@@ -59,6 +60,7 @@ def test_what_is_cut_off_is_refused(tmp_path: Path, length: int) -> None:
         refuse_damaged(path)
 
 
-def test_what_is_not_there_is_not_damaged(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
-        refuse_damaged(tmp_path / "a.npz")
+def test_what_another_job_took_away_is_one_line(tmp_path: Path) -> None:
+    for refuse in (refuse_damaged, read_json):
+        with pytest.raises(FirstsightError, match=r"a.npz' does not exist: run again to have it made$"):
+            refuse(tmp_path / "a.npz")

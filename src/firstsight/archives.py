@@ -4,17 +4,20 @@ import errno
 import zipfile
 from pathlib import Path
 
-from firstsight.errors import DamagedError
+from firstsight.errors import DamagedError, FirstsightError
 
 
 def refuse_damaged(path: Path) -> None:
     """Raise a DamagedError where a checksum in an archive does not fit, or where it is no archive at all.
 
-    Neither numpy, of what it does not read, nor torch looks at all of them.
+    Neither numpy, of what it does not read, nor torch looks at all of them. One that is not there is a FirstsightError.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
+    # Another job may have found it damaged, too, and taken it away.
+    except FileNotFoundError as error:
+        raise FirstsightError(f"{str(path)!r} does not exist: run again to have it made") from error
     # An archive fails in many ways, with a place that is not in the file among them.
     except Exception as error:
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):

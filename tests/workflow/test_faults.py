@@ -134,6 +134,40 @@ def test_a_damaged_shard_is_made_anew_and_not_trusted(whole: Path) -> None:
     assert_same_tables(whole, folder)
 
 
+def test_damaged_files_of_any_kind_are_made_anew_and_not_trusted(whole: Path) -> None:
+    folder = copied(whole, "cut")
+    pile = folder / "results/pile"
+    patterns = [
+        "shards/*/truth.json",
+        "shards/*/manifest.run.json",
+        "shards/*/members.json",
+        "detectors/*/threshold.json",
+    ]
+    patterns += [f"detectors/*/kinds/{name}" for name in ("scores/*.json", "regions/*.parquet", "descriptors/*.npz")]
+    damaged = {}
+    for index, pattern in enumerate(patterns):
+        path = sorted(pile.glob(pattern))[-(index % 2)]
+        content = path.read_bytes()
+        damaged[path] = content[: len(content) * 2 // 3]
+        path.write_bytes(damaged[path])
+    next(pile.glob("detectors/*/kinds/clusters.parquet")).unlink()
+    shutil.rmtree(folder / "results/tables")
+    told: set[str] = set()
+    for _ in damaged:
+        done = run(folder, config=CONFIG)
+        lines = our_lines(done.stderr)
+        assert all(re.search(r"run again to have it made( anew)?$", line) for line in lines), lines
+        if done.returncode == 0:
+            break
+        assert lines - told, "a run that fails says of something else that it is damaged"
+        told |= lines
+    assert done.returncode == 0, done.stderr
+    assert len(told) >= 3
+    assert_same_tables(whole, folder)
+    left = [path for path, content in damaged.items() if path.exists() and path.read_bytes() == content]
+    assert [path.name for path in left] == ["members.json"], "the manifest has the members, too"
+
+
 def touch_all(results: Path, seconds: float) -> None:
     for path in results.rglob("*"):
         found = path.lstat()

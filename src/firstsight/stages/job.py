@@ -152,6 +152,9 @@ def read_json(path: Path) -> Any:
     """What `write_json` wrote; DamagedError where it is no JSON any more. A change that leaves it JSON is not seen."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
+    # Another job may have found it damaged, too, and taken it away.
+    except FileNotFoundError as error:
+        raise FirstsightError(f"{str(path)!r} does not exist: run again to have it made") from error
     except ValueError as error:
         raise DamagedError(f"{str(path)!r} is damaged, it is not JSON", path) from error
 
