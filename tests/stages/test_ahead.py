@@ -5,11 +5,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
+import tifffile
+import zarr
+from PIL import Image
 
 from firstsight.errors import DamagedError, FirstsightError
 from firstsight.stages.ahead import read_ahead
+from firstsight.stages.shards import read_row
 
 
 def slow(number: int) -> int:
@@ -161,3 +166,27 @@ def test_leaving_early_begins_nothing_more(how: str) -> None:
     time.sleep(0.05)
     assert len(begun) == after
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("read_ahead")]
+
+
+@pytest.mark.parametrize("kind", ["hdf5", "zarr", "tiff", "png"])
+def test_images_of_every_kind_are_read_in_threads(kind: str, tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 255, (24, 30, 41)).astype(np.uint8)
+    rows = [{"path": f"{tmp_path}/stack.{kind}:/images[{index}]", "missing": None} for index in range(24)]
+    match kind:
+        case "hdf5":
+            with h5py.File(tmp_path / "stack.hdf5", "w") as file:
+                file["images"] = images
+        case "zarr":
+            zarr.open_group(tmp_path / "stack.zarr", mode="w").create_array("images", data=images, chunks=(5, 30, 41))
+        case "tiff":
+            tifffile.imwrite(tmp_path / "stack.tiff", images)
+            rows = [{"path": f"{tmp_path}/stack.tiff[{index}]", "missing": None} for index in range(24)]
+        case "png":
+            rows = [{"path": str(tmp_path / f"{index}.png"), "missing": None} for index in range(24)]
+            for row, image in zip(rows, images, strict=True):
+                Image.fromarray(image).save(str(row["path"]))
+    for _ in range(3):
+        with read_ahead(rows, read_row, cost=lambda row: 1, budget=24, threads=6) as results:
+            for result, expected in zip(results, images, strict=True):
+                assert isinstance(result, np.ndarray)
+                np.testing.assert_allclose(result[:, :, 0], expected / 255, atol=1e-6)
