@@ -18,10 +18,17 @@ def refuse_damaged(path: Path) -> None:
     # Another job may have found it damaged, too, and taken it away.
     except FileNotFoundError as error:
         raise FirstsightError(f"{str(path)!r} does not exist: run again to have it made") from error
-    # An archive fails in many ways, with a place that is not in the file among them.
     except Exception as error:
-        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+        if not is_damage(error):
             raise
         raise DamagedError(f"{str(path)!r} is damaged", path) from error
     if damaged:
         raise DamagedError(f"{str(path)!r} is damaged at {damaged!r}", path)
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether reading an archive failed because of what is in it, and not since it cannot be read now."""
+    # A damaged archive may point to places before its beginning, where no file can be read (EINVAL).
+    if isinstance(error, OSError):
+        return error.errno in (None, errno.EINVAL)
+    return not isinstance(error, MemoryError)

@@ -23,6 +23,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from firstsight.archives import is_damage
 from firstsight.errors import DamagedError, FirstsightError
 from firstsight.features.zarr_archive import (
     Member,
@@ -68,18 +69,22 @@ class ShardWriter:
 
     def __enter__(self) -> Self:
         self._lock = _lock(self._partial)
+        self._taken_back = _open(self._partial / _TAKEN_BACK)
         return self
 
     def has(self, key: str, token: str) -> bool:
         """Whether this entry is whole, undamaged, and was written with the same token."""
         self._marks.pop(key, None)
-        mark = self._kept(self._entry(key), _group_name(key), key, token)
+        entry = _open(self._entry(key))
+        mark = self._kept(entry, key, token)
+        if entry:
+            entry.close()
         if mark is None:
-            mark = self._kept(self._partial / _TAKEN_BACK, _group_name(key), key, token)
+            mark = self._kept(self._taken_back, key, token)
             if mark is None:
                 return False
-            with zipfile.ZipFile(self._partial / _TAKEN_BACK) as archive:
-                self._write(key, list(read_members(archive, _group_name(key))))
+            assert self._taken_back
+            self._write(key, list(read_members(self._taken_back, _group_name(key))))
         self._marks[key] = mark
         return True
 
@@ -126,6 +131,8 @@ class ShardWriter:
             if kind is None:
                 self._finish()
         finally:
+            if self._taken_back:
+                self._taken_back.close()
             os.close(self._lock)
 
     def _entry(self, key: str) -> Path:
@@ -136,19 +143,19 @@ class ShardWriter:
         write_archive(writing, members)
         os.replace(writing, self._entry(key))
 
-    def _kept(self, path: Path, group: str, key: str, token: str) -> dict[str, Any] | None:
-        """The mark of an entry that is whole in the archive ``path`` and fits this writer; None where there is none."""
-        try:
-            with zipfile.ZipFile(path) as archive:
-                mark = read_attributes(archive, group)
-                wanted = {"format": _FORMAT, "dtype": self.dtype, "key": key, "token": token}
-                if any(mark[name] != value for name, value in wanted.items()):
-                    return None
-                for name, about in mark["arrays"].items():
-                    read_array(archive, f"{group}/{name}", about, self.dtype)
-                return mark
-        except FileNotFoundError:
+    def _kept(self, archive: zipfile.ZipFile | None, key: str, token: str) -> dict[str, Any] | None:
+        """The mark of an entry that is whole in an archive and fits this writer; None where there is none."""
+        if archive is None:
             return None
+        group = _group_name(key)
+        try:
+            mark = read_attributes(archive, group)
+            wanted = {"format": _FORMAT, "dtype": self.dtype, "key": key, "token": token}
+            if any(mark[name] != value for name, value in wanted.items()):
+                return None
+            for name, about in mark["arrays"].items():
+                read_array(archive, f"{group}/{name}", about, self.dtype)
+            return mark
         # Whatever a damaged entry fails with, in ZIP, in JSON or in zstd, it is to be written again.
         except Exception:
             return None
@@ -210,7 +217,8 @@ class ShardReader:
         try:
             values = read_array(archive, f"{_group_name(key)}/{name}", mark["arrays"][name], mark["dtype"])
         except Exception as error:
-            _pass_on(error)
+            if not is_damage(error):
+                raise
             raise DamagedError(f"{str(self.path)!r} is damaged at {key!r}", self.path) from error
         return values.astype(np.float32, copy=False)
 
@@ -229,7 +237,8 @@ class ShardReader:
             raise FirstsightError(f"{str(self.path)!r} does not exist: run the stage that writes it again") from error
         # Damaged archives fail in many ways; all of them mean that the store bears no index.
         except Exception as error:
-            _pass_on(error)
+            if not is_damage(error):
+                raise
         raise DamagedError(f"{str(self.path)!r} is not a whole store of maps", self.path)
 
 
@@ -244,13 +253,6 @@ def take_back(path: Path) -> None:
         return
 
 
-def _pass_on(error: Exception) -> None:
-    """Raise what says that a file cannot be read now, not that it is damaged."""
-    # A damaged archive may point to places before its beginning, where no file can be read (EINVAL).
-    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno != errno.EINVAL):
-        raise error
-
-
 def _to_stored(array: NDArray[Any], dtype: str, where: str) -> NDArray[Any]:
     values = np.asarray(array)
     if values.size == 0:
@@ -262,6 +264,14 @@ def _to_stored(array: NDArray[Any], dtype: str, where: str) -> NDArray[Any]:
             raise FirstsightError(f"{where} holds NaN or infinity")
         raise FirstsightError(f"{where} holds {np.abs(values).max():g}, beyond the range of {dtype}")
     return stored
+
+
+def _open(path: Path) -> zipfile.ZipFile | None:
+    """The archive, open for reading; None where there is none, or none that is whole."""
+    try:
+        return zipfile.ZipFile(path)
+    except (FileNotFoundError, zipfile.BadZipFile, ValueError):
+        return None
 
 
 def _partial(path: Path) -> Path:
