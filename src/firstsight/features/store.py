@@ -74,7 +74,6 @@ class ShardWriter:
 
     def has(self, key: str, token: str) -> bool:
         """Whether this entry is whole, undamaged, and was written with the same token."""
-        self._marks.pop(key, None)
         entry = _open(self._entry(key))
         mark = self._kept(entry, key, token)
         if entry:
@@ -82,6 +81,7 @@ class ShardWriter:
         if mark is None:
             mark = self._kept(self._taken_back, key, token)
             if mark is None:
+                self._marks.pop(key, None)
                 return False
             assert self._taken_back
             self._write(key, list(read_members(self._taken_back, _group_name(key))))
