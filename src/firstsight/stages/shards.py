@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import pandas
+from dask.base import compute
+from dask.delayed import delayed
 from numpy.typing import NDArray
 
 from firstsight.collections.images import file_sha256, read_image
@@ -50,6 +52,18 @@ def stored_maps(shards: Sequence[Path]) -> list[StoredMap]:
             geometry = Geometry(**attributes["geometry"]) if attributes["status"] == "ok" else None
             found.append(StoredMap(reader, key, attributes["image"], attributes["status"], geometry))
     return found
+
+
+def keys_with_maps(shards: Sequence[Path]) -> list[list[str]]:
+    """For each shard of maps, in order, the keys of those of its images that have a map; read by tasks of dask."""
+    tasks = [delayed(_keys_with_maps)(path.absolute()) for path in shards]
+    return list(compute(*tasks))  # type: ignore[no-untyped-call]
+
+
+def _keys_with_maps(shard: Path) -> list[str]:
+    reader = ShardReader(shard)
+    keys = reader.keys()
+    return [key for key in keys if reader.attributes(key)["status"] == "ok"]
 
 
 def read_images(manifests: Sequence[Path], truths: Sequence[Path]) -> pandas.DataFrame:
