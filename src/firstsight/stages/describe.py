@@ -21,7 +21,7 @@ from firstsight.detectors.geometry import Geometry
 from firstsight.features.store import ShardReader
 from firstsight.reports.tables import write_table
 from firstsight.stages.job import Job, write_json
-from firstsight.stages.shards import keys_with_maps, stored_maps
+from firstsight.stages.shards import images_with_maps, stored_maps
 
 SAMPLED_CELLS = 4_000_000
 """Cells of a collection that the threshold is found from; beyond it each map gives an equal share."""
@@ -49,7 +49,7 @@ def find_threshold(
     """
     chosen = {"method": settings["method"], "rate": settings.get("rate")}
     with job.step("sample"):
-        keys = keys_with_maps(shards)
+        keys = [list(found.values()) for found in images_with_maps(shards)]
         ends = list(accumulate(map(len, keys)))
         job.n_images = n_maps = ends[-1] if ends else 0
         limit = SAMPLED_CELLS // max(1, n_maps)

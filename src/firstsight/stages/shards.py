@@ -54,16 +54,14 @@ def stored_maps(shards: Sequence[Path]) -> list[StoredMap]:
     return found
 
 
-def keys_with_maps(shards: Sequence[Path]) -> list[list[str]]:
-    """For each shard of maps, in order, the keys of those of its images that have a map; read by tasks of dask."""
-    tasks = [delayed(_keys_with_maps)(path.absolute()) for path in shards]
+def images_with_maps(shards: Sequence[Path]) -> list[dict[str, str]]:
+    """For each shard of maps, in order, the key of every image that has a map; read by tasks of dask."""
+    tasks = [delayed(_images_with_maps)(path.absolute()) for path in shards]
     return list(compute(*tasks))  # type: ignore[no-untyped-call]
 
 
-def _keys_with_maps(shard: Path) -> list[str]:
-    reader = ShardReader(shard)
-    keys = reader.keys()
-    return [key for key in keys if reader.attributes(key)["status"] == "ok"]
+def _images_with_maps(shard: Path) -> dict[str, str]:
+    return {stored.image: stored.key for stored in stored_maps([shard]) if stored.status == "ok"}
 
 
 def read_images(manifests: Sequence[Path], truths: Sequence[Path]) -> pandas.DataFrame:
