@@ -84,8 +84,8 @@ def write_shards(folder: Path, cuts: list[int]) -> list[Path]:
 def everywhere(function: Callable[[], Any], places: list[str], job: Job) -> list[Any]:
     """What a function gives with one thread, with four, and at each of the places."""
     found = []
-    for place, shards, threads in [("local", 1, 1), ("local", 1, 4), *((place, 2, 2) for place in places)]:
-        with dask_client(settings(place), threads=threads, memory_mb=500, shards=shards, job=job):
+    for place, tasks, threads in [("local", 1, 1), ("local", 1, 4), *((place, 2, 2) for place in places)]:
+        with dask_client(settings(place), threads=threads, memory_mb=500, tasks=tasks, job=job):
             found.append(function())
     return found
 
@@ -127,7 +127,7 @@ def test_workers_read_paths_that_are_relative_to_the_job(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     shards = [path.relative_to(tmp_path) for path in write_shards(tmp_path, [3, 5])]
-    with dask_client(settings(address), threads=1, memory_mb=500, shards=3, job=job):
+    with dask_client(settings(address), threads=1, memory_mb=500, tasks=3, job=job):
         find_threshold(shards, Path("threshold.json"), 7, job)
         assert CellSource(shards, "layer").channels == 3
     assert "dask: workers: 1, at tcp://127.0.0.1" in job.log.getvalue()  # type: ignore[attr-defined]
@@ -140,14 +140,14 @@ def test_damage_that_a_worker_finds_reaches_the_job_whole(tmp_path: Path, places
     for place in places:
         with (
             pytest.raises(DamagedError, match=r"^is damaged$") as found,
-            dask_client(settings(place), threads=1, memory_mb=500, shards=2, job=job),
+            dask_client(settings(place), threads=1, memory_mb=500, tasks=2, job=job),
         ):
             compute(delayed(damaged)())
         assert found.value.path == tmp_path
 
 
 def test_a_local_cluster_is_this_process_and_listens_on_the_loop_back_alone(job: Job) -> None:
-    with dask_client(settings("local"), threads=3, memory_mb=500, shards=2, job=job):
+    with dask_client(settings("local"), threads=3, memory_mb=500, tasks=2, job=job):
         (worker,) = get_client().scheduler_info()["workers"].values()
         assert (worker["nthreads"], worker["memory_limit"]) == (3, 500 * 10**6)
         assert compute(delayed(os.getpid)()) == (os.getpid(),)
@@ -157,7 +157,7 @@ def test_a_local_cluster_is_this_process_and_listens_on_the_loop_back_alone(job:
 
 @pytest.mark.parametrize("scheduler", ["local", "slurm", "tcp://127.0.0.1:1"])
 def test_a_single_shard_needs_no_cluster(job: Job, scheduler: str) -> None:
-    with dask_client(settings(scheduler), threads=1, memory_mb=500, shards=1, job=job):
+    with dask_client(settings(scheduler), threads=1, memory_mb=500, tasks=1, job=job):
         with pytest.raises(ValueError, match="No global client"):
             get_client()
         assert compute(delayed(os.getpid)()) == (os.getpid(),)
@@ -167,7 +167,7 @@ def test_an_address_where_no_scheduler_answers(job: Job, monkeypatch: pytest.Mon
     monkeypatch.setattr("firstsight.stages.scheduler.SECONDS_TO_CONNECT", 1)
     with (
         pytest.raises(FirstsightError, match=r"^config: dask.scheduler: no scheduler answers at tcp://127.0.0.1:1$"),
-        dask_client(settings("tcp://127.0.0.1:1"), threads=1, memory_mb=500, shards=2, job=job),
+        dask_client(settings("tcp://127.0.0.1:1"), threads=1, memory_mb=500, tasks=2, job=job),
     ):
         pass
 
@@ -176,7 +176,7 @@ def test_slurm_without_its_commands(job: Job, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("PATH", "")
     with (
         pytest.raises(FirstsightError, match=r"^config: dask.scheduler: slurm needs the command sbatch"),
-        dask_client(settings("slurm"), threads=1, memory_mb=500, shards=2, job=job),
+        dask_client(settings("slurm"), threads=1, memory_mb=500, tasks=2, job=job),
     ):
         pass
 
@@ -184,6 +184,6 @@ def test_slurm_without_its_commands(job: Job, monkeypatch: pytest.MonkeyPatch) -
 def test_workers_that_are_lost_with_their_tasks(address: str, job: Job) -> None:
     with (
         pytest.raises(FirstsightError, match="workers of dask were lost again and again with tcp"),
-        dask_client(settings(address), threads=1, memory_mb=500, shards=2, job=job),
+        dask_client(settings(address), threads=1, memory_mb=500, tasks=2, job=job),
     ):
         compute(delayed(os._exit)(1))

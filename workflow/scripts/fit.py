@@ -7,7 +7,7 @@ from firstsight.stages.job import run_job
 from firstsight.stages.scheduler import dask_client
 
 names = dict(collection=snakemake.wildcards.collection, detector=snakemake.params.name)
-where = dict(threads=snakemake.threads, memory_mb=snakemake.resources.mem_mb, shards=len(snakemake.input.features))
+where = dict(threads=snakemake.threads, memory_mb=snakemake.resources.mem_mb, tasks=len(snakemake.input.features))
 with (
     run_job(snakemake.log[0], snakemake.output.run, rule="fit", **names) as job,
     dask_client(snakemake.resources.dask, **where, job=job),

@@ -35,7 +35,7 @@ _QUIET: dict[str, Any] = {
 
 
 @contextmanager
-def dask_client(dask_settings: str, *, threads: int, memory_mb: int, shards: int, job: Job) -> Iterator[None]:
+def dask_client(dask_settings: str, *, threads: int, memory_mb: int, tasks: int, job: Job) -> Iterator[None]:
     """Run what is computed inside with dask where the settings say.
 
     ``local``: a cluster inside this process, with its threads: tasks are numpy, torch and decompression, which leave
@@ -47,7 +47,7 @@ def dask_client(dask_settings: str, *, threads: int, memory_mb: int, shards: int
         dask_settings: the fields of `firstsight.config.DaskSettings`, as JSON.
         threads: tasks at a time on this machine.
         memory_mb: memory of the job.
-        shards: that the job reads.
+        tasks: about as many as there are at a time: the shards that the job reads.
         job: where the place is noted.
 
     Raises:
@@ -57,7 +57,7 @@ def dask_client(dask_settings: str, *, threads: int, memory_mb: int, shards: int
     settings = DaskSettings(**json.loads(dask_settings))
     with ExitStack() as stack:
         stack.enter_context(dask.config.set(num_workers=threads))
-        if shards <= 1:
+        if tasks <= 1:
             yield
             return
         # Importing it takes a third of a second.
