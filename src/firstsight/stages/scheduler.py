@@ -10,6 +10,7 @@ import logging
 import os
 import shlex
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -116,15 +117,23 @@ def _slurm_cluster(settings: DaskSettings, job: Job) -> Any:
         raise FirstsightError("config: dask.scheduler: slurm needs the command sbatch, which is not there")
     packages = os.pathsep.join(filter(None, [str(Path(firstsight.__file__).parents[1]), os.getenv("PYTHONPATH")]))
     given = dask.config.get("jobqueue.slurm.job-script-prologue", [])
-    return SLURMCluster(
+    cluster = SLURMCluster(
         cores=1,
         processes=1,
         memory=f"{settings.memory_mb}MB",
         walltime=f"{settings.minutes // 60:02d}:{settings.minutes % 60:02d}:00",
-        n_workers=settings.workers,
         python=sys.executable,
         job_script_prologue=[*given, f"export PYTHONPATH={shlex.quote(packages)} OMP_NUM_THREADS=1"],
         log_directory=str(Path(job.log.name).parent.absolute()),
         scheduler_options={"dashboard_address": ":0", **dask.config.get("jobqueue.slurm.scheduler-options", {})},
         silence_logs="error",
     )
+    # What Slurm refuses would be waited for without end.
+    asked = subprocess.run(
+        ["sbatch", "--test-only"], input=cluster.job_script(), capture_output=True, text=True, check=False
+    )
+    if asked.returncode != 0:
+        cluster.close()
+        raise FirstsightError(f"config: dask.scheduler: Slurm refuses the workers: {' '.join(asked.stderr.split())}")
+    cluster.scale(jobs=settings.workers)
+    return cluster
