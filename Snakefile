@@ -1,4 +1,5 @@
 # firstsight: which pixels of which texture images are wrong, and how. See config.yaml.
+import json
 import sys
 import time
 from pathlib import Path

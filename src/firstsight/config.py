@@ -83,6 +83,19 @@ class CollectionSettings:
 
 
 @dataclass(frozen=True)
+class DaskSettings:
+    """Where the tasks of jobs over many shards run: ``local``, ``slurm``, or the address of a running scheduler.
+
+    With ``slurm``: so many workers of one core each, with this memory (MB) and time (minutes).
+    """
+
+    scheduler: str = "local"
+    workers: int = 4
+    memory_mb: int = 4000
+    minutes: int = 60
+
+
+@dataclass(frozen=True)
 class Settings:
     """A whole run."""
 
@@ -90,6 +103,7 @@ class Settings:
     names: Path | None
     exports: tuple[str, ...]
     gpu_request: str | None
+    dask: DaskSettings
     collections: dict[str, CollectionSettings]
 
 
@@ -117,6 +131,7 @@ def load_settings(defaults: Path, overrides: Mapping[str, Any], schema: Path) ->
         names=names,
         exports=tuple(config["export"]["formats"]),
         gpu_request=config.get("gpu_request"),
+        dask=_dask_settings(config.get("dask", {})),
         collections=collections,
     )
 
@@ -266,6 +281,16 @@ def _threshold_settings(name: str, given: Mapping[str, Any]) -> ThresholdSetting
         unit=given.get("unit", "pixel") if counts else None,
         value=float(given["value"]) if method == "fixed" else None,
     )
+
+
+def _dask_settings(given: Mapping[str, Any]) -> DaskSettings:
+    settings = DaskSettings(**given)
+    for key in given:
+        if key != "scheduler" and settings.scheduler != "slurm":
+            raise FirstsightError(
+                f"config: dask.{key}: has no meaning with scheduler {settings.scheduler}, only with slurm"
+            )
+    return settings
 
 
 def _describe(error: Any) -> str:

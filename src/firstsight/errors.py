@@ -13,3 +13,7 @@ class DamagedError(FirstsightError):
     def __init__(self, message: str, path: Path) -> None:
         super().__init__(message)
         self.path = path
+
+    def __reduce__(self) -> tuple[type["DamagedError"], tuple[str, Path]]:
+        # It crosses from workers of dask to the job.
+        return type(self), (str(self), self.path)

@@ -15,7 +15,7 @@ from firstsight.collections.readers import ImageFile, list_images, with_missing
 from firstsight.collections.references import part_references
 from firstsight.collections.shards import images_per_shard, members_digest, plan_shards
 from firstsight.collections.stacks import real_files
-from firstsight.config import CollectionSettings, Settings
+from firstsight.config import CollectionSettings, DaskSettings, Settings
 from firstsight.detector_plans import DetectorGroup, DetectorPlan, plan_detectors
 from firstsight.errors import FirstsightError
 from firstsight.features.registry import EXTRACTORS
@@ -145,12 +145,13 @@ class CollectionPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """A whole run: where its results go, the file of clusters' names, what is exported, how GPUs are asked for."""
+    """A whole run: where results go, the file of names, what is exported, how GPUs are asked for, where dask runs."""
 
     results: Path
     names: Path | None
     exports: tuple[str, ...]
     gpu_request: str | None
+    dask: DaskSettings
     collections: dict[str, CollectionPlan]
 
     @property
@@ -185,6 +186,7 @@ def plan_run(settings: Settings) -> Plan:
         names=settings.names,
         exports=settings.exports,
         gpu_request=settings.gpu_request,
+        dask=settings.dask,
         collections=collections,
     )
 

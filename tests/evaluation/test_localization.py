@@ -1,9 +1,13 @@
 import math
 import re
 import weakref
+from functools import partial
+from itertools import pairwise
 
+import dask
 import numpy as np
 import pytest
+from distributed import Client, LocalCluster
 
 from firstsight.errors import FirstsightError
 from firstsight.evaluation.localization import (
@@ -20,6 +24,7 @@ from firstsight.evaluation.localization import (
     pro,
     pro_from_statistics,
 )
+from firstsight.evaluation.localization_statistics import Part, localization_statistics_of
 from oracles import localization as oracle
 
 PIXEL_METRICS = [auroc, average_precision, f1_max, pro]
@@ -303,3 +308,42 @@ def test_image_auroc_from_scores_needs_both_labels():
 def test_bad_labels_and_scores_are_named(anomalous, scores, message):
     with pytest.raises(FirstsightError, match=re.escape(message)):
         image_auroc_from_scores(anomalous, scores)
+
+
+def as_parts(masks, maps, cuts):
+    return [Part(last - first, partial(opened, masks[first:last], maps[first:last])) for first, last in pairwise(cuts)]
+
+
+def opened(masks, maps):
+    return masks, maps
+
+
+@pytest.mark.parametrize("defective_only", [False, True])
+@pytest.mark.parametrize("levels", [None, 3])
+def test_any_cut_into_parts_on_any_scheduler_gives_the_same_statistics(levels, defective_only):
+    masks, maps = (first + second for first, second in zip(collection(1, levels), collection(2, levels), strict=True))
+    maps[3] = maps[3].astype(np.float64) + 1e-12
+    found = [localization_statistics(masks, maps, defective_only=defective_only)]
+    for cuts in ([0, 12], [0, 1, 5, 12], [0, *range(2, 12, 3), 12], list(range(13))):
+        parts = as_parts(masks, maps, cuts)
+        found.append(localization_statistics_of(parts, defective_only=defective_only))
+    for options in ({"scheduler": "sync"}, {"num_workers": 1}, {"num_workers": 4}):
+        with dask.config.set(options):
+            found.append(localization_statistics_of(parts, defective_only=defective_only))
+    with (
+        LocalCluster(processes=False, n_workers=2, threads_per_worker=2, dashboard_address="127.0.0.1:0") as cluster,
+        Client(cluster),
+    ):
+        found.append(localization_statistics_of(parts, defective_only=defective_only))
+    for other in found[1:]:
+        for name, value in vars(found[0]).items():
+            assert np.array_equal(value, getattr(other, name)), name
+
+
+def test_parts_of_a_collection_name_the_image_as_it_is_numbered_there():
+    masks, maps = collection(0)
+    maps[4][0, 0] = np.nan
+    with pytest.raises(FirstsightError, match=r"image 4: the map must be finite"):
+        localization_statistics_of(as_parts(masks, maps, [0, 3, 6]))
+    with pytest.raises(FirstsightError, match="at least one image"):
+        localization_statistics_of([])

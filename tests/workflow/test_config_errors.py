@@ -20,6 +20,8 @@ def one_image(folder: Path) -> str:
     [
         ({"feature": {}}, "config: feature: unknown key; did you mean features?"),
         ({"gpu_request": "gpus"}, "config: gpu_request: 'gpus' is not one of gpu, gres, None"),
+        ({"dask": {"scheduler": "here"}}, "config: dask.scheduler: 'here' is not valid (local, slurm, or the address"),
+        ({"dask": {"workers": 2}}, "config: dask.workers: has no meaning with scheduler local, only with slurm"),
         ({"images_per_job": "all"}, "config: images_per_job: 'all' is not valid"),
         ({"collections": {"pile": {"path": "nowhere"}}}, "config: collections.pile: "),
         ({"detectors": {"fca": {"patch_size": 4}}}, "config: collections.pile: detectors.fca: patch_size is 4"),

@@ -1,6 +1,7 @@
 """The workflow on a real Slurm of one node, through the profile that users get."""
 
 import re
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -66,7 +67,7 @@ def jobs(slurm: dict[str, str], folder: Path) -> pandas.DataFrame:
     shown = subprocess.check_output(["scontrol", "show", "job", "--oneliner"], env=slurm, text=True)
     rows = [dict(re.findall(r"(\S+?)=(\S*)", line)) for line in shown.splitlines()]
     for row in rows:
-        row["rule"] = re.sub(r"^rule_(.*?)_wildcards_.*$|^rule_", r"\1", row["Comment"])
+        row["rule"] = re.sub(r"^rule_(.*?)_wildcards_.*$|^rule_", r"\1", row.get("Comment", ""))
     table = pandas.DataFrame(rows).set_index("JobId")
     return table[table["WorkDir"].eq(str(folder))]
 
@@ -123,3 +124,22 @@ def test_sites_that_want_a_generic_resource_get_it(slurm: dict[str, str], tmp_pa
     done = jobs(slurm, tmp_path)
     assert set(done[done["TresPerNode"].eq("gres:gpu:1")]["rule"]) == {"features"}
     assert set(done["JobState"]) == {"COMPLETED"}
+
+
+def test_tasks_of_dask_run_in_jobs_of_their_own(whole: tuple[Path, str], slurm: dict[str, str], tmp_path: Path) -> None:
+    folder = tmp_path / "again"
+    shutil.copytree(whole[0], folder, symlinks=True)
+    config = {**CONFIG, "dask": {"scheduler": "slurm", "workers": 2, "memory_mb": 1000, "minutes": 5}}
+    line = command(folder, "--forcerun", "threshold", "--", "results/tables/metrics.parquet", config=config)
+    done = subprocess.run(line, capture_output=True, text=True, env=slurm, timeout=SECONDS_FOR_A_RUN, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    asked = jobs(slurm, folder)
+    # Threshold and metrics are found by two workers each, which are given back.
+    assert asked["JobName"].tolist() == ["dask-worker"] * 4
+    assert not queue(slurm, "--states=RUNNING,PENDING")
+    for log in ("threshold.log", "evaluate.log"):
+        (found,) = (folder / "results/logs").rglob(log)
+        assert "dask: workers: " in found.read_text()
+    expected, found_tables = read_tables(whole[0] / "results"), read_tables(folder / "results")
+    for name in ("images", "regions", "clusters", "metrics"):
+        pandas.testing.assert_frame_equal(found_tables[name], expected[name], check_exact=True)

@@ -19,3 +19,13 @@ def gpus_asked_for(wildcards):
 def gres_asked_for(wildcards):
     """GPUs asked for as a generic resource (--gres)."""
     return "gpu:1" if PLAN.gpu_request == "gres" and may_use_gpu(wildcards) else ""
+
+
+def threads_of_shards(wildcards):
+    """Threads function: two where the wildcards' collection has several shards, one where it has one."""
+    return min(2, len(of_collection(wildcards).shards))
+
+
+def dask_of_the_run(wildcards):
+    """Where tasks of dask run, as JSON; not among `params`, since results do not depend on it."""
+    return json.dumps(asdict(PLAN.dask))

@@ -16,6 +16,7 @@ rule fit:
     resources:
         mem_mb=growing(8000),
         runtime=growing(240),
+        dask=dask_of_the_run,
         gpu=gpus_asked_for,
         gres=gres_asked_for,
     params:
@@ -69,9 +70,11 @@ rule threshold:
         collection=one_of(KNOWN),
     conda:
         "../../envs/cpu.yaml"
+    threads: threads_of_shards
     resources:
         mem_mb=growing(4000),
         runtime=growing(60),
+        dask=dask_of_the_run,
     params:
         config=config_of,
         name=lambda wildcards: of_detector(wildcards).name,

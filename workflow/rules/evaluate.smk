@@ -15,9 +15,11 @@ rule evaluate:
         f"{LOGS}/{{collection}}/{{detector}}/{{kinds}}/evaluate.log",
     conda:
         "../../envs/cpu.yaml"
+    threads: threads_of_shards
     resources:
         mem_mb=growing(8000),
         runtime=growing(120),
+        dask=dask_of_the_run,
     params:
         config=config_of,
         name=lambda wildcards: of_detector(wildcards).name,

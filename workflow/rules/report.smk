@@ -89,6 +89,7 @@ rule tables:
     resources:
         mem_mb=growing(4000),
         runtime=growing(60),
+        dask=dask_of_the_run,
     params:
         detectors=DETECTOR_NAMES,
         record=f"{RESULTS}/tables/.tables.run.json",

@@ -3,14 +3,19 @@
 from pathlib import Path
 
 from firstsight.stages.job import run_job
-from firstsight.stages.tables import join_tables
+from firstsight.stages.scheduler import dask_client
+from firstsight.stages.tables import join_tables, n_tasks
 
 
 def paths(name):
     return [Path(path) for path in snakemake.input[name]]
 
 
-with run_job(snakemake.log[0], snakemake.params.record, rule="tables") as job:
+where = dict(threads=snakemake.threads, memory_mb=snakemake.resources.mem_mb, tasks=n_tasks(snakemake.input.records))
+with (
+    run_job(snakemake.log[0], snakemake.params.record, rule="tables") as job,
+    dask_client(snakemake.resources.dask, **where, job=job),
+):
     join_tables(
         manifests=paths("manifests"),
         truths=paths("truths"),

@@ -1,11 +1,15 @@
 """Random cells of a whole collection, read from its stores of features without ever holding them all."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from dask.base import compute
 from dask.delayed import delayed
+from numpy.typing import NDArray
 from torch import Tensor
 
 from firstsight.detectors.layers import scale_channels
@@ -19,14 +23,20 @@ HELD_OUT_EVERY = 17
 _SEEDS = 2**53
 
 
+# Images of a shard that one task reads, one after the other.
+_IMAGES_PER_TASK = 8
+
+
 class CellSource:
     """The cells (feature vectors) of one layer of all usable images of a collection, every image scaled on its own.
+
+    The stores are read by tasks of dask: where they run makes no difference to the cells.
 
     Args:
         shards: the collection's stores of features, in a fixed order; images may differ in size.
         layer: name of the feature layer.
         images_per_draw: of more images than this, a draw takes a random subset of this many.
-        threads: images that are read at a time.
+        threads: images that are read at a time, where no client of dask is open.
 
     Raises:
         FirstsightError: a shard that is not there or not whole; a collection without usable images.
@@ -39,20 +49,23 @@ class CellSource:
         self.layer = layer
         self._images_per_draw = images_per_draw
         self._threads = threads
-        self._entries: list[tuple[ShardReader, str]] = []
-        for reader in map(ShardReader, shards):
-            keys = reader.keys()
-            self._entries += [(reader, key) for key in keys]
-        self._usable: dict[int, bool] = {}
-        first = next(self._usable_images(range(len(self._entries))), None)
+        stores = [path.absolute() for path in shards]
+        statuses = self._compute([delayed(_statuses)(store) for store in stores])
+        self._images = [
+            (store, key, status == "ok")
+            for store, found in zip(stores, statuses, strict=True)
+            for key, status in found.items()
+        ]
+        first = next(((store, key) for store, key, usable in self._images if usable), None)
         if first is None:
-            raise FirstsightError(f"none of the {len(self._entries)} images of the collection has features")
-        self.channels = len(self._scaled(first))
+            raise FirstsightError(f"none of the {len(self._images)} images of the collection has features")
+        self.channels: int
+        (self.channels,) = self._compute([delayed(_channels)(*first, layer)])
 
     def draw(self, count: int, generator: torch.Generator, *, held_out: bool = False) -> Tensor:
         """Draw random cells: an equal share (one more or less) of every image, with replacement, in random order.
 
-        What is held at a time is the result and, for each thread, one image.
+        What is held at a time is the result, the parts that it is put together from and, for each task, one image.
 
         Args:
             count: how many cells.
@@ -68,46 +81,66 @@ class CellSource:
         """
         if count < 1:
             raise FirstsightError(f"the count of cells is {count}, but must be positive")
-        order = torch.randperm(len(self._entries), generator=generator).tolist()
-        images = []
-        for image in self._usable_images(order):
-            images.append(image)
-            if len(images) == min(count, self._images_per_draw):
-                break
+        order = torch.randperm(len(self._images), generator=generator).tolist()
+        usable = (image for image in order if self._images[image][2])
+        images = list(islice(usable, min(count, self._images_per_draw)))
         rows = torch.randperm(count, generator=generator).tensor_split(len(images))
         seeds = torch.randint(_SEEDS, (len(images),), generator=generator).tolist()
+
+        by_store: dict[Path, list[int]] = {}
+        for place, image in enumerate(images):
+            by_store.setdefault(self._images[image][0], []).append(place)
+        runs = [
+            (store, places[start : start + _IMAGES_PER_TASK])
+            for store, places in by_store.items()
+            for start in range(0, len(places), _IMAGES_PER_TASK)
+        ]
+        tasks = []
+        for store, places in runs:
+            wanted = [(self._images[images[place]][1], len(rows[place]), seeds[place]) for place in places]
+            tasks.append(delayed(_some_cells)(store, wanted, self.layer, self.channels, held_out))
         cells = torch.empty(count, self.channels)
-
-        def read(image: int, places: Tensor, seed: int) -> None:
-            cells[places] = self._some_cells(image, len(places), seed, held_out)
-
-        tasks = [delayed(read)(*each) for each in zip(images, rows, seeds, strict=True)]
-        compute(*tasks, scheduler="threads", num_workers=self._threads)  # type: ignore[no-untyped-call]
+        for (_, places), found in zip(runs, self._compute(tasks), strict=True):
+            cells[torch.cat([rows[place] for place in places])] = torch.from_numpy(found)
         return cells
 
-    def _usable_images(self, order: Sequence[int]) -> Iterator[int]:
-        for image in order:
-            if image not in self._usable:
-                reader, key = self._entries[image]
-                self._usable[image] = reader.attributes(key)["status"] == "ok"
-            if self._usable[image]:
-                yield image
+    def _compute(self, tasks: Sequence[Any]) -> tuple[Any, ...]:
+        found: tuple[Any, ...] = compute(*tasks, num_workers=self._threads)  # type: ignore[no-untyped-call]
+        return found
 
-    def _scaled(self, image: int) -> Tensor:
-        """(C, h * w): the scaled cells of one image."""
-        reader, key = self._entries[image]
-        return scale_channels(torch.from_numpy(reader.read(key, self.layer))).flatten(1)
 
-    def _some_cells(self, image: int, count: int, seed: int, held_out: bool) -> Tensor:
-        scaled = self._scaled(image)
-        if len(scaled) != self.channels:
-            reader, key = self._entries[image]
-            raise FirstsightError(
-                f"{str(reader.path)!r} has {len(scaled)} channels of {self.layer} at {key!r}, not {self.channels}"
-            )
+def _statuses(store: Path) -> dict[str, str]:
+    """The status of every entry of a store."""
+    reader = ShardReader(store)
+    keys = reader.keys()
+    return {key: reader.attributes(key)["status"] for key in keys}
+
+
+def _channels(store: Path, key: str, layer: str) -> int:
+    """C of a layer."""
+    return len(ShardReader(store).read(key, layer))
+
+
+def _some_cells(
+    store: Path, wanted: Sequence[tuple[str, int, int]], layer: str, channels: int, held_out: bool
+) -> NDArray[np.float32]:
+    """(n, C): random scaled cells of images of one store, read one after the other.
+
+    ``wanted`` holds for each image its key, how many cells, and the seed that they are drawn with.
+    """
+    reader = ShardReader(store)
+    found = np.empty((sum(count for _, count, _ in wanted), channels), np.float32)
+    start = 0
+    for key, count, seed in wanted:
+        # (C, h * w)
+        scaled = scale_channels(torch.from_numpy(reader.read(key, layer))).flatten(1)
+        if len(scaled) != channels:
+            raise FirstsightError(f"{str(store)!r} has {len(scaled)} channels of {layer} at {key!r}, not {channels}")
         position = torch.arange(scaled.shape[1])
         choice = position[(position % HELD_OUT_EVERY == 0) == held_out]
         if len(choice) == 0:
             choice = position
         picked = torch.randint(len(choice), (count,), generator=torch.Generator().manual_seed(seed))
-        return scaled[:, choice[picked]].T
+        found[start : start + count] = scaled[:, choice[picked]].T
+        start += count
+    return found

@@ -17,8 +17,8 @@ def images_per_shard(count: int, image_bytes: float) -> int:
     """How many images make a shard where the user does not say.
 
     A job takes seconds to start, so it should have work for minutes; but a collection should be work for many jobs, and
-    their plan should take seconds, too. So 32 images, or as many as `JOB_BYTES` of files hold (1024 at most, and no more
-    than a sixteenth of the collection), and in any case a five-hundredth of the collection.
+    their plan should take seconds, too. So 32 images, or as many as `JOB_BYTES` of files hold (1024 at most, and no
+    more than a sixteenth of the collection), and in any case a five-hundredth of the collection.
 
     Args:
         count: images of the whole collection, done or not, so that planning again gives the same.

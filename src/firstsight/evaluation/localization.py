@@ -4,6 +4,7 @@ No metric here sorts, bins or even holds all pixels. Every metric depends on the
 for every distinct score of an anomalous pixel: how many normal pixels lie above it and how many equal it. Anomalous
 pixels are few, so their scores are held and sorted; then the maps are streamed once more and each image's normal pixels
 are counted into the intervals between them. `localization_statistics` does both passes; the others are short sums.
+`localization_statistics_of` does them by tasks of dask, a part of a collection each.
 
     statistics = localization_statistics(masks, maps)
     pro_from_statistics(statistics, limit=0.3), auroc_from_statistics(statistics), statistics.n_regions
@@ -19,123 +20,17 @@ A metric that the pixels do not define (say, there is no anomalous pixel) is nan
 """
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy import ndimage
+from numpy.typing import ArrayLike
 
 from firstsight.errors import FirstsightError
-
-EIGHT_CONNECTED = np.ones((3, 3), dtype=bool)
-
-
-class Arrays(Protocol):
-    """A sequence of (H, W) arrays, possibly read on access."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int, /) -> Any: ...
-
-
-@dataclass(frozen=True, eq=False)
-class LocalizationStatistics:
-    """All that the metrics need to know: one entry for each of M distinct scores of anomalous pixels, highest first.
-
-    anomalous: (M,) int64, the anomalous pixels with this score.
-    overlap: (M,) float64, the sum of 1 / (size of its region) over those pixels; sums to n_regions.
-    normal_above: (M,) int64, the normal pixels with a higher score.
-    normal_equal: (M,) int64, the normal pixels with the same score.
-    n_normal: the normal pixels.
-    n_regions: the 8-connected anomalous regions, after the crop.
-    image_anomalous: (N,) bool, whether the image has an anomalous pixel.
-    image_scores: (N,) float, the largest value of the map.
-    """
-
-    anomalous: NDArray[np.int64]
-    overlap: NDArray[np.float64]
-    normal_above: NDArray[np.int64]
-    normal_equal: NDArray[np.int64]
-    n_normal: int
-    n_regions: int
-    image_anomalous: NDArray[np.bool_]
-    image_scores: NDArray[np.floating]
-
-    @property
-    def n_images(self) -> int:
-        return len(self.image_scores)
-
-    @property
-    def n_anomalous(self) -> int:
-        return int(self.anomalous.sum())
-
-
-def localization_statistics(
-    masks: Arrays, maps: Arrays, *, crop: float = 0.0, defective_only: bool = False
-) -> LocalizationStatistics:
-    """Reads every image twice and counts what all metrics are made of.
-
-    Memory is at most about 80 bytes for each anomalous pixel of the collection, plus two images.
-
-    masks, maps: one (H, W) array an image each, as the module says.
-    crop: the fraction of height and of width, in [0, 0.5), cut from each of the four sides of mask and map before
-        anything else, to the nearest pixel; at least one pixel stays. For comparison with papers.
-    defective_only: count no normal pixels of images without an anomalous pixel (after the crop), as some papers do;
-        n_images and the image scores stay those of all images.
-
-    Raises FirstsightError for empty sequences or different lengths, and, with the image's index, for a mask that is
-    neither bool nor uint8, arrays that are not (H, W) or differ in shape, and values that are not finite.
-    """
-    if not 0 <= crop < 0.5:
-        raise FirstsightError(f"crop must be in [0, 0.5), got {crop}")
-
-    image_anomalous, image_scores = [], []
-    scores, sizes = [], []
-    n_normal = n_regions = 0
-    for mask, values in _images(masks, maps, crop):
-        image_anomalous.append(mask.any())
-        image_scores.append(values.max())
-        if image_anomalous[-1]:
-            labels, count = ndimage.label(mask, EIGHT_CONNECTED)
-            regions = labels[mask]
-            n_regions += count
-            scores.append(values[mask])
-            sizes.append(np.bincount(regions)[regions].astype(np.int32))
-        if image_anomalous[-1] or not defective_only:
-            n_normal += mask.size - int(np.count_nonzero(mask))
-
-    # The type of all maps, so that no score is rounded and the search below never converts its table.
-    dtype = np.array(image_scores).dtype
-    thresholds, anomalous, overlap = _distinct(
-        np.concatenate([np.empty(0, dtype), *scores]), np.concatenate([np.empty(0, np.int32), *sizes])
-    )
-    del scores, sizes
-
-    # Maps are finite: the last entry takes the normal pixels above every anomalous one, and nothing equals it.
-    table = np.append(thresholds, dtype.type(np.inf))
-    up_to = np.zeros(table.size, dtype=np.int64)
-    equal = np.zeros(table.size, dtype=np.int64)
-    for mask, values in _images(masks, maps, crop):
-        if defective_only and not mask.any():
-            continue
-        distinct, repeats = np.unique(values[~mask].astype(dtype, copy=False), return_counts=True)
-        places = np.searchsorted(table, distinct)
-        np.add.at(up_to, places, repeats)
-        ties = table[places] == distinct
-        equal[places[ties]] += repeats[ties]
-
-    return LocalizationStatistics(
-        anomalous=anomalous[::-1],
-        overlap=overlap[::-1],
-        normal_above=np.cumsum(up_to[:0:-1]),
-        normal_equal=equal[-2::-1],
-        n_normal=n_normal,
-        n_regions=n_regions,
-        image_anomalous=np.array(image_anomalous),
-        image_scores=np.array(image_scores),
-    )
+from firstsight.evaluation.localization_statistics import (
+    Arrays,
+    LocalizationStatistics,
+    checked_images,
+    localization_statistics,
+)
 
 
 def auroc(masks: Arrays, maps: Arrays) -> float:
@@ -185,7 +80,7 @@ def image_auroc(masks: Arrays, maps: Arrays) -> float:
     An image is anomalous where its mask has an anomalous pixel; its score is the maximum of its map.
     Arguments and errors as in `localization_statistics`; every image is read once.
     """
-    images = [(mask.any(), values.max()) for mask, values in _images(masks, maps, crop=0.0)]
+    images = [(mask.any(), values.max()) for mask, values in checked_images(masks, maps)]
     return image_auroc_from_scores([anomalous for anomalous, _ in images], [score for _, score in images])
 
 
@@ -265,49 +160,3 @@ def pro_from_statistics(statistics: LocalizationStatistics, limit: float = 0.3) 
 def image_auroc_from_statistics(statistics: LocalizationStatistics) -> float:
     """`image_auroc` of images that are counted already."""
     return image_auroc_from_scores(statistics.image_anomalous, statistics.image_scores)
-
-
-def _distinct(
-    scores: NDArray[np.floating], sizes: NDArray[np.int32]
-) -> tuple[NDArray[np.floating], NDArray[np.int64], NDArray[np.float64]]:
-    """(P,) scores and region sizes of pixels to (M,) distinct scores, rising, their pixels, and sums of 1 / size."""
-    order = np.argsort(scores)
-    scores = scores[order]
-    sizes = sizes[order]
-    del order
-    first = np.ones(scores.size, dtype=bool)
-    np.not_equal(scores[1:], scores[:-1], out=first[1:])
-    starts = np.flatnonzero(first)
-    return scores[starts], np.diff(starts, append=scores.size), np.add.reduceat(1.0 / sizes, starts)
-
-
-def _images(masks: Arrays, maps: Arrays, crop: float) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.floating]]]:
-    """Reads, checks and crops one image after the other: bool mask and float map, both (H, W)."""
-    if len(masks) != len(maps) or len(maps) == 0:
-        raise FirstsightError(f"there must be a mask for every map and at least one, got {len(masks)} and {len(maps)}")
-    for index in range(len(maps)):
-        mask, values = np.asarray(masks[index]), np.asarray(maps[index])
-        if mask.shape != values.shape or mask.ndim != 2 or mask.size == 0:
-            raise FirstsightError(
-                f"image {index}: mask and map must be (H, W) of one size, got {mask.shape} and {values.shape}"
-            )
-        if mask.dtype not in (np.bool_, np.uint8):
-            raise FirstsightError(f"image {index}: a mask must be bool or uint8, got {mask.dtype}")
-        if values.dtype.kind not in "fiub":
-            raise FirstsightError(f"image {index}: a map must hold real numbers, got {values.dtype}")
-        finite = np.isfinite(values)
-        if not finite.all():
-            y, x = np.argwhere(~finite)[0]
-            raise FirstsightError(
-                f"image {index}: the map must be finite, got {values[y, x]} at row {y}, column {x}"
-                f" ({finite.size - np.count_nonzero(finite)} such values)"
-            )
-        height, width = (min(round(crop * side), (side - 1) // 2) for side in mask.shape)
-        inside = np.s_[height : mask.shape[0] - height, width : mask.shape[1] - width]
-        precision = np.float32 if values.dtype in (np.float16, np.float32) else np.float64
-        yield _anomalous_pixels(mask[inside]), values[inside].astype(precision, copy=False)
-
-
-def _anomalous_pixels(mask: NDArray[np.bool_] | NDArray[np.uint8]) -> NDArray[np.bool_]:
-    above = 0 if mask.dtype == np.bool_ or mask.max() <= 1 else 127
-    return mask > above

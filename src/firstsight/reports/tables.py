@@ -15,12 +15,14 @@ They are Parquet files, compressed with zstd. The same rows give the same bytes;
 
 import os
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pandas
 import pyarrow
+import pyarrow.compute
 import pyarrow.parquet
 
 from firstsight.errors import DamagedError, FirstsightError
@@ -176,10 +178,20 @@ def write_table(
         FirstsightError: an unknown table; a missing or unknown column; a value of another type, out of the type's
             range, or null where the column allows none. The message names table and column.
     """
+    write_blocks(path, name, [rows], detectors)
+
+
+def write_blocks(
+    path: Path,
+    name: str,
+    blocks: Iterable[Sequence[Mapping[str, Any]] | pandas.DataFrame],
+    detectors: Sequence[str] = (),
+) -> None:
+    """Write a table block by block (a row group each), of which one at a time is held; otherwise as `write_table`."""
     if detectors and name != "images":
         raise FirstsightError(f"table {name}: it has no columns by detector, but got {', '.join(detectors)}")
     schema = images_schema(detectors) if name == "images" else _schema(name)
-    _write(path, _conform(name, _columns(name, rows, schema), schema))
+    _write(path, schema, (_conform(name, _columns(name, rows, schema), schema) for rows in blocks))
 
 
 def read_table(path: Path) -> pandas.DataFrame:
@@ -191,34 +203,60 @@ def read_table(path: Path) -> pandas.DataFrame:
     Raises:
         FirstsightError: the file is missing; `DamagedError`: it is no Parquet table, or no longer what was written.
     """
-    table = _read(path)
-    return pandas.DataFrame({field.name: _series(table[field.name], field) for field in table.schema})
+    return _frame(_read(path))
 
 
-def concatenate_tables(name: str, paths: Sequence[Path], output: Path) -> None:
+def concatenate_tables(
+    name: str,
+    paths: Sequence[Path],
+    output: Path,
+    change: Callable[[pandas.DataFrame], pandas.DataFrame] | None = None,
+) -> None:
     """Join the parts of one table, sorted by its key columns (`SORT_KEYS`).
 
-    Parts of `images` may hold different detectors: the result has the columns of all, in the order in which they first
-    appear, null where a part has none. No parts at all give a table with zero rows.
+    One collection at a time is held, and is a row group of the file. Parts of `images` may hold different detectors:
+    the result has the columns of all, in the order in which they first appear, null where a part has none. No parts at
+    all give a table with zero rows.
+
+    Args:
+        name: of the table.
+        paths: the parts.
+        output: the file to make.
+        change: what is done to the rows of each collection before they are written, in the order of the collections.
 
     Raises:
         FirstsightError: an unknown table, or a part that is missing, unreadable or has other columns than `SCHEMAS`.
     """
-    parts = [_read(path) for path in paths]
     schema = _schema(name)
+    schemas = [_read_schema(path) for path in paths]
     if name == "images":
-        schema = images_schema(list(dict.fromkeys(detector for part in parts for detector in _detectors(part.schema))))
-    tables = []
-    for path, part in zip(paths, parts, strict=True):
-        columns = {column: part[column] for column in part.column_names}
-        if name == "images":
-            for field in schema:
-                if field.name not in columns and field.name not in SCHEMAS["images"].names:
-                    columns[field.name] = pyarrow.nulls(part.num_rows, field.type)
-        tables.append(_conform(f"{name} ({path})", columns, schema))
-    joined = pyarrow.concat_tables(tables) if tables else schema.empty_table()
-    # Arrow's sort is stable and compares strings by their UTF-8 bytes: the same order on every machine.
-    _write(output, joined.sort_by([(column, "ascending") for column in SORT_KEYS[name]]))
+        schema = images_schema(list(dict.fromkeys(each for part in schemas for each in _detectors(part))))
+    else:
+        for path, part in zip(paths, schemas, strict=True):
+            _check_names(f"{name} ({path})", part.names, schema)
+    holders: dict[str, list[Path]] = {}
+    for path in paths:
+        for collection in _read(path, ["collection"])["collection"].unique().to_pylist():
+            holders.setdefault(collection, []).append(path)
+
+    def block(collection: str) -> pyarrow.Table:
+        parts = [_part_of(name, path, collection, schema) for path in holders[collection]]
+        # Arrow's sort is stable and compares strings by their UTF-8 bytes: the same order on every machine.
+        rows = pyarrow.concat_tables(parts).sort_by([(column, "ascending") for column in SORT_KEYS[name]])
+        return rows if change is None else _conform(name, _columns(name, change(_frame(rows)), schema), schema)
+
+    _write(output, schema, map(block, sorted(holders)))
+
+
+def _part_of(name: str, path: Path, collection: str, schema: pyarrow.Schema) -> pyarrow.Table:
+    """The rows of a collection in a part; detectors that it does not know are null."""
+    part = _read(path)
+    part = part.filter(pyarrow.compute.equal(part["collection"], collection))
+    columns = {column: part[column] for column in part.column_names}
+    for field in schema if name == "images" else ():
+        if field.name not in columns and field.name not in SCHEMAS["images"].names:
+            columns[field.name] = pyarrow.nulls(part.num_rows, field.type)
+    return _conform(f"{name} ({path})", columns, schema)
 
 
 def _schema(name: str) -> pyarrow.Schema:
@@ -298,6 +336,10 @@ def _same_kind(given: pyarrow.DataType, wanted: pyarrow.DataType) -> bool:
     return bool(types.is_integer(given) or types.is_floating(given))
 
 
+def _frame(table: pyarrow.Table) -> pandas.DataFrame:
+    return pandas.DataFrame({field.name: _series(table[field.name], field) for field in table.schema})
+
+
 def _series(column: pyarrow.ChunkedArray, field: pyarrow.Field) -> pandas.Series:
     nullable = {
         pyarrow.int16(): pandas.Int16Dtype(),
@@ -309,15 +351,26 @@ def _series(column: pyarrow.ChunkedArray, field: pyarrow.Field) -> pandas.Series
     return series
 
 
-def _read(path: Path) -> pyarrow.Table:
+def _read(path: Path, columns: Sequence[str] | None = None) -> pyarrow.Table:
+    with _opened(path) as file:
+        return file.read(columns=columns).replace_schema_metadata(None)
+
+
+def _read_schema(path: Path) -> pyarrow.Schema:
+    with _opened(path) as file:
+        return file.schema_arrow
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[pyarrow.parquet.ParquetFile]:
     try:
         # pyarrow's read_table would also take columns from folders named like `collection=tiles`.
         with pyarrow.parquet.ParquetFile(path, page_checksum_verification=True) as file:
-            table = file.read()
-        # Tables of earlier versions bear no mark.
-        if (table.schema.metadata or {}).get(_MARK, _shape(table)) != _shape(table):
-            raise pyarrow.ArrowInvalid("its columns are not those that were written")
-        return table.replace_schema_metadata(None)
+            shape = _shape(file.schema_arrow, file.metadata.num_rows)
+            # Tables of earlier versions bear no mark.
+            if (file.metadata.metadata or {}).get(_MARK, shape) != shape:
+                raise pyarrow.ArrowInvalid("its columns are not those that were written")
+            yield file
     except FileNotFoundError as error:
         raise FirstsightError(f"{path}: there is no such table") from error
     # Arrow raises an OSError without a number for a checksum that does not fit; with one the file cannot be read now.
@@ -327,16 +380,23 @@ def _read(path: Path) -> pyarrow.Table:
         raise DamagedError(f"{path}: not a Parquet table ({str(error).splitlines()[0]})", path) from error
 
 
-def _shape(table: pyarrow.Table) -> bytes:
+def _shape(schema: pyarrow.Schema, n_rows: int) -> bytes:
     """A checksum of what Parquet has none for: names and types of the columns, and the number of rows."""
-    columns = [f"{field.name} {field.type} {field.nullable}" for field in table.schema]
-    return str(zlib.crc32(f"{columns} {table.num_rows}".encode())).encode()
+    columns = [f"{field.name} {field.type} {field.nullable}" for field in schema]
+    return str(zlib.crc32(f"{columns} {n_rows}".encode())).encode()
 
 
-def _write(path: Path, table: pyarrow.Table) -> None:
+def _write(path: Path, schema: pyarrow.Schema, blocks: Iterable[pyarrow.Table]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.part")
-    # One chunk per column, so that how the rows were put together cannot show in the bytes.
-    table = table.combine_chunks().replace_schema_metadata({_MARK: _shape(table)})
-    pyarrow.parquet.write_table(table, partial, compression="zstd", write_page_checksum=True)
-    os.replace(partial, path)
+    count = 0
+    try:
+        with pyarrow.parquet.ParquetWriter(partial, schema, compression="zstd", write_page_checksum=True) as writer:
+            for block in blocks:
+                # One chunk per column, so that how the rows were put together cannot show in the bytes.
+                writer.write_table(block.combine_chunks())
+                count += block.num_rows
+            writer.add_key_value_metadata({_MARK: _shape(schema, count)})
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -83,7 +83,8 @@ PAIR_COLUMNS = ("n_images", "disagreement", "image", "largest")
 
 def localization_figures(stored: Mapping[str, StoredMap], images: pandas.DataFrame) -> dict[str, float | None]:
     """Each of `METRICS` of maps, None where it is not defined; see `localization_rows`."""
-    values = {row["metric"]: row["value"] for row in localization_rows(stored, images)}
+    stores = {image: each.reader.path for image, each in stored.items()}
+    values = {row["metric"]: row["value"] for row in localization_rows(stores, images)}
     return {metric: values[metric] if np.isfinite(values.get(metric, np.nan)) else None for metric in METRICS}
 
 

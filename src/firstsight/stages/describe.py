@@ -1,11 +1,14 @@
 """Stages threshold and describe: from maps to regions, scores and descriptors."""
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from dask.base import compute
+from dask.delayed import delayed
 from numpy.typing import NDArray
 from skimage.transform import resize
 
@@ -17,7 +20,7 @@ from firstsight.detectors.geometry import Geometry
 from firstsight.features.store import ShardReader
 from firstsight.reports.tables import write_table
 from firstsight.stages.job import Job, read_json, write_json
-from firstsight.stages.shards import stored_maps
+from firstsight.stages.shards import images_with_maps, stored_maps
 
 SAMPLED_CELLS = 4_000_000
 """Cells of a collection that the threshold is found from; beyond it each map gives an equal share."""
@@ -37,40 +40,40 @@ def find_threshold(
     Threshold, scale and temperatures are null where no image has a map.
 
     Args:
-        shards: stores of the collection's maps; only a sample of their cells is held at once.
+        shards: stores of the collection's maps, a task of dask each; only a sample of their cells is held at once.
         output: the JSON to make.
         seed: of the sample.
         job: where time and counts are noted.
         settings: the fields of `firstsight.config.ThresholdSettings`; those that a method does not have may be missing.
     """
     chosen = {"method": settings["method"], "rate": settings.get("rate")}
-    maps = [stored for stored in stored_maps(shards) if stored.status == "ok"]
-    job.n_images = len(maps)
     with job.step("sample"):
-        samples, maxima, tiles = [], [], []
-        for index, stored in enumerate(maps):
-            cells = stored.cells()
-            scores = cells.ravel()
-            maxima.append(scores.max())
-            tiles.append(tile_maxima(cells))
-            samples.append(_sample(scores, SAMPLED_CELLS // len(maps), seed + index))
+        keys = [list(found.values()) for found in images_with_maps(shards)]
+        ends = list(accumulate(map(len, keys)))
+        job.n_images = n_maps = ends[-1] if ends else 0
+        limit = SAMPLED_CELLS // max(1, n_maps)
+        tasks = [
+            delayed(_shard_scores)(path.absolute(), found, limit, seed + end - len(found))
+            for path, found, end in zip(shards, keys, ends, strict=True)
+        ]
+        scores = _Scores.joined(compute(*tasks))  # type: ignore[no-untyped-call]
     with job.step("threshold"):
-        if not samples:
+        if not n_maps:
             nothing = {"threshold": None, "says": "no image has a map", "scale": None, "temperatures": None}
             write_json(output, {**nothing, **chosen, "n_images": 0})
             return
-        cells = np.concatenate(samples)
-        threshold, how = _threshold(settings, cells, np.array(maxima), np.concatenate(tiles))
-        share, images = 100 * float((cells > threshold).mean()), int((np.array(maxima) > threshold).sum())
-        says = f"{how}; {share:.2g} % of all pixels, in {images} of {len(maps)} images, lie above"
+        cells, maxima = scores.cells, scores.maxima
+        threshold, how = _threshold(settings, cells, maxima, scores.tiles)
+        share, images = 100 * float((cells > threshold).mean()), int((maxima > threshold).sum())
+        says = f"{how}; {share:.2g} % of all pixels, in {images} of {n_maps} images, lie above"
         job.note(f"threshold {threshold:.6g}: {says}")
         found = {
             "threshold": threshold,
             **chosen,
             "says": says,
-            "scale": [float(np.median(cells)), float(max(maxima))],
+            "scale": [float(np.median(cells)), float(maxima.max())],
             "temperatures": weighting_temperatures(cells),
-            "n_images": len(maps),
+            "n_images": n_maps,
         }
     write_json(output, found)
 
@@ -218,6 +221,36 @@ class _Descriptors:
 
 def _stacked(rows: Sequence[NDArray[np.float64]]) -> NDArray[np.float32]:
     return np.array(rows, np.float32) if rows else np.zeros((0, len(DEVIATIONS), 0), np.float32)
+
+
+class _Scores(NamedTuple):
+    """What the threshold of some maps is found from.
+
+    Attributes:
+        cells: (n,) random cells, an equal share of every map.
+        maxima: (N,) largest score of every map.
+        tiles: (k,) largest score of every tile of every map.
+    """
+
+    cells: NDArray[np.float32]
+    maxima: NDArray[np.float32]
+    tiles: NDArray[np.float32]
+
+    @classmethod
+    def joined(cls, parts: Sequence["_Scores"]) -> "_Scores":
+        nothing = cls(*(np.empty(0, np.float32) for _ in cls._fields))
+        return cls(*map(np.concatenate, zip(nothing, *parts, strict=True)))
+
+
+def _shard_scores(shard: Path, keys: Sequence[str], limit: int, seed: int) -> _Scores:
+    """Of maps of a shard, one after the other: at most ``limit`` cells each, drawn with a seed of its own."""
+    reader = ShardReader(shard)
+    found = []
+    for index, key in enumerate(keys):
+        cells = reader.read(key, "map")
+        sample = _sample(cells.ravel(), limit, seed + index)
+        found.append(_Scores(sample, cells.max(keepdims=True).ravel(), tile_maxima(cells)))
+    return _Scores.joined(found)
 
 
 def _threshold(

@@ -1,21 +1,25 @@
 """Stage evaluate: metrics of one detector on one collection, where masks or labels exist."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas
+from dask.base import compute
+from dask.delayed import delayed
 from numpy.typing import NDArray
 
 from firstsight.clustering.kinds import fit_kinds
 from firstsight.collections.images import read_mask
 from firstsight.evaluation import clustering, localization
+from firstsight.evaluation.localization_statistics import Part, localization_statistics_of
 from firstsight.reports.tables import read_table, write_table
 from firstsight.stages.cluster import read_descriptors
 from firstsight.stages.job import Job
-from firstsight.stages.shards import StoredMap, read_images, stored_maps
+from firstsight.stages.shards import StoredMap, images_with_maps, read_images, stored_maps
 
 GOOD = "good"
 """Label of an image without an anomaly."""
@@ -78,39 +82,37 @@ def evaluate_collection(
         job: where time and counts are noted.
     """
     images = read_images(manifests, truths).set_index("image")
-    stored = {each.image: each for each in stored_maps(maps) if each.status == "ok"}
+    stores = {image: shard for shard, found in zip(maps, images_with_maps(maps), strict=True) for image in found}
     rows: list[dict[str, Any]] = []
     with job.step("localization"):
         for share in sorted({0.0, crop}):
-            rows += localization_rows(stored, images, share)
+            rows += localization_rows(stores, images, share)
     with job.step("clustering"):
         rows += _clustering_rows(images, read_table(clusters), descriptors)
-    job.n_images = len(stored)
+    job.n_images = len(stores)
     names = {"collection": collection, "detector": detector, "settings_fingerprint": fingerprint}
     write_table(output, "metrics", [{**names, **row} for row in rows if np.isfinite(row["value"])])
 
 
-def localization_rows(
-    stored: Mapping[str, StoredMap], images: pandas.DataFrame, crop: float = 0.0
-) -> list[dict[str, Any]]:
-    """Metrics of maps, as rows with metric, value, n_images, n_regions and crop.
+def localization_rows(stores: Mapping[str, Path], images: pandas.DataFrame, crop: float = 0.0) -> list[dict[str, Any]]:
+    """Metrics of maps, as rows with metric, value, n_images, n_regions and crop; a task of dask reads those of a store.
 
     Args:
-        stored: the maps, by image.
+        stores: of every image that has a map, the store that holds it.
         images: rows of the table `images` with labels and masks, by image.
         crop: share of the frame cut from each side, in [0, 0.5).
     """
-    known = images[images["status"].eq("ok") & images.index.isin(list(stored))]
+    known = images[images["status"].eq("ok") & images.index.isin(list(stores))]
     with_truth = known[known["mask"].notna() | known["label"].eq(GOOD)]
     if not with_truth["mask"].notna().any():
-        return _image_rows(stored, known) if crop == 0 else []
-    masks = LazyMasks(
-        [None if pandas.isna(mask) else mask for mask in with_truth["mask"]],
-        list(zip(with_truth["height"], with_truth["width"], strict=True)),
-    )
-    statistics = localization.localization_statistics(
-        masks, LazyMaps([stored[image] for image in with_truth.index]), crop=crop
-    )
+        return _image_rows(stores, known) if crop == 0 else []
+    parts = []
+    for store, rows in _by_store(stores, with_truth):
+        # Workers of dask may be elsewhere.
+        masks = [None if pandas.isna(mask) else str(Path(mask).absolute()) for mask in rows["mask"]]
+        shapes = list(zip(rows["height"].astype(int), rows["width"].astype(int), strict=True))
+        parts.append(Part(len(rows), partial(_open_part, store, rows.index.tolist(), masks, shapes)))
+    statistics = localization_statistics_of(parts, crop=crop)
     values = {
         "pro": localization.pro_from_statistics(statistics),
         "auroc": localization.auroc_from_statistics(statistics),
@@ -118,16 +120,40 @@ def localization_rows(
         "f1_max": localization.f1_max_from_statistics(statistics),
         "image_auroc": localization.image_auroc_from_statistics(statistics),
     }
-    counts = {"n_images": len(masks), "n_regions": statistics.n_regions, "crop": crop}
+    counts = {"n_images": len(with_truth), "n_regions": statistics.n_regions, "crop": crop}
     return [{"metric": metric, "value": value, **counts} for metric, value in values.items()]
 
 
-def _image_rows(stored: Mapping[str, StoredMap], known: pandas.DataFrame) -> list[dict[str, Any]]:
+def _by_store(stores: Mapping[str, Path], images: pandas.DataFrame) -> Iterator[tuple[Path, pandas.DataFrame]]:
+    """The images of each store, in their order."""
+    of_each = [stores[image].absolute() for image in images.index]
+    for store, rows in images.groupby(of_each, sort=False):
+        yield Path(str(store)), rows
+
+
+def _maps_in(store: Path, images: Sequence[str]) -> LazyMaps:
+    found = {stored.image: stored for stored in stored_maps([store])}
+    return LazyMaps([found[image] for image in images])
+
+
+def _open_part(
+    store: Path, images: Sequence[str], masks: Sequence[str | None], shapes: Sequence[tuple[int, int]]
+) -> tuple[LazyMasks, LazyMaps]:
+    return LazyMasks(masks, shapes), _maps_in(store, images)
+
+
+def _largest_scores(store: Path, images: Sequence[str]) -> list[float]:
+    return [float(stored.cells().max()) for stored in _maps_in(store, images).stored]
+
+
+def _image_rows(stores: Mapping[str, Path], known: pandas.DataFrame) -> list[dict[str, Any]]:
     labelled = known[known["label"].notna()]
     if labelled.empty:
         return []
-    scores = [float(stored[image].cells().max()) for image in labelled.index]
-    value = localization.image_auroc_from_scores(labelled["label"].ne(GOOD).to_numpy(bool), scores)
+    parts = list(_by_store(stores, labelled))
+    found = compute(*(delayed(_largest_scores)(store, rows.index.tolist()) for store, rows in parts))  # type: ignore[no-untyped-call]
+    defective = np.concatenate([rows["label"].ne(GOOD).to_numpy(bool) for _, rows in parts])
+    value = localization.image_auroc_from_scores(defective, np.concatenate(found))
     return [{"metric": "image_auroc", "value": value, "n_images": len(labelled), "n_regions": None, "crop": 0.0}]
 
 

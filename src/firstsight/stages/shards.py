@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pandas
+from dask.base import compute
+from dask.delayed import delayed
 from numpy.typing import NDArray
 
 from firstsight.archives import refuse_damaged
@@ -51,6 +53,16 @@ def stored_maps(shards: Sequence[Path]) -> list[StoredMap]:
             geometry = Geometry(**attributes["geometry"]) if attributes["status"] == "ok" else None
             found.append(StoredMap(reader, key, attributes["image"], attributes["status"], geometry))
     return found
+
+
+def images_with_maps(shards: Sequence[Path]) -> list[dict[str, str]]:
+    """For each shard of maps, in order, the key of every image that has a map; read by tasks of dask."""
+    tasks = [delayed(_images_with_maps)(path.absolute()) for path in shards]
+    return list(compute(*tasks))  # type: ignore[no-untyped-call]
+
+
+def _images_with_maps(shard: Path) -> dict[str, str]:
+    return {stored.image: stored.key for stored in stored_maps([shard]) if stored.status == "ok"}
 
 
 def read_images(manifests: Sequence[Path], truths: Sequence[Path]) -> pandas.DataFrame:

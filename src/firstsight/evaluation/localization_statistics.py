@@ -1,0 +1,310 @@
+"""What the metrics of `firstsight.evaluation.localization` are made of, counted exactly in two passes over the images.
+
+Each pass turns some images into a statistic; the statistics of parts of a collection are merged into that of the whole.
+What is merged are sorted scores and whole numbers, so that neither the cut into parts nor the order in which they are
+done shows in the outcome, not even in its last bit.
+
+    first pass    anomalous_pixels(masks, maps) -> AnomalousPixels     merge_anomalous
+    second pass   normal_pixels(masks, maps, distinct scores) -> (2, M + 1)     their sum
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from dask.base import compute
+from dask.delayed import delayed
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from firstsight.errors import FirstsightError
+
+EIGHT_CONNECTED = np.ones((3, 3), dtype=bool)
+
+
+class Arrays(Protocol):
+    """A sequence of (H, W) arrays, possibly read on access."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Any: ...
+
+
+class Part(NamedTuple):
+    """Some images of a collection.
+
+    Attributes:
+        n_images: at least one.
+        open: gives their masks and maps. It is called where these are read: what it carries there should be paths.
+    """
+
+    n_images: int
+    open: Callable[[], tuple[Arrays, Arrays]]
+
+
+@dataclass(frozen=True, eq=False)
+class LocalizationStatistics:
+    """All that the metrics need to know: one entry for each of M distinct scores of anomalous pixels, highest first.
+
+    anomalous: (M,) int64, the anomalous pixels with this score.
+    overlap: (M,) float64, the sum of 1 / (size of its region) over those pixels; sums to n_regions.
+    normal_above: (M,) int64, the normal pixels with a higher score.
+    normal_equal: (M,) int64, the normal pixels with the same score.
+    n_normal: the normal pixels.
+    n_regions: the 8-connected anomalous regions, after the crop.
+    image_anomalous: (N,) bool, whether the image has an anomalous pixel.
+    image_scores: (N,) float, the largest value of the map.
+    """
+
+    anomalous: NDArray[np.int64]
+    overlap: NDArray[np.float64]
+    normal_above: NDArray[np.int64]
+    normal_equal: NDArray[np.int64]
+    n_normal: int
+    n_regions: int
+    image_anomalous: NDArray[np.bool_]
+    image_scores: NDArray[np.floating]
+
+    @property
+    def n_images(self) -> int:
+        return len(self.image_scores)
+
+    @property
+    def n_anomalous(self) -> int:
+        return int(self.anomalous.sum())
+
+
+@dataclass(frozen=True, eq=False)
+class AnomalousPixels:
+    """What the first pass knows of N images: one entry for each of K distinct pairs of a score and a region's size.
+
+    scores: (K,), rising, of the type of the maps.
+    sizes: (K,) int64, pixels of the region; rising among equal scores.
+    counts: (K,) int64, anomalous pixels with this score in regions of this size.
+    n_normal, n_regions, image_anomalous, image_scores: as in `LocalizationStatistics`.
+    """
+
+    scores: NDArray[np.floating]
+    sizes: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    n_normal: int
+    n_regions: int
+    image_anomalous: NDArray[np.bool_]
+    image_scores: NDArray[np.floating]
+
+
+def localization_statistics(
+    masks: Arrays, maps: Arrays, *, crop: float = 0.0, defective_only: bool = False
+) -> LocalizationStatistics:
+    """Reads every image twice and counts what all metrics are made of.
+
+    Memory is at most about 80 bytes for each anomalous pixel of the collection, plus two images.
+
+    masks, maps: one (H, W) array an image each, as `firstsight.evaluation.localization` says.
+    crop: the fraction of height and of width, in [0, 0.5), cut from each of the four sides of mask and map before
+        anything else, to the nearest pixel; at least one pixel stays. For comparison with papers.
+    defective_only: count no normal pixels of images without an anomalous pixel (after the crop), as some papers do;
+        n_images and the image scores stay those of all images.
+
+    Raises FirstsightError for empty sequences or different lengths, and, with the image's index, for a mask that is
+    neither bool nor uint8, arrays that are not (H, W) or differ in shape, and values that are not finite.
+    """
+    anomalous = anomalous_pixels(masks, maps, crop=crop, defective_only=defective_only)
+    scores = distinct_scores(anomalous)
+    return joined_statistics(anomalous, normal_pixels(masks, maps, scores, crop=crop, defective_only=defective_only))
+
+
+def localization_statistics_of(
+    parts: Sequence[Part], *, crop: float = 0.0, defective_only: bool = False
+) -> LocalizationStatistics:
+    """`localization_statistics` of a collection in parts, each pass over a part being a task of dask.
+
+    The statistics of parts are merged two by two, so that dask holds few of them at a time: as many as there are
+    threads, and one for each level of the tree.
+
+    Raises FirstsightError as `localization_statistics`; the image's index is that in the whole collection.
+    """
+    if not parts:
+        raise FirstsightError("there must be at least one image")
+    firsts = accumulate((part.n_images for part in parts[:-1]), initial=0)
+    rest = [(part.open, first, crop, defective_only) for part, first in zip(parts, firsts, strict=True)]
+    anomalous = _merged([delayed(_anomalous_pixels_of)(*each) for each in rest], merge_anomalous)
+    scores = delayed(distinct_scores)(anomalous)
+    normal = _merged([delayed(_normal_pixels_of)(*each, scores) for each in rest], sum)
+    found: LocalizationStatistics
+    (found,) = compute(delayed(joined_statistics)(anomalous, normal))  # type: ignore[no-untyped-call]
+    return found
+
+
+def anomalous_pixels(
+    masks: Arrays, maps: Arrays, *, crop: float = 0.0, defective_only: bool = False, first: int = 0
+) -> AnomalousPixels:
+    """The first pass over some images. Arguments and errors as in `localization_statistics` and `checked_images`."""
+    image_anomalous, image_scores = [], []
+    scores: list[NDArray[np.floating]] = []
+    sizes: list[NDArray[np.int64]] = []
+    n_normal = n_regions = 0
+    for mask, values in checked_images(masks, maps, crop, first):
+        image_anomalous.append(mask.any())
+        image_scores.append(values.max())
+        if image_anomalous[-1]:
+            labels, count = ndimage.label(mask, EIGHT_CONNECTED)
+            regions = labels[mask]
+            n_regions += count
+            scores.append(values[mask])
+            sizes.append(np.bincount(regions)[regions])
+        if image_anomalous[-1] or not defective_only:
+            n_normal += mask.size - int(np.count_nonzero(mask))
+    # The type of all maps, so that no score is rounded.
+    found = np.array(image_scores)
+    every = np.concatenate([np.empty(0, found.dtype), *scores])
+    of_each = np.concatenate([np.empty(0, np.int64), *sizes])
+    pairs = _distinct_pairs(every, of_each, np.ones(len(every), np.int64))
+    return AnomalousPixels(*pairs, n_normal, n_regions, np.array(image_anomalous), found)
+
+
+def merge_anomalous(parts: Sequence[AnomalousPixels]) -> AnomalousPixels:
+    """The first pass over all images of the parts, in the order of the parts."""
+    return AnomalousPixels(
+        *_distinct_pairs(*(np.concatenate([getattr(part, name) for part in parts]) for name in _PAIRS)),
+        n_normal=sum(part.n_normal for part in parts),
+        n_regions=sum(part.n_regions for part in parts),
+        image_anomalous=np.concatenate([part.image_anomalous for part in parts]),
+        image_scores=np.concatenate([part.image_scores for part in parts]),
+    )
+
+
+def distinct_scores(anomalous: AnomalousPixels) -> NDArray[np.floating]:
+    """(M,) scores of anomalous pixels, rising, each once."""
+    return anomalous.scores[_starts(anomalous.scores)]
+
+
+def normal_pixels(
+    masks: Arrays,
+    maps: Arrays,
+    scores: NDArray[np.floating],
+    *,
+    crop: float = 0.0,
+    defective_only: bool = False,
+    first: int = 0,
+) -> NDArray[np.int64]:
+    """The second pass over some images: normal pixels by where they lie among the scores of anomalous pixels.
+
+    scores: (M,) distinct, rising, of all images of the collection. Other arguments as in `anomalous_pixels`.
+
+    Returns (2, M + 1). Row 0: pixels above the score before (if there is one) and not above this one; the last entry
+    has those above every score. Row 1: pixels with exactly this score.
+    """
+    # Maps are finite: nothing equals the last entry, and nothing lies above it.
+    table = np.append(scores, scores.dtype.type(np.inf))
+    counts = np.zeros((2, table.size), dtype=np.int64)
+    for mask, values in checked_images(masks, maps, crop, first):
+        if defective_only and not mask.any():
+            continue
+        distinct, repeats = np.unique(values[~mask].astype(scores.dtype, copy=False), return_counts=True)
+        places = np.searchsorted(table, distinct)
+        np.add.at(counts[0], places, repeats)
+        ties = table[places] == distinct
+        counts[1, places[ties]] += repeats[ties]
+    return counts
+
+
+def joined_statistics(anomalous: AnomalousPixels, normal: NDArray[np.int64]) -> LocalizationStatistics:
+    """Both passes over a whole collection."""
+    starts = np.flatnonzero(_starts(anomalous.scores))
+    return LocalizationStatistics(
+        anomalous=np.add.reduceat(anomalous.counts, starts)[::-1],
+        overlap=np.add.reduceat(anomalous.counts / anomalous.sizes, starts)[::-1],
+        normal_above=np.cumsum(normal[0, :0:-1]),
+        normal_equal=normal[1, -2::-1],
+        n_normal=anomalous.n_normal,
+        n_regions=anomalous.n_regions,
+        image_anomalous=anomalous.image_anomalous,
+        image_scores=anomalous.image_scores,
+    )
+
+
+_PAIRS = ("scores", "sizes", "counts")
+
+
+def _anomalous_pixels_of(
+    open_part: Callable[[], tuple[Arrays, Arrays]], first: int, crop: float, defective_only: bool
+) -> AnomalousPixels:
+    return anomalous_pixels(*open_part(), crop=crop, defective_only=defective_only, first=first)
+
+
+def _normal_pixels_of(
+    open_part: Callable[[], tuple[Arrays, Arrays]],
+    first: int,
+    crop: float,
+    defective_only: bool,
+    scores: NDArray[np.floating],
+) -> NDArray[np.int64]:
+    return normal_pixels(*open_part(), scores, crop=crop, defective_only=defective_only, first=first)
+
+
+def _merged(tasks: Sequence[Any], merge: Callable[[Sequence[Any]], Any]) -> Any:
+    """The task that merges neighbours two by two until one is left."""
+    while len(tasks) > 1:
+        tasks = [delayed(merge)(list(tasks[start : start + 2])) for start in range(0, len(tasks), 2)]
+    return tasks[0]
+
+
+def _distinct_pairs(
+    scores: NDArray[np.floating], sizes: NDArray[np.int64], counts: NDArray[np.int64]
+) -> tuple[NDArray[np.floating], NDArray[np.int64], NDArray[np.int64]]:
+    """Sorted by score, then by size, with the counts of equal pairs added up."""
+    order = np.lexsort((sizes, scores))
+    scores, sizes, counts = scores[order], sizes[order], counts[order]
+    first = _starts(scores)
+    first[1:] |= sizes[1:] != sizes[:-1]
+    starts = np.flatnonzero(first)
+    return scores[starts], sizes[starts], np.add.reduceat(counts, starts)
+
+
+def _starts(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Of sorted values, whether each differs from the one before."""
+    first = np.ones(values.size, dtype=bool)
+    np.not_equal(values[1:], values[:-1], out=first[1:])
+    return first
+
+
+def checked_images(
+    masks: Arrays, maps: Arrays, crop: float = 0.0, first: int = 0
+) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.floating]]]:
+    """Reads, checks and crops one image after the other: bool mask and float map, both (H, W).
+
+    Arguments and errors as in `localization_statistics`; ``first`` is the number that errors give the first image.
+    """
+    if len(masks) != len(maps) or len(maps) == 0:
+        raise FirstsightError(f"there must be a mask for every map and at least one, got {len(masks)} and {len(maps)}")
+    if not 0 <= crop < 0.5:
+        raise FirstsightError(f"crop must be in [0, 0.5), got {crop}")
+    for index in range(len(maps)):
+        mask, values = np.asarray(masks[index]), np.asarray(maps[index])
+        if mask.shape != values.shape or mask.ndim != 2 or mask.size == 0:
+            raise FirstsightError(
+                f"image {first + index}: mask and map must be (H, W) of one size, got {mask.shape} and {values.shape}"
+            )
+        if mask.dtype not in (np.bool_, np.uint8):
+            raise FirstsightError(f"image {first + index}: a mask must be bool or uint8, got {mask.dtype}")
+        if values.dtype.kind not in "fiub":
+            raise FirstsightError(f"image {first + index}: a map must hold real numbers, got {values.dtype}")
+        finite = np.isfinite(values)
+        if not finite.all():
+            y, x = np.argwhere(~finite)[0]
+            raise FirstsightError(
+                f"image {first + index}: the map must be finite, got {values[y, x]} at row {y}, column {x}"
+                f" ({finite.size - np.count_nonzero(finite)} such values)"
+            )
+        height, width = (min(round(crop * side), (side - 1) // 2) for side in mask.shape)
+        inside = np.s_[height : mask.shape[0] - height, width : mask.shape[1] - width]
+        precision = np.float32 if values.dtype in (np.float16, np.float32) else np.float64
+        yield _anomalous_pixels(mask[inside]), values[inside].astype(precision, copy=False)
+
+
+def _anomalous_pixels(mask: NDArray[np.bool_] | NDArray[np.uint8]) -> NDArray[np.bool_]:
+    above = 0 if mask.dtype == np.bool_ or mask.max() <= 1 else 127
+    return mask > above

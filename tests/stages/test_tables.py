@@ -1,0 +1,146 @@
+"""Tables of a run of many shards and several collections, joined a collection at a time."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import dask
+import pandas
+import pyarrow.parquet
+import pytest
+from distributed import Client, LocalCluster
+
+from firstsight.reports.tables import SORT_KEYS, read_table, write_table
+from firstsight.stages.job import Job
+from firstsight.stages.tables import join_tables, n_tasks
+
+SHARDS = {"moss": 70, "Bark": 3, "ash": 1}
+"""Shards of each collection, of two images each."""
+TABLES = ("images", "regions", "clusters", "metrics", "runs")
+
+IMAGE = {
+    **dict.fromkeys(("missing", "texture_score", "is_texture", "label", "mask")),
+    **dict(path="p.png", sha256="5", width=4, height=3, channels=3, dtype="uint8"),
+}
+REGION = dict(region=1, x=0, y=0, width=2, height=2, area=4, score_max=1.0, score_mean=0.5)
+REGION |= dict(centroid_x=0.5, centroid_y=0.5, cluster=0, cluster_name="cluster 0")
+CLUSTER = dict(cluster=0, cluster_name="cluster 0", distance=0.5, silhouette=0.5, is_medoid=True)
+RUN = dict(rule="detect", detector="fca", device="cpu", n_images=2, seconds=1.0, seconds_by_step="{}")
+RUN |= dict(peak_memory_mb=1.0, versions="{}", weights_sha256="")
+
+
+@pytest.fixture
+def parts(tmp_path: Path) -> dict[str, Any]:
+    """What the jobs of a run left; `fca` ran on all collections, `sww` on one, where it refused an image."""
+    found: dict[str, Any] = {name: [] for name in ("manifests", "truths", "regions", "clusters", "metrics", "records")}
+    found["scores"] = {"fca": [], "sww": []}
+
+    def note(group: list[Path], name: str, content: Any) -> None:
+        group.append(tmp_path / name)
+        group[-1].write_text(json.dumps(content))
+
+    def note_table(kind: str, name: str, rows: list[dict[str, Any]]) -> None:
+        table = "images" if kind == "manifests" else kind
+        found[kind].append(tmp_path / name)
+        write_table(found[kind][-1], table, rows)
+
+    for collection, n_shards in SHARDS.items():
+        images = [[f"{shard}/b.png", f"{shard}/a.png"] for shard in range(n_shards)]
+        for shard, names in enumerate(images):
+            stem = f"{collection}-{shard}"
+            common = {"collection": collection, "shard": f"{shard}"}
+            note_table("manifests", f"{stem}.images", [{**IMAGE, **common, "image": i, "status": "ok"} for i in names])
+            truths = [{"image": i, "label": "good", "mask": None, "status": "ok"} for i in names]
+            note(found["truths"], f"{stem}.truth", truths)
+            note(found["records"], f"{stem}.run", {**RUN, **common})
+            for detector in ["fca", "sww"] if collection == "Bark" else ["fca"]:
+                rows = [score(i, shard) for i in names]
+                if detector == "sww" and shard == 2:
+                    rows[0] = {"image": names[0], "status": "too small", "score": None, "anomalous_area": None}
+                    rows[0]["threshold"] = None
+                note(found["scores"][detector], f"{stem}.{detector}", {"collection": collection, "rows": rows})
+        place = {"collection": collection, "detector": "fca"}
+        every = [image for names in images for image in names]
+        note_table("regions", f"{collection}.regions", [{**REGION, **place, "image": image} for image in every])
+        clusters = [{**CLUSTER, **place, "image": image, "n_clusters_from": "estimated"} for image in every]
+        note_table("clusters", f"{collection}.clusters", clusters)
+        metric = {"metric": "pro", "value": 0.5, "n_images": 2, "n_regions": 1, "crop": 0.0}
+        note_table("metrics", f"{collection}.metrics", [{**place, **metric, "settings_fingerprint": "0"}])
+    return found
+
+
+def score(image: str, shard: int) -> dict[str, Any]:
+    return {"image": image, "status": "ok", "score": shard / 4, "anomalous_area": shard, "threshold": 1.5}
+
+
+@pytest.fixture
+def join(parts: dict[str, Any], tmp_path: Path, job: Job) -> Callable[..., dict[str, Path]]:
+    def joined(folder: str, names: Path | None = None) -> dict[str, Path]:
+        output = {name: tmp_path / folder / f"{name}.parquet" for name in TABLES}
+        job.n_images = 0
+        join_tables(**parts, output=output, job=job, names=names)
+        return output
+
+    return joined
+
+
+def test_rows_are_all_there_in_their_order(join: Callable[..., dict[str, Path]], job: Job) -> None:
+    tables = {name: read_table(path) for name, path in join("out").items()}
+    assert job.n_images == len(tables["images"]) == len(tables["clusters"]) == 2 * sum(SHARDS.values())
+    for name, rows in tables.items():
+        keys = list(rows[list(SORT_KEYS[name])].itertuples(index=False, name=None))
+        assert keys == sorted(keys), name
+    images = tables["images"].set_index(["collection", "image"])
+    for (collection, image), row in images.iterrows():
+        shard = int(image.split("/")[0])
+        assert (row["fca_score"], row["fca_anomalous_area"], row["label"]) == (shard / 4, shard, "good")
+        refused = (collection, image) == ("Bark", "2/b.png")
+        assert row["status"] == ("too small" if refused else "ok")
+        assert pandas.isna(row["sww_score"]) == (refused or collection != "Bark")
+
+
+def test_a_collection_is_a_block_of_the_file(join: Callable[..., dict[str, Path]]) -> None:
+    for name, path in join("out").items():
+        with pyarrow.parquet.ParquetFile(path) as file:
+            blocks = [
+                file.read_row_group(number, ["collection"])["collection"] for number in range(file.num_row_groups)
+            ]
+        wanted = [["Bark"], ["ash"], ["moss"]] if name != "runs" else [["Bark", "ash", "moss"]]
+        assert [block.unique().to_pylist() for block in blocks] == wanted
+
+
+def test_the_bytes_are_the_same_wherever_parts_are_read(
+    join: Callable[..., dict[str, Path]], parts: dict[str, Any]
+) -> None:
+    assert n_tasks(parts["records"]) == 2
+    found = []
+    for threads in (1, 4):
+        with dask.config.set(num_workers=threads):
+            found.append(join(f"{threads}"))
+    with (
+        LocalCluster(processes=False, n_workers=2, threads_per_worker=2, dashboard_address="127.0.0.1:0") as cluster,
+        Client(cluster),
+    ):
+        found.append(join("cluster"))
+    for kind in ("manifests", "truths", "records", "regions"):
+        parts[kind].reverse()
+    found.append(join("reversed"))
+    for name in TABLES:
+        assert len({output[name].read_bytes() for output in found}) == 1, name
+
+
+def test_names_hold_for_the_collection_that_they_were_given_to(
+    join: Callable[..., dict[str, Path]], tmp_path: Path, job: Job
+) -> None:
+    names = tmp_path / "names.csv"
+    names.write_text("collection,detector,medoid,name\nBark,fca,0/a.png,knot\nmoss,fca,none.png,gone\n")
+    output = join("out", names)
+    for name in ("clusters", "regions"):
+        rows = read_table(output[name])
+        assert rows.groupby("collection")["cluster_name"].unique().map(list).to_dict() == {
+            "Bark": ["knot"],
+            "ash": ["cluster 0"],
+            "moss": ["cluster 0"],
+        }
+    assert "1 clusters have one of the 2 names given" in job.log.getvalue()  # type: ignore[attr-defined]
