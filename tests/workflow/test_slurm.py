@@ -130,7 +130,7 @@ def test_tasks_of_dask_run_in_jobs_of_their_own(whole: tuple[Path, str], slurm: 
     folder = tmp_path / "again"
     shutil.copytree(whole[0], folder, symlinks=True)
     config = {**CONFIG, "dask": {"scheduler": "slurm", "workers": 2, "memory_mb": 1000, "minutes": 5}}
-    line = command(folder, "--forcerun", "threshold", "--", "results/tables/metrics.parquet", config=config)
+    line = command(folder, "results/tables/metrics.parquet", "--forcerun", "threshold", config=config)
     done = subprocess.run(line, capture_output=True, text=True, env=slurm, timeout=SECONDS_FOR_A_RUN, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     asked = jobs(slurm, folder)

@@ -19,6 +19,7 @@ rule compare_collection:
     resources:
         mem_mb=growing(8000),
         runtime=growing(240),
+        dask=dask_of_the_run,
     params:
         config=config_of,
         maps=lambda wildcards: maps_of(of_collection(wildcards)),
@@ -84,6 +85,7 @@ rule robustness_of_collection:
     resources:
         mem_mb=growing(8000),
         runtime=growing(240),
+        dask=dask_of_the_run,
     params:
         config=config_of,
         variants=variants,

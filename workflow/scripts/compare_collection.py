@@ -4,20 +4,20 @@ from pathlib import Path
 
 from firstsight.stages.compare import compare_collection
 from firstsight.stages.job import run_job
+from firstsight.stages.scheduler import dask_client
 
-with run_job(
-    snakemake.log[0],
-    snakemake.output.run,
-    config=snakemake.params.config,
-    rule="compare_collection",
-    collection=snakemake.wildcards.collection,
-) as job:
+names = dict(collection=snakemake.wildcards.collection, config=snakemake.params.config)
+where = dict(threads=snakemake.threads, memory_mb=snakemake.resources.mem_mb, tasks=len(snakemake.input.manifests))
+with (
+    run_job(snakemake.log[0], snakemake.output.run, rule="compare_collection", **names) as job,
+    dask_client(snakemake.resources.dask, **where, job=job),
+):
     compare_collection(
         maps={name: [Path(path) for path in paths] for name, paths in snakemake.params.maps.items()},
         records={name: [Path(path) for path in paths] for name, paths in snakemake.params.records.items()},
         manifests=[Path(path) for path in snakemake.input.manifests],
         truths=[Path(path) for path in snakemake.input.truths],
-        collection=snakemake.wildcards.collection,
+        **names,
         metrics=Path(snakemake.output.metrics),
         pairs=Path(snakemake.output.pairs),
         picture=Path(snakemake.output.picture),

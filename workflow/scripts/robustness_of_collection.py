@@ -4,6 +4,7 @@ from pathlib import Path
 
 from firstsight.stages.job import run_job
 from firstsight.stages.robustness import Variant, measure_robustness
+from firstsight.stages.scheduler import dask_client
 
 variants = [
     Variant(
@@ -15,10 +16,13 @@ variants = [
     )
     for each in snakemake.params.variants
 ]
-names = dict(collection=snakemake.wildcards.collection)
-with run_job(
-    snakemake.log[0], snakemake.output.run, config=snakemake.params.config, rule="robustness_of_collection", **names
-) as job:
+names = dict(collection=snakemake.wildcards.collection, config=snakemake.params.config)
+# A copy has a handful of images.
+where = dict(threads=snakemake.threads, memory_mb=snakemake.resources.mem_mb, tasks=1)
+with (
+    run_job(snakemake.log[0], snakemake.output.run, rule="robustness_of_collection", **names) as job,
+    dask_client(snakemake.resources.dask, **where, job=job),
+):
     measure_robustness(
         variants=variants,
         collection=snakemake.wildcards.collection,
