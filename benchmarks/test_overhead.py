@@ -1,7 +1,7 @@
 """What a run costs beyond computing: `pytest benchmarks/test_overhead.py --benchmark-only -s` (some minutes).
 
-Overhead is everything but the work on the images themselves: Snakemake, starting jobs and importing, reading and writing
-stores, tables. It is the processor time of the whole run less that of the steps that look at or draw an image.
+Overhead is everything but the work on the images themselves (the steps that look at or draw one): Snakemake, starting
+jobs and importing, reading and writing stores, tables.
 """
 
 import json

@@ -337,7 +337,7 @@ def test_names_that_are_not_there_are_named(tmp_path):
 
 
 def test_a_second_writer_is_kept_out(tmp_path, monkeypatch):
-    monkeypatch.setattr("firstsight.features.store._LOCK_SECONDS", 0.3)
+    monkeypatch.setattr("firstsight.locks.LOCK_SECONDS", 0.3)
     with ShardWriter(tmp_path / "s") as writer:
         with (
             pytest.raises(FirstsightError, match=r"another process is writing .*s.partial"),

@@ -9,18 +9,40 @@ import zipfile
 from pathlib import Path
 
 import pandas
+import psutil
 import pytest
 
 from firstsight.features.store import ShardReader
 from firstsight.features.zarr_archive import group_member, read_attributes, read_members, write_archive
 from running import command, environment, read_tables, run
 
-KILLS = 10
+KILLS = 12
+VICTIMS = ("group", "snakemake", "job")
 SECONDS_TO_KILL = (2.0, 14.0)
 
 
-def kill_at_random(folder: Path, seconds: float) -> bool:
-    """Start the run, kill its whole process group after some seconds; False where it had ended before."""
+def jobs_of(process: psutil.Process) -> list[psutil.Process]:
+    """The jobs that a run of Snakemake has started and that still run."""
+    return [each for each in process.children(recursive=True) if is_job(each)]
+
+
+def is_job(process: psutil.Process, folder: Path = Path("/")) -> bool:
+    """Whether a process is a job of a run in this folder."""
+    try:
+        return any(".snakemake/scripts" in part and part.startswith(str(folder)) for part in process.cmdline())
+    except psutil.NoSuchProcess:
+        return False
+
+
+def kill_at_random(folder: Path, seconds: float, victim: str) -> bool:
+    """Start the run and kill a part of it after some seconds; False where it had ended before.
+
+    Args:
+        folder: of the run.
+        seconds: after which the kill comes.
+        victim: the whole process group; Snakemake, whose jobs go on alone; or a job, as a machine does that is out of
+            memory.
+    """
     process = subprocess.Popen(
         command(folder),
         stdout=subprocess.DEVNULL,
@@ -31,15 +53,29 @@ def kill_at_random(folder: Path, seconds: float) -> bool:
     try:
         process.wait(timeout=seconds)
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
+        jobs = jobs_of(psutil.Process(process.pid))
+        if victim == "job" and jobs:
+            jobs[0].kill()
+            assert process.wait() != 0
+        elif victim == "snakemake":
+            process.kill()
+        else:
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         return True
     return False
 
 
+def wait_for_jobs_left_alone(folder: Path) -> None:
+    """Jobs whose Snakemake was killed go on until they are done."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and any(is_job(each, folder) for each in psutil.process_iter()):
+        time.sleep(0.2)
+
+
 def finished(results: Path) -> dict[Path, int]:
     """Stores of features and maps under their final names, and when they were made."""
-    return {path: path.stat().st_mtime_ns for path in results.glob("*/*/*/**/*.zarr/zarr.json")}
+    return {path: path.stat().st_mtime_ns for path in results.glob("*/*/*/**/*.zarr.zip")}
 
 
 @pytest.mark.slow
@@ -48,7 +84,7 @@ def test_killed_at_random_moments(tmp_path: Path, demo: Path) -> None:
     kills, kept = 0, 0
     while kills < KILLS:
         before = finished(tmp_path / "results")
-        if not kill_at_random(tmp_path, moments.uniform(*SECONDS_TO_KILL)):
+        if not kill_at_random(tmp_path, moments.uniform(*SECONDS_TO_KILL), VICTIMS[kills % len(VICTIMS)]):
             # The run came to its end: take the end away, so that there is something to kill.
             for path in (tmp_path / "results/tables").glob("*.parquet"):
                 path.unlink()
@@ -59,6 +95,7 @@ def test_killed_at_random_moments(tmp_path: Path, demo: Path) -> None:
         assert sum(after.get(path) != made for path, made in before.items()) <= 2, "finished shards were done again"
         unlocked = run(tmp_path, "--unlock")
         assert unlocked.returncode == 0, unlocked.stderr
+    wait_for_jobs_left_alone(tmp_path)
     done = run(tmp_path)
     assert done.returncode == 0, done.stderr
     assert kept > 0, "no kill came after a shard was finished"

@@ -6,10 +6,12 @@ from firstsight.stages.compare import compare_collection
 from firstsight.stages.job import run_job
 from firstsight.stages.scheduler import dask_client
 
-names = dict(collection=snakemake.wildcards.collection, config=snakemake.params.config)
+names = dict(collection=snakemake.wildcards.collection)
 where = dict(threads=snakemake.threads, memory_mb=snakemake.resources.mem_mb, tasks=len(snakemake.input.manifests))
 with (
-    run_job(snakemake.log[0], snakemake.output.run, rule="compare_collection", **names) as job,
+    run_job(
+        snakemake.log[0], snakemake.output.run, config=snakemake.params.config, rule="compare_collection", **names
+    ) as job,
     dask_client(snakemake.resources.dask, **where, job=job),
 ):
     compare_collection(

@@ -7,15 +7,13 @@ renamed to ``path``. So a process may be killed at any moment: nothing half-writ
 writer keeps every entry that is whole.
 """
 
-import errno
-import fcntl
 import hashlib
 import os
 import re
 import shutil
-import time
 import zipfile
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -36,9 +34,9 @@ from firstsight.features.zarr_archive import (
     read_members,
     write_archive,
 )
+from firstsight.locks import locked_folder
 
 _FORMAT = 2
-_LOCK_SECONDS = 10.0
 _TAKEN_BACK = "taken back.zip"
 
 
@@ -68,8 +66,12 @@ class ShardWriter:
         self._marks: dict[str, dict[str, Any]] = {}
 
     def __enter__(self) -> Self:
-        self._lock = _lock(self._partial)
-        self._taken_back = _open(self._partial / _TAKEN_BACK)
+        with ExitStack() as stack:
+            stack.enter_context(locked_folder(self._partial))
+            self._taken_back = _open(self._partial / _TAKEN_BACK)
+            if self._taken_back:
+                stack.enter_context(self._taken_back)
+            self._at_exit = stack.pop_all()
         return self
 
     def has(self, key: str, token: str) -> bool:
@@ -127,13 +129,9 @@ class ShardWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
+        with self._at_exit:
             if kind is None:
                 self._finish()
-        finally:
-            if self._taken_back:
-                self._taken_back.close()
-            os.close(self._lock)
 
     def _entry(self, key: str) -> Path:
         return self._partial / f"{_group_name(key)}.zip"
@@ -290,33 +288,4 @@ def _flush(path: Path) -> None:
     try:
         os.fsync(handle)
     finally:
-        os.close(handle)
-
-
-def _lock(folder: Path) -> int:
-    """Make a folder and lock it against other writers until the returned handle is closed or this process is gone.
-
-    A killed process may take a moment to be gone, so a lock that is held is tried again for some seconds.
-    """
-    deadline = time.monotonic() + _LOCK_SECONDS
-    while True:
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            handle = os.open(folder, os.O_RDONLY)
-        except FileNotFoundError:
-            continue
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            # Some network file systems have no locks for folders: there the workflow alone keeps writers apart.
-            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-                return handle
-            os.close(handle)
-            if time.monotonic() > deadline:
-                raise FirstsightError(f"another process is writing {str(folder)!r}: wait for it, or stop it") from error
-            time.sleep(0.1)
-            continue
-        # The writer before may have taken the folder away between opening and locking it.
-        if folder.exists() and folder.stat().st_ino == os.fstat(handle).st_ino:
-            return handle
         os.close(handle)

@@ -41,7 +41,7 @@ def draw_overlays(*, maps: Path, manifest: Path, truth: Path, threshold: Path, o
                     threshold=found["threshold"],
                     mask=mask,
                 )
-            with job.step("write"):
+            with job.step("encode"):
                 name = overlay_name(stored.image)
                 write_image(folder / name, layers.overlay)
                 write_image(folder / "lines" / name, layers.lines)

@@ -18,6 +18,7 @@ from firstsight.archives import refuse_damaged
 from firstsight.collections.images import file_sha256, read_image
 from firstsight.detectors.geometry import Geometry, map_to_pixels
 from firstsight.features.store import ShardReader
+from firstsight.locks import locked_folder
 from firstsight.reports.tables import read_table
 from firstsight.stages.job import read_json
 
@@ -106,10 +107,15 @@ def read_row(row: Mapping[Any, Any]) -> NDArray[np.float32]:
 
 @contextmanager
 def replace_folder(folder: Path) -> Iterator[Path]:
-    """Give a folder beside ``folder`` to write into, and let it take that name when all is written."""
+    """Give a folder beside ``folder`` to write into, and let it take that name when all is written.
+
+    Raises:
+        FirstsightError: another process is writing the same.
+    """
     partial = folder.with_name(f"{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    yield partial
-    shutil.rmtree(folder, ignore_errors=True)
-    os.replace(partial, folder)
+    with locked_folder(partial):
+        for left in partial.iterdir():
+            shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
+        yield partial
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(partial, folder)
