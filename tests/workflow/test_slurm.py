@@ -126,6 +126,17 @@ def test_sites_that_want_a_generic_resource_get_it(slurm: dict[str, str], tmp_pa
     assert set(done["JobState"]) == {"COMPLETED"}
 
 
+def test_a_job_that_is_killed_for_its_memory_is_tried_again_with_more(slurm: dict[str, str], tmp_path: Path) -> None:
+    little = "100 * 40 ** (attempt - 1)"
+    process = start(tmp_path, slurm, "--until", "features", "--set-resources", f"features:mem_mb={little}")
+    output = output_of(process)
+    assert process.returncode == 0, output
+    features = jobs(slurm, tmp_path).query("rule == 'features'").sort_values("MinMemoryNode")
+    assert features["MinMemoryNode"].tolist() == ["100M", "100M", "4000M", "4000M"]
+    assert (features["JobState"].iloc[:2] != "COMPLETED").all()
+    assert features["JobState"].iloc[2:].eq("COMPLETED").all()
+
+
 def test_tasks_of_dask_run_in_jobs_of_their_own(whole: tuple[Path, str], slurm: dict[str, str], tmp_path: Path) -> None:
     folder = tmp_path / "again"
     shutil.copytree(whole[0], folder, symlinks=True)

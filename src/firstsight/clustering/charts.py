@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import dendrogram, linkage, to_tree
-from sklearn.manifold import TSNE
 
 FEWEST_FOR_TSNE = 50
 """Of fewer descriptors, principal components show more faithfully what is near."""
@@ -35,6 +34,9 @@ def lay_on_plane(descriptors: NDArray[np.floating], *, seed: int = 0) -> tuple[N
         return np.zeros((0, 2)), "principal components"
     # Equal descriptors have no neighbourhoods that t-SNE could keep.
     if len(centred) >= FEWEST_FOR_TSNE and np.ptp(centred, axis=0).any():
+        # Importing scikit-learn takes a second, and small collections need none of it.
+        from sklearn.manifold import TSNE  # noqa: PLC0415
+
         perplexity = min(PERPLEXITY, (len(centred) - 1) / 3)
         points = TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(centred)
         return points - points.mean(axis=0, dtype=np.float64), "t-SNE"

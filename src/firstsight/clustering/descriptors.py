@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import correlate1d
-from sklearn.neighbors import NearestNeighbors
 
 from firstsight.clustering.thresholds import robust_deviation
 from firstsight.errors import FirstsightError
@@ -248,6 +247,9 @@ def smooth_descriptors(descriptors: NDArray[np.floating], *, neighbours: int = 5
     wanted = min(neighbours, count // LEAST_TO_SMOOTH)
     if wanted == 0:
         return values
+    # Importing scikit-learn takes a second, and most jobs that know this module need none of it.
+    from sklearn.neighbors import NearestNeighbors  # noqa: PLC0415
+
     sample = np.arange(count)
     if count > LARGEST_COMPARED:
         sample = np.sort(np.random.default_rng(seed).choice(count, LARGEST_COMPARED, replace=False))

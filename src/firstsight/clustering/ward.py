@@ -8,8 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import linkage
 from scipy.spatial.distance import cdist
-from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
 
 from firstsight.errors import FirstsightError
 
@@ -281,6 +279,10 @@ def _settle(
     members = cluster >= 0
     if number < 2:
         return cluster
+    # Importing scikit-learn takes a second, and most jobs that know this module need none of it.
+    from sklearn.cluster import KMeans  # noqa: PLC0415
+    from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415
+
     with warnings.catch_warnings():
         # Of fewer different descriptors than clusters; then they stay.
         warnings.simplefilter("ignore", ConvergenceWarning)
