@@ -117,24 +117,20 @@ def test_logs_of_all_jobs_are_kept(whole: tuple[Path, str]) -> None:
     assert list((whole[0] / "results/logs").rglob("*.log"))
 
 
-def test_sites_that_want_a_generic_resource_get_it(slurm: dict[str, str], tmp_path: Path) -> None:
-    process = start(tmp_path, slurm, "--until", "features", gpu_request="gres")
+def test_sites_that_want_a_generic_resource_get_it_and_a_job_killed_for_its_memory_is_tried_again_with_more(
+    slurm: dict[str, str], tmp_path: Path
+) -> None:
+    little = "features:mem_mb=100 * 40 ** (attempt - 1)"
+    process = start(tmp_path, slurm, "--until", "features", "--set-resources", little, gpu_request="gres")
     output = output_of(process)
     assert process.returncode == 0, output
     done = jobs(slurm, tmp_path)
     assert set(done[done["TresPerNode"].eq("gres:gpu:1")]["rule"]) == {"features"}
-    assert set(done["JobState"]) == {"COMPLETED"}
-
-
-def test_a_job_that_is_killed_for_its_memory_is_tried_again_with_more(slurm: dict[str, str], tmp_path: Path) -> None:
-    little = "100 * 40 ** (attempt - 1)"
-    process = start(tmp_path, slurm, "--until", "features", "--set-resources", f"features:mem_mb={little}")
-    output = output_of(process)
-    assert process.returncode == 0, output
-    features = jobs(slurm, tmp_path).query("rule == 'features'").sort_values("MinMemoryNode")
-    assert features["MinMemoryNode"].tolist() == ["100M", "100M", "4000M", "4000M"]
-    assert (features["JobState"].iloc[:2] != "COMPLETED").all()
-    assert features["JobState"].iloc[2:].eq("COMPLETED").all()
+    features = done["rule"].eq("features")
+    assert done[features]["MinMemoryNode"].sort_values().tolist() == ["100M", "100M", "4000M", "4000M"]
+    killed = done["MinMemoryNode"].eq("100M")
+    assert (done[killed]["JobState"] != "COMPLETED").all()
+    assert done[~killed]["JobState"].eq("COMPLETED").all()
 
 
 def test_tasks_of_dask_run_in_jobs_of_their_own(whole: tuple[Path, str], slurm: dict[str, str], tmp_path: Path) -> None:

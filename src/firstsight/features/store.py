@@ -202,6 +202,10 @@ class ShardReader:
         """The names of an entry's arrays, in the order they were written."""
         return list(self._mark(key)["arrays"])
 
+    def shape(self, key: str, name: str) -> tuple[int, ...]:
+        """The shape of one of an entry's arrays."""
+        return tuple(self._mark(key)["arrays"][name]["shape"])
+
     def attributes(self, key: str) -> dict[str, Any]:
         """The attributes of an entry."""
         return dict(self._mark(key)["attributes"])

@@ -1,5 +1,6 @@
 """Stage detect: the features of a shard, or its images themselves, to anomaly maps."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -17,7 +18,6 @@ from firstsight.detectors.registry import DETECTORS, IMAGE, Detector
 from firstsight.errors import FirstsightError
 from firstsight.features.missing import known_share
 from firstsight.features.store import ShardReader, ShardWriter
-from firstsight.features.tiling import TILE_SIZE
 from firstsight.reports.tables import read_table
 from firstsight.stages.ahead import read_ahead
 from firstsight.stages.devices import choose_device, first_that_fits
@@ -25,19 +25,19 @@ from firstsight.stages.fit import read_model
 from firstsight.stages.job import Job
 from firstsight.stages.shards import image_token, read_row
 
-READ_AHEAD_PIXELS = 2 * TILE_SIZE**2
-"""How many pixels of images, or of images whose features these are, are held at a time: features may take much more
-memory than their image."""
+READ_AHEAD_VALUES = 32 * 2**20
+"""How many values of features, or of images, are held at a time by reading ahead: 128 MB, unless a single image has
+more."""
 
 
 class Entry(NamedTuple):
-    """One image of a shard, before it is read; ``pixels``: of what the extractor saw, or of the image."""
+    """One image of a shard, before it is read; ``values``: how many of its features, or of its pixels, are read."""
 
     key: str
     image: str
     token: str
     status: str
-    pixels: int
+    values: int
 
 
 class Content(NamedTuple):
@@ -66,9 +66,9 @@ class ShardFeatures:
         keys = self._reader.keys()
         for key in keys:
             attributes = self._reader.attributes(key)
-            places = [Geometry(**place) for place in attributes.get("geometry", {}).values()]
-            pixels = max((place.input_height * place.input_width for place in places), default=0)
-            found.append(Entry(key, attributes["image"], attributes["token"], attributes["status"], pixels))
+            layers = self._layers if attributes["status"] == "ok" else ()
+            values = sum(math.prod(self._reader.shape(key, layer)) for layer in layers)
+            found.append(Entry(key, attributes["image"], attributes["token"], attributes["status"], values))
         return found
 
     def read(self, entry: Entry) -> Content:
@@ -94,7 +94,7 @@ class ShardImages:
                 image=row["image"],
                 token=image_token(row),
                 status=row["status"],
-                pixels=int(row["height"] * row["width"]) if row["status"] == "ok" else 0,
+                values=3 * int(row["height"] * row["width"]) if row["status"] == "ok" else 0,
             )
             for index, row in enumerate(self._rows)
         ]
@@ -155,7 +155,7 @@ def detect_anomalies(
         n_done = sum(1 for _ in takewhile(lambda entry: writer.has(entry.key, entry.token), entries))
         usable = [entry for entry in entries[n_done:] if entry.status == "ok"]
         with read_ahead(
-            usable, shard.read, cost=lambda entry: entry.pixels, budget=READ_AHEAD_PIXELS, threads=threads
+            usable, shard.read, cost=lambda entry: entry.values, budget=READ_AHEAD_VALUES, threads=threads
         ) as contents:
             for index, entry in enumerate(job.progress(entries, len(entries))):
                 job.n_images += 1
