@@ -45,7 +45,7 @@ def test_a_degraded_copy_goes_through_the_same_jobs(folder: Path) -> None:
     )
     done = run(folder, wanted, config=CONFIG)
     assert done.returncode == 0, done.stderr
-    assert (folder / wanted).is_dir()
+    assert (folder / wanted).is_file()
     manifest = next((folder / "results/pile/robustness/missing-10/shards").glob("*/images.parquet"))
     assert pandas.read_parquet(manifest)["status"].tolist() == ["ok"] * 3
 
