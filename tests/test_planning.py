@@ -54,13 +54,13 @@ def test_images_are_cut_into_shards(folder: Path) -> None:
 def test_the_size_of_shards_follows_the_size_of_files(folder: Path) -> None:
     for number in range(1200):
         (folder / f"pile/{number}.jpg").hardlink_to(folder / "pile/0.png")
-    assert len(plan(folder).shards) == 17
+    assert len(plan(folder).shards) == 9
     with open(folder / "pile/0.png", "ab") as file:
         file.truncate(2**20)
     assert len(plan(folder).shards) == -(-1205 // 32)
     with h5py.File(folder / "stack.h5", "w") as file:
         file["images"] = np.zeros((1200, 8, 8), np.uint8)
-    assert len(plan(folder, collections={"pile": {"path": str(folder / "stack.h5")}}).shards) == 16
+    assert len(plan(folder, collections={"pile": {"path": str(folder / "stack.h5")}}).shards) == 8
 
 
 def test_finished_shards_keep_their_members(folder: Path) -> None:

@@ -10,7 +10,7 @@ from firstsight.errors import FirstsightError
 ID_DIGITS = 10
 FEWEST_IMAGES, MOST_SMALL_IMAGES = 32, 1024
 JOB_BYTES = 16 * 2**20
-LEAST_JOBS, MOST_JOBS = 16, 500
+LEAST_JOBS, MOST_JOBS = 8, 500
 
 
 def images_per_shard(count: int, image_bytes: float) -> int:
@@ -18,7 +18,7 @@ def images_per_shard(count: int, image_bytes: float) -> int:
 
     A job takes seconds to start, so it should have work for minutes; but a collection should be work for many jobs, and
     their plan should take seconds, too. So 32 images, or as many as `JOB_BYTES` of files hold (1024 at most, and no
-    more than a sixteenth of the collection), and in any case a five-hundredth of the collection.
+    more than an eighth of the collection), and in any case a five-hundredth of the collection.
 
     Args:
         count: images of the whole collection, done or not, so that planning again gives the same.
