@@ -16,6 +16,8 @@ from PIL import Image
 from running import command, environment
 
 N_IMAGES = 10_000
+# Jobs of these rules have both cores to themselves: for their two threads, or as the only job of the collection.
+ALONE = {"features", "detect", "cluster", "charts", "threshold", "evaluate"}
 COMPUTING = {"inspect", "extract", "detect", "regions", "descriptor", "draw", "encode", "cluster", "plane", "tree"}
 
 
@@ -50,7 +52,8 @@ def test_ten_thousand_small_images(pile: Path, benchmark) -> None:
         for record in ours:
             for step, seconds in json.loads(record["seconds_by_step"]).items():
                 steps[step] = steps.get(step, 0.0) + seconds
-        computing += sum(seconds for step, seconds in steps.items() if step in COMPUTING)
+        spent = sum(seconds for step, seconds in steps.items() if step in COMPUTING)
+        computing += spent if rule in ALONE else spent / 2
         told = ", ".join(f"{step} {seconds:.1f}" for step, seconds in steps.items())
         peak = max(record["peak_memory_mb"] for record in ours)
         print(
@@ -60,5 +63,5 @@ def test_ten_thousand_small_images(pile: Path, benchmark) -> None:
     processor = after.children_user - before.children_user + after.children_system - before.children_system
     milliseconds = 1000 / N_IMAGES
     print(f"wall {wall * milliseconds:.1f} ms an image, processor {processor * milliseconds:.1f} ms")
-    print(f"steps that compute {computing * milliseconds:.1f} ms (wall time within jobs, which may use both cores)")
-    print(f"overhead {(wall - computing / 2) * milliseconds:.1f} ms of wall time on two cores")
+    print(f"steps that compute {computing * milliseconds:.1f} ms of wall time on two cores")
+    print(f"overhead {(wall - computing) * milliseconds:.1f} ms of wall time on two cores")
