@@ -1,10 +1,25 @@
-"""Zip archives, as which numpy and torch write their files: whether they are still what was written."""
+"""Zip archives, as which numpy and torch write their files: written whole, and whether they still are what was."""
 
 import errno
 import zipfile
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from firstsight.errors import DamagedError, FirstsightError
+from firstsight.replacing import replace_file
+
+
+def write_arrays(path: Path, **arrays: NDArray[Any]) -> None:
+    """Write arrays by name beside ``path`` and rename them there, as npz without pickled objects."""
+
+    def write(beside: Path) -> None:
+        with open(beside, "wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+
+    replace_file(path, write)
 
 
 def refuse_damaged(path: Path) -> None:

@@ -9,20 +9,19 @@ import torch
 
 from firstsight.archives import refuse_damaged
 from firstsight.errors import DamagedError
+from firstsight.replacing import replace_file
 
 
 def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
     """Write tensors, numbers and text beside ``path`` and rename them there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
+
+    def write(beside: Path) -> None:
         with open(beside, "wb") as file:
             torch.save(dict(content), file)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+
+    replace_file(path, write)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

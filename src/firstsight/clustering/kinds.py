@@ -5,7 +5,6 @@ image that comes later, and is farther from every known image than those are fro
 Both have cluster `FAR`.
 """
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
-from firstsight.archives import refuse_damaged
+from firstsight.archives import refuse_damaged, write_arrays
 from firstsight.clustering.descriptors import (
     Normalisation,
     fit_normalisation,
@@ -261,36 +260,28 @@ def normal_cluster(cluster: NDArray[np.int32], scores: NDArray[np.floating], are
 
 def save_kinds(path: Path, kinds: Kinds) -> None:
     """Write kinds beside ``path`` and rename them there, as npz without pickled objects."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.partial")
-    with open(beside, "wb") as file:
-        np.savez(
-            file,
-            format=np.array(FORMAT),
-            mean=kinds.normalisation.mean,
-            deviation=kinds.normalisation.deviation,
-            limit=np.array(kinds.normalisation.limit),
-            centres=kinds.centres,
-            known=kinds.known,
-            reach=np.array([kinds.reach, kinds.reach_of_directions]),
-            images=np.array(kinds.images, dtype=np.str_),
-            cluster=kinds.cluster,
-            distance=kinds.distance,
-            medoids=np.array(kinds.medoids, dtype=np.str_),
-            names=np.array(kinds.names, dtype=np.str_),
-            normal=np.array(FAR if kinds.normal is None else kinds.normal),
-            origin=np.array([kinds.counted, kinds.collection, kinds.detector], dtype=np.str_),
-        )
-    os.replace(beside, path)
+    write_arrays(
+        path,
+        format=np.array(FORMAT),
+        mean=kinds.normalisation.mean,
+        deviation=kinds.normalisation.deviation,
+        limit=np.array(kinds.normalisation.limit),
+        centres=kinds.centres,
+        known=kinds.known,
+        reach=np.array([kinds.reach, kinds.reach_of_directions]),
+        images=np.array(kinds.images, dtype=np.str_),
+        cluster=kinds.cluster,
+        distance=kinds.distance,
+        medoids=np.array(kinds.medoids, dtype=np.str_),
+        names=np.array(kinds.names, dtype=np.str_),
+        normal=np.array(FAR if kinds.normal is None else kinds.normal),
+        origin=np.array([kinds.counted, kinds.collection, kinds.detector], dtype=np.str_),
+    )
 
 
 def save_no_kinds(path: Path) -> None:
     """Write beside ``path`` and rename there what `load_kinds` refuses with the reason: no image has a map."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.partial")
-    with open(beside, "wb") as file:
-        np.savez(file, format=np.array(FORMAT))
-    os.replace(beside, path)
+    write_arrays(path, format=np.array(FORMAT))
 
 
 def load_kinds(path: Path) -> Kinds:

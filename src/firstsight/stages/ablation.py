@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pandas
 
+from firstsight.replacing import replace_file
 from firstsight.reports.markdown import markdown_table
 from firstsight.reports.tables import read_table
-from firstsight.stages.job import Job, read_json, replace_file
+from firstsight.stages.job import Job, read_json
 
 METRICS = {
     "pro": "PRO",

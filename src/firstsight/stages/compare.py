@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from firstsight.collections.images import read_mask
 from firstsight.detectors.geometry import map_to_pixels
 from firstsight.evaluation.disagreement import disagreement
+from firstsight.replacing import replace_file
 from firstsight.reports.markdown import markdown_table
 from firstsight.reports.side_by_side import MapPair, draw_map_pairs
 from firstsight.stages.evaluate import localization_rows
-from firstsight.stages.job import Job, read_json, replace_file
+from firstsight.stages.job import Job, read_json
 from firstsight.stages.shards import StoredMap, read_images, read_row, stored_maps
 
 METRICS = {"pro": "PRO", "auroc": "AUROC", "average_precision": "AP", "f1_max": "F1", "image_auroc": "image AUROC"}

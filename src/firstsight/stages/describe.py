@@ -12,6 +12,7 @@ from dask.delayed import delayed
 from numpy.typing import NDArray
 from skimage.transform import resize
 
+from firstsight.archives import write_arrays
 from firstsight.clustering.descriptors import DEVIATIONS, blur_features, describe, unit_cells, weighting_temperatures
 from firstsight.clustering.false_alarms import image_threshold, pixel_threshold, tile_maxima
 from firstsight.clustering.regions import covered_cells, find_image_regions
@@ -206,17 +207,14 @@ class _Descriptors:
 
     def write(self, path: Path) -> None:
         """Write them beside ``path`` and rename them there."""
-        beside = path.with_name(f"{path.name}.partial")
-        with open(beside, "wb") as file:
-            np.savez(
-                file,
-                image=np.array(self._images, dtype=np.str_),
-                descriptor=_stacked(self._rows),
-                region_image=np.array([image for image, _ in self._regions], dtype=np.str_),
-                region_number=np.array([number for _, number in self._regions], dtype=np.int32),
-                region_descriptor=_stacked(self._region_rows),
-            )
-        beside.replace(path)
+        write_arrays(
+            path,
+            image=np.array(self._images, dtype=np.str_),
+            descriptor=_stacked(self._rows),
+            region_image=np.array([image for image, _ in self._regions], dtype=np.str_),
+            region_number=np.array([number for _, number in self._regions], dtype=np.int32),
+            region_descriptor=_stacked(self._region_rows),
+        )
 
 
 def _stacked(rows: Sequence[NDArray[np.float64]]) -> NDArray[np.float32]:

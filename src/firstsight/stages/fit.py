@@ -12,8 +12,9 @@ from firstsight.checkpoints import read_checkpoint
 from firstsight.detectors.registry import DETECTORS, Fit
 from firstsight.features.store import ShardReader
 from firstsight.features.weights import file_sha256
+from firstsight.replacing import replace_file
 from firstsight.stages.devices import choose_device, first_that_fits
-from firstsight.stages.job import Job, replace_file, write_json
+from firstsight.stages.job import Job, write_json
 
 
 def fit_detector(

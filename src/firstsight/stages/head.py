@@ -14,10 +14,11 @@ from firstsight.checkpoints import read_checkpoint
 from firstsight.clustering.contrastive import ContrastiveSettings, apply_head, load_head, train_head
 from firstsight.clustering.descriptors import normalise_descriptors, unit_cells
 from firstsight.features.store import ShardReader
+from firstsight.replacing import replace_file
 from firstsight.stages.cluster import read_descriptors
 from firstsight.stages.describe import coarsest_layer
 from firstsight.stages.devices import choose_device, first_that_fits
-from firstsight.stages.job import Job, read_json, replace_file
+from firstsight.stages.job import Job, read_json
 from firstsight.stages.shards import StoredMap, stored_maps
 
 ExtendFeatures = Callable[[NDArray[np.floating]], NDArray[np.floating]]

@@ -8,7 +8,7 @@ import re
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from firstsight import __version__
 from firstsight.errors import DamagedError, FirstsightError
+from firstsight.replacing import replace_file
 
 T = TypeVar("T")
 WITHOUT_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -162,14 +163,6 @@ def read_json(path: Path) -> Any:
 def write_json(path: Path, content: Any) -> None:
     """Write JSON beside ``path`` and rename it there."""
     replace_file(path, lambda beside: beside.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8"))
-
-
-def replace_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` make a file beside ``path``, and rename it there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    write(beside)
-    os.replace(beside, path)
 
 
 def _row(job: Job, seconds: float, record: Path) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pandas
 
 from firstsight.errors import FirstsightError
+from firstsight.replacing import replace_file
 from firstsight.reports.tables import read_table
-from firstsight.stages.job import Job, read_json, replace_file
+from firstsight.stages.job import Job, read_json
 
 METRICS = {"image_auroc": "I-AUROC", "auroc": "P-AUROC", "pro": "PRO"}
 """Metrics of the table, as columns and as the paper calls them; 0 to 1, on the whole frame."""

@@ -11,10 +11,11 @@ import tifffile
 
 from firstsight.collections.degrade import DEGRADATIONS
 from firstsight.errors import FirstsightError
+from firstsight.replacing import replace_file
 from firstsight.reports.markdown import markdown_table
 from firstsight.reports.side_by_side import draw_curves
 from firstsight.stages.compare import localization_figures
-from firstsight.stages.job import Job, replace_file
+from firstsight.stages.job import Job
 from firstsight.stages.shards import read_images, read_row, replace_folder, stored_maps
 
 DRAWN = "average_precision"

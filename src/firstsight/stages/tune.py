@@ -12,10 +12,11 @@ from firstsight.features.registry import find_extractor
 from firstsight.features.sbm import tune_extractor
 from firstsight.features.sbm_settings import SbmSettings
 from firstsight.features.weights import file_sha256
+from firstsight.replacing import replace_file
 from firstsight.reports.tables import read_table
 from firstsight.stages.devices import choose_device
 from firstsight.stages.features import input_size
-from firstsight.stages.job import Job, replace_file
+from firstsight.stages.job import Job
 
 MOST_IMAGES = 1000
 """Of more normal images, so many are used, evenly spread: with its defaults SBM looks at fewer crops than that."""
