@@ -16,7 +16,8 @@ from firstsight.config import load_settings
 from firstsight.detectors.registry import DETECTORS
 from firstsight.errors import FirstsightError
 from firstsight.planning import CollectionPlan, plan_run
-from firstsight.reports.tables import SCHEMAS, write_table
+from firstsight.reports.table_schemas import SCHEMAS
+from firstsight.reports.tables import write_table
 
 ROOT = Path(__file__).resolve().parents[1]
 NO_PERCEPTION = {"w_rec": 1.0, "w_perc": 0.0}

@@ -10,11 +10,9 @@ import pyarrow.parquet
 import pytest
 
 from firstsight.errors import DamagedError, FirstsightError
+from firstsight.reports.table_schemas import SCHEMAS, SORT_KEYS, images_schema
 from firstsight.reports.tables import (
-    SCHEMAS,
-    SORT_KEYS,
     concatenate_tables,
-    images_schema,
     read_table,
     write_table,
 )

@@ -11,7 +11,8 @@ import pyarrow.parquet
 import pytest
 from distributed import Client, LocalCluster
 
-from firstsight.reports.tables import SORT_KEYS, read_table, write_table
+from firstsight.reports.table_schemas import SORT_KEYS
+from firstsight.reports.tables import read_table, write_table
 from firstsight.stages.job import Job
 from firstsight.stages.tables import join_tables, n_tasks
 

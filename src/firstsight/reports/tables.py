@@ -1,19 +1,8 @@
-"""The tables of a run: the one place where their columns and types are fixed.
-
-Five tables, each with one kind of row:
-
-| table      | one row                                      | sorted by                           |
-| ---------- | -------------------------------------------- | ----------------------------------- |
-| `images`   | image of a collection, set aside or not      | collection, image                   |
-| `regions`  | connected anomalous region                   | collection, image, detector, region |
-| `clusters` | image and detector                           | collection, image, detector         |
-| `metrics`  | collection, detector, metric and crop        | collection, detector, metric, crop  |
-| `runs`     | job                                          | collection, rule, shard, detector   |
+"""Reading, writing and joining the tables of a run, whose columns `firstsight.reports.table_schemas` fixes.
 
 They are Parquet files, compressed with zstd. The same rows give the same bytes; a file under its final name is whole.
 """
 
-import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,140 +15,10 @@ import pyarrow.compute
 import pyarrow.parquet
 
 from firstsight.errors import DamagedError, FirstsightError
-
-
-def _required(name: str, kind: pyarrow.DataType) -> pyarrow.Field:
-    return pyarrow.field(name, kind, nullable=False)
-
-
-def _optional(name: str, kind: pyarrow.DataType) -> pyarrow.Field:
-    return pyarrow.field(name, kind, nullable=True)
-
-
-SCHEMAS: dict[str, pyarrow.Schema] = {
-    "images": pyarrow.schema(
-        [
-            _required("collection", pyarrow.string()),
-            _required("image", pyarrow.string()),
-            _required("path", pyarrow.string()),
-            # What could not be read of an image that was set aside is null.
-            _optional("sha256", pyarrow.string()),
-            _optional("width", pyarrow.int32()),
-            _optional("height", pyarrow.int32()),
-            _optional("channels", pyarrow.int16()),
-            _optional("dtype", pyarrow.string()),
-            _optional("label", pyarrow.string()),
-            _optional("mask", pyarrow.string()),
-            # The file that marks missing pixels.
-            _optional("missing", pyarrow.string()),
-            _optional("shard", pyarrow.string()),
-            _required("status", pyarrow.string()),
-            # How differently its parts look (1: alike), and whether they are alike enough; null: nobody can say.
-            _optional("texture_score", pyarrow.float32()),
-            _optional("is_texture", pyarrow.bool_()),
-        ]
-    ),
-    "regions": pyarrow.schema(
-        [
-            _required("collection", pyarrow.string()),
-            _required("image", pyarrow.string()),
-            _required("detector", pyarrow.string()),
-            _required("region", pyarrow.int32()),
-            _required("x", pyarrow.int32()),
-            _required("y", pyarrow.int32()),
-            _required("width", pyarrow.int32()),
-            _required("height", pyarrow.int32()),
-            _required("area", pyarrow.int64()),
-            _required("score_max", pyarrow.float32()),
-            _required("score_mean", pyarrow.float32()),
-            _required("centroid_x", pyarrow.float32()),
-            _required("centroid_y", pyarrow.float32()),
-            # Of the region itself, not of its image; -1 and "outlier" or "unknown" where it is of no kind.
-            _optional("cluster", pyarrow.int32()),
-            _optional("cluster_name", pyarrow.string()),
-        ]
-    ),
-    "clusters": pyarrow.schema(
-        [
-            _required("collection", pyarrow.string()),
-            _required("image", pyarrow.string()),
-            _required("detector", pyarrow.string()),
-            # -1: an outlier, or of an unknown kind.
-            _required("cluster", pyarrow.int32()),
-            _required("cluster_name", pyarrow.string()),
-            # To the centre of the cluster; of an image in none, to the nearest.
-            _optional("distance", pyarrow.float32()),
-            # A silhouette needs a cluster.
-            _optional("silhouette", pyarrow.float32()),
-            _required("is_medoid", pyarrow.bool_()),
-            # estimated, given or oracle.
-            _required("n_clusters_from", pyarrow.string()),
-        ]
-    ),
-    "metrics": pyarrow.schema(
-        [
-            _required("collection", pyarrow.string()),
-            _required("detector", pyarrow.string()),
-            _required("metric", pyarrow.string()),
-            # Null: the metric is not defined here (no anomalous pixel, a single label).
-            _optional("value", pyarrow.float64()),
-            _optional("n_images", pyarrow.int32()),
-            _optional("n_regions", pyarrow.int32()),
-            _required("crop", pyarrow.float64()),
-            _required("settings_fingerprint", pyarrow.string()),
-        ]
-    ),
-    "runs": pyarrow.schema(
-        [
-            _required("collection", pyarrow.string()),
-            _required("rule", pyarrow.string()),
-            # A job over a whole collection has no shard, a job before detection no detector and perhaps no weights.
-            _optional("shard", pyarrow.string()),
-            _optional("detector", pyarrow.string()),
-            _required("device", pyarrow.string()),
-            # The model of the GPU or the processor.
-            _optional("device_name", pyarrow.string()),
-            _required("n_images", pyarrow.int32()),
-            _required("seconds", pyarrow.float64()),
-            _required("seconds_by_step", pyarrow.string()),
-            _optional("peak_memory_mb", pyarrow.float64()),
-            _required("versions", pyarrow.string()),
-            _optional("weights_sha256", pyarrow.string()),
-            # Of the settings that the result depends on, as its path has it; of what follows from no setting, none.
-            _optional("fingerprint", pyarrow.string()),
-            # All settings of the collection, and of the detector of a job of one, as JSON; none of a job over all.
-            _optional("config", pyarrow.string()),
-            _optional("machine", pyarrow.string()),
-        ]
-    ),
-}
-"""Columns and types by table. `images` holds three more columns for every detector: see `images_schema`."""
-
-SORT_KEYS: dict[str, tuple[str, ...]] = {
-    "images": ("collection", "image"),
-    "regions": ("collection", "image", "detector", "region"),
-    "clusters": ("collection", "image", "detector"),
-    "metrics": ("collection", "detector", "metric", "crop"),
-    "runs": ("collection", "rule", "shard", "detector"),
-}
+from firstsight.replacing import replace_file
+from firstsight.reports.table_schemas import SCHEMAS, SORT_KEYS, detectors_in, images_schema
 
 _MARK = b"firstsight"
-_SCORE, _AREA, _THRESHOLD = "_score", "_anomalous_area", "_threshold"
-
-
-def images_schema(detectors: Sequence[str]) -> pyarrow.Schema:
-    """The schema of the `images` table with the columns of these detectors, in their order.
-
-    For every detector: `<detector>_score` (float32, the image's score), `<detector>_anomalous_area` (int64, pixels
-    above the threshold) and `<detector>_threshold` (float32, in the units of the map). All three are null for an image
-    that was set aside.
-    """
-    columns = list(SCHEMAS["images"])
-    for detector in detectors:
-        columns.append(_optional(detector + _SCORE, pyarrow.float32()))
-        columns.append(_optional(detector + _AREA, pyarrow.int64()))
-        columns.append(_optional(detector + _THRESHOLD, pyarrow.float32()))
-    return pyarrow.schema(columns)
 
 
 def write_table(
@@ -230,7 +89,7 @@ def concatenate_tables(
     schema = _schema(name)
     schemas = [_read_schema(path) for path in paths]
     if name == "images":
-        schema = images_schema(list(dict.fromkeys(each for part in schemas for each in _detectors(part))))
+        schema = images_schema(list(dict.fromkeys(each for part in schemas for each in detectors_in(part))))
     else:
         for path, part in zip(paths, schemas, strict=True):
             _check_names(f"{name} ({path})", part.names, schema)
@@ -263,12 +122,6 @@ def _schema(name: str) -> pyarrow.Schema:
     if name not in SCHEMAS:
         raise FirstsightError(f"unknown table {name!r}: the tables are {', '.join(SCHEMAS)}")
     return SCHEMAS[name]
-
-
-def _detectors(schema: pyarrow.Schema) -> list[str]:
-    """The detectors whose three columns an `images` table holds."""
-    known = set(SCHEMAS["images"].names)
-    return [name.removesuffix(_SCORE) for name in schema.names if name not in known and name.endswith(_SCORE)]
 
 
 def _columns(
@@ -387,16 +240,13 @@ def _shape(schema: pyarrow.Schema, n_rows: int) -> bytes:
 
 
 def _write(path: Path, schema: pyarrow.Schema, blocks: Iterable[pyarrow.Table]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.part")
-    count = 0
-    try:
-        with pyarrow.parquet.ParquetWriter(partial, schema, compression="zstd", write_page_checksum=True) as writer:
+    def write(beside: Path) -> None:
+        count = 0
+        with pyarrow.parquet.ParquetWriter(beside, schema, compression="zstd", write_page_checksum=True) as writer:
             for block in blocks:
                 # One chunk per column, so that how the rows were put together cannot show in the bytes.
                 writer.write_table(block.combine_chunks())
                 count += block.num_rows
             writer.add_key_value_metadata({_MARK: _shape(schema, count)})
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+
+    replace_file(path, write)

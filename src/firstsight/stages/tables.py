@@ -15,7 +15,8 @@ from dask.base import compute
 from dask.delayed import delayed
 
 from firstsight.clustering.names import Cluster, bind_names, read_names, rename_clusters
-from firstsight.reports.tables import SORT_KEYS, concatenate_tables, read_table, write_blocks, write_table
+from firstsight.reports.table_schemas import SORT_KEYS
+from firstsight.reports.tables import concatenate_tables, read_table, write_blocks, write_table
 from firstsight.stages.job import Job, read_json
 from firstsight.stages.shards import read_images
 

@@ -1,0 +1,155 @@
+"""The tables of a run: the one place where their columns and types are fixed.
+
+Five tables, each with one kind of row:
+
+| table      | one row                                      | sorted by                           |
+| ---------- | -------------------------------------------- | ----------------------------------- |
+| `images`   | image of a collection, set aside or not      | collection, image                   |
+| `regions`  | connected anomalous region                   | collection, image, detector, region |
+| `clusters` | image and detector                           | collection, image, detector         |
+| `metrics`  | collection, detector, metric and crop        | collection, detector, metric, crop  |
+| `runs`     | job                                          | collection, rule, shard, detector   |
+"""
+
+from collections.abc import Sequence
+
+import pyarrow
+
+
+def _required(name: str, kind: pyarrow.DataType) -> pyarrow.Field:
+    return pyarrow.field(name, kind, nullable=False)
+
+
+def _optional(name: str, kind: pyarrow.DataType) -> pyarrow.Field:
+    return pyarrow.field(name, kind, nullable=True)
+
+
+SCHEMAS: dict[str, pyarrow.Schema] = {
+    "images": pyarrow.schema(
+        [
+            _required("collection", pyarrow.string()),
+            _required("image", pyarrow.string()),
+            _required("path", pyarrow.string()),
+            # What could not be read of an image that was set aside is null.
+            _optional("sha256", pyarrow.string()),
+            _optional("width", pyarrow.int32()),
+            _optional("height", pyarrow.int32()),
+            _optional("channels", pyarrow.int16()),
+            _optional("dtype", pyarrow.string()),
+            _optional("label", pyarrow.string()),
+            _optional("mask", pyarrow.string()),
+            # The file that marks missing pixels.
+            _optional("missing", pyarrow.string()),
+            _optional("shard", pyarrow.string()),
+            _required("status", pyarrow.string()),
+            # How differently its parts look (1: alike), and whether they are alike enough; null: nobody can say.
+            _optional("texture_score", pyarrow.float32()),
+            _optional("is_texture", pyarrow.bool_()),
+        ]
+    ),
+    "regions": pyarrow.schema(
+        [
+            _required("collection", pyarrow.string()),
+            _required("image", pyarrow.string()),
+            _required("detector", pyarrow.string()),
+            _required("region", pyarrow.int32()),
+            _required("x", pyarrow.int32()),
+            _required("y", pyarrow.int32()),
+            _required("width", pyarrow.int32()),
+            _required("height", pyarrow.int32()),
+            _required("area", pyarrow.int64()),
+            _required("score_max", pyarrow.float32()),
+            _required("score_mean", pyarrow.float32()),
+            _required("centroid_x", pyarrow.float32()),
+            _required("centroid_y", pyarrow.float32()),
+            # Of the region itself, not of its image; -1 and "outlier" or "unknown" where it is of no kind.
+            _optional("cluster", pyarrow.int32()),
+            _optional("cluster_name", pyarrow.string()),
+        ]
+    ),
+    "clusters": pyarrow.schema(
+        [
+            _required("collection", pyarrow.string()),
+            _required("image", pyarrow.string()),
+            _required("detector", pyarrow.string()),
+            # -1: an outlier, or of an unknown kind.
+            _required("cluster", pyarrow.int32()),
+            _required("cluster_name", pyarrow.string()),
+            # To the centre of the cluster; of an image in none, to the nearest.
+            _optional("distance", pyarrow.float32()),
+            # A silhouette needs a cluster.
+            _optional("silhouette", pyarrow.float32()),
+            _required("is_medoid", pyarrow.bool_()),
+            # estimated, given or oracle.
+            _required("n_clusters_from", pyarrow.string()),
+        ]
+    ),
+    "metrics": pyarrow.schema(
+        [
+            _required("collection", pyarrow.string()),
+            _required("detector", pyarrow.string()),
+            _required("metric", pyarrow.string()),
+            # Null: the metric is not defined here (no anomalous pixel, a single label).
+            _optional("value", pyarrow.float64()),
+            _optional("n_images", pyarrow.int32()),
+            _optional("n_regions", pyarrow.int32()),
+            _required("crop", pyarrow.float64()),
+            _required("settings_fingerprint", pyarrow.string()),
+        ]
+    ),
+    "runs": pyarrow.schema(
+        [
+            _required("collection", pyarrow.string()),
+            _required("rule", pyarrow.string()),
+            # A job over a whole collection has no shard, a job before detection no detector and perhaps no weights.
+            _optional("shard", pyarrow.string()),
+            _optional("detector", pyarrow.string()),
+            _required("device", pyarrow.string()),
+            # The model of the GPU or the processor.
+            _optional("device_name", pyarrow.string()),
+            _required("n_images", pyarrow.int32()),
+            _required("seconds", pyarrow.float64()),
+            _required("seconds_by_step", pyarrow.string()),
+            _optional("peak_memory_mb", pyarrow.float64()),
+            _required("versions", pyarrow.string()),
+            _optional("weights_sha256", pyarrow.string()),
+            # Of the settings that the result depends on, as its path has it; of what follows from no setting, none.
+            _optional("fingerprint", pyarrow.string()),
+            # All settings of the collection, and of the detector of a job of one, as JSON; none of a job over all.
+            _optional("config", pyarrow.string()),
+            _optional("machine", pyarrow.string()),
+        ]
+    ),
+}
+"""Columns and types by table. `images` holds three more columns for every detector: see `images_schema`."""
+
+SORT_KEYS: dict[str, tuple[str, ...]] = {
+    "images": ("collection", "image"),
+    "regions": ("collection", "image", "detector", "region"),
+    "clusters": ("collection", "image", "detector"),
+    "metrics": ("collection", "detector", "metric", "crop"),
+    "runs": ("collection", "rule", "shard", "detector"),
+}
+
+_SCORE, _AREA, _THRESHOLD = "_score", "_anomalous_area", "_threshold"
+
+
+def images_schema(detectors: Sequence[str]) -> pyarrow.Schema:
+    """The schema of the `images` table with the columns of these detectors, in their order.
+
+    For every detector: `<detector>_score` (float32, the image's score), `<detector>_anomalous_area` (int64, pixels
+    above the threshold) and `<detector>_threshold` (float32, in the units of the map). All three are null for an image
+    that was set aside.
+    """
+    columns = list(SCHEMAS["images"])
+    for detector in detectors:
+        columns.append(_optional(detector + _SCORE, pyarrow.float32()))
+        columns.append(_optional(detector + _AREA, pyarrow.int64()))
+        columns.append(_optional(detector + _THRESHOLD, pyarrow.float32()))
+    return pyarrow.schema(columns)
+
+
+def detectors_in(schema: pyarrow.Schema) -> list[str]:
+    """The detectors whose three columns an `images` table holds."""
+    known = set(SCHEMAS["images"].names)
+    return [name.removesuffix(_SCORE) for name in schema.names if name not in known and name.endswith(_SCORE)]
