@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas
 
-from firstsight.reports.tables import read_table
+from firstsight.storage.tables import read_table
 
 
 def main(path: Path) -> None:

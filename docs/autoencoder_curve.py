@@ -20,11 +20,11 @@ import pandas
 import torch
 from torch import Tensor
 
-from firstsight.blind.autoencoder import Autoencoder, AutoencoderSettings, autoencoder_loss
-from firstsight.blind.cells import HELD_OUT_EVERY, CellSource
-from firstsight.blind.training import train_autoencoder
+from firstsight.detectors.blind.autoencoder import Autoencoder, AutoencoderSettings, autoencoder_loss
+from firstsight.detectors.blind.cells import HELD_OUT_EVERY, CellSource
+from firstsight.detectors.blind.training import train_autoencoder
 from firstsight.detectors.layers import scale_channels
-from firstsight.features.store import ShardReader
+from firstsight.storage.store import ShardReader
 
 COLUMNS = ["training", "cells", "validation_error", "seconds"]
 IMAGES_PER_STEP = 8

@@ -1,33 +1,69 @@
-"""The rooms of the house: lower ones never import higher ones, the package never imports Snakemake."""
+"""The rooms of the house: lower ones never import higher ones, no two import each other, none imports Snakemake."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "src/firstsight"
-ROOMS = ["collections", "features", "detectors", "clustering", "evaluation", "reports", "stages"]
-ALLOWED_BELOW = {"kernels": [], "blind": ["features", "detectors", "kernels"]}
+FLOORS = [
+    "errors",
+    "storage",
+    "collections",
+    "kernels",
+    "features",
+    "detectors",
+    "clustering",
+    "evaluation",
+    "reports",
+    "plan",
+    "stages",
+]
+"""From the cellar to the top. A module at the root is a floor of its own."""
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
 def imported_modules(path: Path) -> set[str]:
-    found = set()
+    """Every module of the package or outside that a file imports, wherever in the file it does."""
+    modules = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
+            modules |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return modules
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def floor_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def test_every_room_has_a_floor() -> None:
+    assert {floor_of(path) for path in MODULES} == {*FLOORS, "__init__"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_flow_one_way(path: Path) -> None:
     modules = imported_modules(path)
     assert not {module for module in modules if module.split(".")[0] == "snakemake"}
-    room = path.relative_to(PACKAGE).parts[0]
-    rooms = {module.split(".")[1] for module in modules if module.startswith("firstsight.")} & set(ROOMS)
-    if room in ROOMS:
-        higher = ROOMS[ROOMS.index(room) + 1 :]
-        assert not rooms & set(higher), f"{room} must not know {rooms & set(higher)}"
-    elif room in ALLOWED_BELOW:
-        assert rooms <= set(ALLOWED_BELOW[room])
+    floors = {module.split(".")[1] for module in modules if module.startswith("firstsight.")} & set(FLOORS)
+    allowed = FLOORS[: FLOORS.index(floor_of(path)) + 1] if floor_of(path) in FLOORS else []
+    assert floors <= set(allowed), f"{floor_of(path)} must not know {floors - set(allowed)}"
+
+
+def test_no_two_files_import_each_other() -> None:
+    names = {".".join(["firstsight", *path.relative_to(PACKAGE).with_suffix("").parts]): path for path in MODULES}
+    arrows = {name: imported_modules(path) & set(names) for name, path in names.items()}
+    while arrows:
+        free = {name for name, others in arrows.items() if not others & set(arrows)}
+        assert free, f"these import each other in a circle: {sorted(arrows)}"
+        arrows = {name: others for name, others in arrows.items() if name not in free}
+
+
+def test_planning_needs_no_torch() -> None:
+    line = "import sys, firstsight.plan.run, firstsight.plan.degraded, firstsight.plan.provenance; print(*sys.modules)"
+    modules = subprocess.run([sys.executable, "-c", line], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"torch", "numba", "pandas", "zarr"} & set(modules)

@@ -13,7 +13,7 @@ import pandas
 import pytest
 from PIL import Image
 
-from firstsight.reports.tables import read_table
+from firstsight.storage.tables import read_table
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

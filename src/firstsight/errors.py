@@ -1,5 +1,7 @@
 """The errors that a user sees."""
 
+import difflib
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -17,3 +19,10 @@ class DamagedError(FirstsightError):
     def __reduce__(self) -> tuple[type["DamagedError"], tuple[str, Path]]:
         # It crosses from workers of dask to the job.
         return type(self), (str(self), self.path)
+
+
+def suggestion(name: str, choices: Iterable[str]) -> str:
+    """End of an error message about an unknown ``name``: the nearest of ``choices``, or all of them."""
+    choices = list(choices)
+    near = difflib.get_close_matches(name, choices, n=1)
+    return f"did you mean {near[0]}?" if near else f"there are {', '.join(choices)}"

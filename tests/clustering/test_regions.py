@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from firstsight.clustering.regions import covered_cells, find_regions
-from firstsight.detectors.geometry import Geometry
 from firstsight.errors import FirstsightError
+from firstsight.storage.geometry import Geometry
 from oracles.regions import slow_regions
 
 

@@ -12,8 +12,8 @@ import torch
 from firstsight.detectors.cfa import CfaSettings, detect_cfa, fit_cfa
 from firstsight.detectors.cfa_network import CfaNetwork, cfa_score
 from firstsight.detectors.cfa_training import CHECKPOINT, held_out_cells
-from firstsight.detectors.geometry import Geometry
 from firstsight.errors import FirstsightError
+from firstsight.storage.geometry import Geometry
 from oracles.normal_images import Layers, write_store
 
 STRIDES = {"fine": 4, "coarse": 8}

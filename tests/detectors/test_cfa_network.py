@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from firstsight.detectors.cfa_network import CfaNetwork, cfa_loss, cfa_score, nearest_squares, with_coordinates
-from firstsight.detectors.geometry import Geometry
+from firstsight.storage.geometry import Geometry
 from oracles import cfa as oracle
 
 

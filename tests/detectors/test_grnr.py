@@ -6,13 +6,13 @@ import torch
 
 from firstsight.collections.images import read_image, read_mask
 from firstsight.detectors import grnr as module
-from firstsight.detectors.geometry import Geometry, map_to_pixels
 from firstsight.detectors.grnr import GrnrSettings, grnr, regression_errors, typical_cells
 from firstsight.detectors.settings import parse_settings
 from firstsight.errors import FirstsightError
 from firstsight.evaluation.localization import auroc
 from firstsight.features import load_extractor
 from firstsight.stages.features import resize_image
+from firstsight.storage.geometry import Geometry, map_to_pixels
 from oracles import grnr as oracle
 
 

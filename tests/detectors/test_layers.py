@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from firstsight.detectors.geometry import Geometry
 from firstsight.detectors.layers import automatic_patch_size, finest_layer, fuse_maps, scale_channels
+from firstsight.storage.geometry import Geometry
 
 
 def test_every_channel_is_scaled_by_its_own_range() -> None:

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from firstsight.detectors.geometry import Geometry
 from firstsight.detectors.normal_images import (
     attend,
     input_sizes,
@@ -21,6 +20,7 @@ from firstsight.detectors.normal_images import (
 from firstsight.detectors.padim import PadimSettings, detect_padim, fit_padim
 from firstsight.detectors.patchcore import PatchcoreSettings, detect_patchcore, fit_patchcore
 from firstsight.errors import FirstsightError
+from firstsight.storage.geometry import Geometry
 from oracles.normal_images import Layers, write_store
 
 # The order of a config, not that of PFAM, which begins with the finest.

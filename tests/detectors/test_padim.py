@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from firstsight.detectors import padim
-from firstsight.detectors.geometry import Geometry
 from firstsight.detectors.padim import PadimSettings, detect_padim, fit_padim
 from firstsight.errors import FirstsightError
+from firstsight.storage.geometry import Geometry
 from oracles.normal_images import Layers, joined, padim_map, write_store
 
 STRIDES = {"fine": 4, "coarse": 8}

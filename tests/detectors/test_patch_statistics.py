@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from firstsight.detectors import patch_statistics, references
-from firstsight.detectors.references import random_positions
+from firstsight.detectors import patch_statistics, reference_windows
+from firstsight.detectors.reference_windows import random_positions
 from firstsight.errors import FirstsightError
 from oracles import patch_statistics as oracle
 
@@ -191,7 +191,7 @@ def test_median_reference_equals_the_oracle(shape):
 def test_the_median_reference_is_the_same_by_groups_of_channels(monkeypatch):
     features = features_like("half zeros", 5, 9, 9)
     expected = patch_statistics.median_reference(features, 3)
-    monkeypatch.setattr(references, "TILE_VALUES", 2 * 81)
+    monkeypatch.setattr(reference_windows, "TILE_VALUES", 2 * 81)
     assert torch.equal(patch_statistics.median_reference(features, 3), expected)
 
 

@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from firstsight.detectors import patchcore
-from firstsight.detectors.geometry import Geometry
 from firstsight.detectors.normal_images import (
     DrawnCells,
     aware_cells,
@@ -25,6 +24,7 @@ from firstsight.detectors.patchcore import (
     nearest_distance,
 )
 from firstsight.errors import FirstsightError
+from firstsight.storage.geometry import Geometry
 from oracles.normal_images import Layers, greedy_centres, joined, mean_of_neighbours, write_store
 
 STRIDES = {"fine": 8, "coarse": 16}

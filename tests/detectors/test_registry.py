@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from firstsight.detectors import aota, patch_statistics
-from firstsight.detectors.geometry import Geometry
 from firstsight.detectors.layers import scale_channels
 from firstsight.detectors.registry import DETECTORS, IMAGE, find_detector
 from firstsight.errors import FirstsightError
+from firstsight.storage.geometry import Geometry
 
 PATCH_STATISTICS = {
     "fca": patch_statistics.fca,
@@ -92,7 +92,7 @@ def test_what_learns_has_a_function_that_learns(name: str) -> None:
 
 
 def test_a_run_is_planned_without_torch() -> None:
-    code = "import sys, firstsight.planning; sys.exit('torch' in sys.modules)"
+    code = "import sys, firstsight.plan.run; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

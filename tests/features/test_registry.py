@@ -60,7 +60,7 @@ def test_unknown_names_list_the_choices():
 def test_planning_and_reading_maps_do_not_import_torch():
     code = """
 import sys
-import firstsight.features, firstsight.features.store, firstsight.fingerprints
+import firstsight.features, firstsight.storage.store, firstsight.plan.fingerprints
 firstsight.features.weights_fingerprint("resnet18", "IMAGENET1K_V1")
 assert "torch" not in sys.modules, "torch was imported"
 """

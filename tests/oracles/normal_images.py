@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from firstsight.features.store import ShardWriter
+from firstsight.storage.store import ShardWriter
 
 Layers = dict[str, NDArray[np.float64]]
 

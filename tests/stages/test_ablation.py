@@ -6,9 +6,9 @@ from pathlib import Path
 import pandas
 import pytest
 
-from firstsight.reports.tables import write_table
 from firstsight.stages.ablation import METRICS, AblationRow, write_ablation
 from firstsight.stages.job import Job
+from firstsight.storage.tables import write_table
 
 
 def row(folder: Path, method: str, values: dict[str, float], *seconds: float, contrastive: bool = False) -> AblationRow:

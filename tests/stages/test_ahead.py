@@ -12,9 +12,9 @@ import tifffile
 import zarr
 from PIL import Image
 
+from firstsight.collections.images import read_row
 from firstsight.errors import DamagedError, FirstsightError
 from firstsight.stages.ahead import read_ahead
-from firstsight.stages.shards import read_row
 
 
 def slow(number: int) -> int:

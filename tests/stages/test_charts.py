@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from firstsight.reports.tables import write_table
 from firstsight.stages import charts
 from firstsight.stages.charts import chart_collection
 from firstsight.stages.job import Job
+from firstsight.storage.tables import write_table
 
 
 def write(folder: Path, count: int, outliers: int = 0) -> tuple[list[Path], Path]:

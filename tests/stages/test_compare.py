@@ -8,11 +8,11 @@ import pandas
 import pytest
 from PIL import Image
 
-from firstsight.detectors.geometry import Geometry
-from firstsight.features.store import ShardWriter
 from firstsight.stages.compare import compare_collection, join_comparison
 from firstsight.stages.job import Job
 from firstsight.stages.manifest import make_manifest, read_truth
+from firstsight.storage.geometry import Geometry
+from firstsight.storage.store import ShardWriter
 
 SIZE = (40, 60)
 PLACE = Geometry(*SIZE, *SIZE, 4, 0.0).__dict__

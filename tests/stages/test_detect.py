@@ -10,15 +10,15 @@ import pytest
 from PIL import Image
 
 import firstsight.stages.detect as stage
-from firstsight.config import FeatureSettings
 from firstsight.detectors.registry import DETECTORS
 from firstsight.errors import DamagedError
-from firstsight.features.store import ShardReader, ShardWriter
+from firstsight.plan.settings import FeatureSettings
 from firstsight.stages.detect import ShardFeatures, detect_anomalies
 from firstsight.stages.features import extract_features
 from firstsight.stages.job import Job
 from firstsight.stages.manifest import make_manifest
-from firstsight.stages.shards import stored_maps
+from firstsight.storage.store import ShardReader, ShardWriter
+from firstsight.storage.stored_maps import stored_maps
 
 COUNT = 7
 

@@ -13,11 +13,11 @@ import pytest
 from PIL import Image
 
 from firstsight.clustering.regions import find_image_regions
-from firstsight.detectors.geometry import Geometry
-from firstsight.features.store import ShardWriter
-from firstsight.reports.tables import write_table
 from firstsight.stages.export import export_collection
 from firstsight.stages.job import Job
+from firstsight.storage.geometry import Geometry
+from firstsight.storage.store import ShardWriter
+from firstsight.storage.tables import write_table
 
 LIMIT = 0.8
 PLACE = Geometry(height=50, width=70, input_height=50, input_width=70, stride=4, offset=1.5)

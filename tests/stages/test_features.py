@@ -13,14 +13,14 @@ import torch
 from PIL import Image
 
 import firstsight.stages.features as stage
-from firstsight.config import FeatureSettings
+from firstsight.collections.images import read_row
 from firstsight.errors import FirstsightError
 from firstsight.features import EXTRACTORS, load_extractor
-from firstsight.features.store import ShardReader, ShardWriter, take_back
+from firstsight.plan.settings import FeatureSettings
 from firstsight.stages.features import extract_features
 from firstsight.stages.job import Job
 from firstsight.stages.manifest import make_manifest
-from firstsight.stages.shards import read_row
+from firstsight.storage.store import ShardReader, ShardWriter, take_back
 
 COUNT = 12
 

@@ -11,20 +11,20 @@ import pytest
 import torch
 from PIL import Image
 
-from firstsight.blind.localization import BlindSettings, detect_blind
 from firstsight.collections.images import read_image
-from firstsight.config import FeatureSettings
 from firstsight.detectors import spectral_residual
-from firstsight.detectors.geometry import Geometry
+from firstsight.detectors.blind.localization import BlindSettings, detect_blind
 from firstsight.detectors.registry import IMAGE
 from firstsight.errors import DamagedError
-from firstsight.features.store import ShardReader, take_back
+from firstsight.plan.settings import FeatureSettings
 from firstsight.stages.detect import detect_anomalies
 from firstsight.stages.features import extract_features
 from firstsight.stages.fit import fit_detector, read_model
 from firstsight.stages.job import Job
 from firstsight.stages.manifest import make_manifest
-from firstsight.stages.shards import stored_maps
+from firstsight.storage.geometry import Geometry
+from firstsight.storage.store import ShardReader, take_back
+from firstsight.storage.stored_maps import stored_maps
 
 LAWS = FeatureSettings("laws", None, "auto", "reflect", "float32", "cpu")
 SETTINGS = BlindSettings(

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from firstsight.errors import DamagedError, FirstsightError
-from firstsight.stages.job import read_json, run_job, write_json
+from firstsight.stages.job import run_job
+from firstsight.storage.json import read_json, write_json
 
 
 def test_a_job_leaves_a_record_and_a_line(tmp_path: Path) -> None:

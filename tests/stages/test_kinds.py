@@ -17,16 +17,17 @@ from skimage.transform import resize
 from firstsight.clustering.descriptors import blur_features, describe, unit_cells
 from firstsight.clustering.kinds import load_kinds
 from firstsight.clustering.names import read_names, write_names
-from firstsight.detectors.geometry import Geometry
 from firstsight.errors import FirstsightError
-from firstsight.features.store import ShardReader, ShardWriter
-from firstsight.reports.tables import read_table, write_table
 from firstsight.stages.assign import assign_collection
 from firstsight.stages.cluster import cluster_collection, read_descriptors
-from firstsight.stages.describe import describe_shard, find_threshold
+from firstsight.stages.describe import describe_shard
 from firstsight.stages.evaluate import evaluate_collection
 from firstsight.stages.job import Job
 from firstsight.stages.tables import join_tables
+from firstsight.stages.threshold import find_threshold
+from firstsight.storage.geometry import Geometry
+from firstsight.storage.store import ShardReader, ShardWriter
+from firstsight.storage.tables import read_table, write_table
 
 CELLS = 12
 CHANNELS = 20

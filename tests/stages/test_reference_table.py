@@ -7,9 +7,9 @@ import pandas
 import pytest
 
 from firstsight.errors import FirstsightError
-from firstsight.reports.tables import write_table
 from firstsight.stages.job import Job
 from firstsight.stages.reference_table import ReferenceRow, write_reference_table
+from firstsight.storage.tables import write_table
 
 
 def record(path: Path, images: int, **steps: float) -> Path:

@@ -8,12 +8,12 @@ import pytest
 from PIL import Image
 
 from firstsight.collections.images import read_image
-from firstsight.detectors.geometry import Geometry
 from firstsight.errors import FirstsightError
-from firstsight.features.store import ShardWriter
 from firstsight.stages.job import Job
 from firstsight.stages.manifest import make_manifest, read_truth
 from firstsight.stages.robustness import Variant, degrade_images, join_robustness, measure_robustness
+from firstsight.storage.geometry import Geometry
+from firstsight.storage.store import ShardWriter
 
 
 def test_images_are_degraded_one_by_one(pile: Path, tmp_path: Path, job: Job) -> None:

@@ -19,15 +19,15 @@ from dask.base import compute
 from dask.delayed import delayed
 from distributed import get_client
 
-from firstsight.blind.cells import CellSource
 from firstsight.clustering.thresholds import otsu_threshold
-from firstsight.config import DaskSettings
+from firstsight.detectors.blind.cells import CellSource
 from firstsight.errors import DamagedError, FirstsightError
-from firstsight.features.store import ShardReader, ShardWriter
-from firstsight.stages import describe
-from firstsight.stages.describe import find_threshold
+from firstsight.plan.settings import DaskSettings
+from firstsight.stages import threshold as stage
 from firstsight.stages.job import Job
 from firstsight.stages.scheduler import dask_client
+from firstsight.stages.threshold import find_threshold
+from firstsight.storage.store import ShardReader, ShardWriter
 
 GEOMETRY = {"height": 20, "width": 30, "input_height": 20, "input_width": 30, "stride": 1.0, "offset": 0.0}
 SECONDS_TO_START = 60
@@ -93,7 +93,7 @@ def everywhere(function: Callable[[], Any], places: list[str], job: Job) -> list
 def test_a_collection_has_the_same_threshold_wherever_it_is_found(
     tmp_path: Path, places: list[str], job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(describe, "SAMPLED_CELLS", 8 * 500)
+    monkeypatch.setattr(stage, "SAMPLED_CELLS", 8 * 500)
 
     def threshold(shards: list[Path]) -> dict[str, Any]:
         find_threshold(shards, tmp_path / "threshold.json", 7, job, {"method": "otsu"})

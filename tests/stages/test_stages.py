@@ -14,20 +14,21 @@ from PIL import Image
 
 from firstsight.clustering.false_alarms import pixel_threshold
 from firstsight.clustering.thresholds import otsu_threshold
-from firstsight.config import FeatureSettings
 from firstsight.detectors.patch_settings import FcaSettings
 from firstsight.detectors.patch_statistics import fca
 from firstsight.detectors.registry import DETECTORS
-from firstsight.features.store import ShardReader
-from firstsight.reports.tables import read_table
+from firstsight.plan.settings import FeatureSettings
 from firstsight.stages.cluster import cluster_collection, read_descriptors
-from firstsight.stages.describe import describe_shard, find_threshold
+from firstsight.stages.describe import describe_shard
 from firstsight.stages.detect import detect_anomalies
 from firstsight.stages.evaluate import evaluate_collection
 from firstsight.stages.features import extract_features, input_size, resize_image
 from firstsight.stages.job import Job
 from firstsight.stages.manifest import make_manifest, read_truth
-from firstsight.stages.shards import stored_maps
+from firstsight.stages.threshold import find_threshold
+from firstsight.storage.store import ShardReader
+from firstsight.storage.stored_maps import stored_maps
+from firstsight.storage.tables import read_table
 
 LAWS = FeatureSettings("laws", None, "auto", "reflect", "float32", "cpu")
 

@@ -11,10 +11,10 @@ import pyarrow.parquet
 import pytest
 from distributed import Client, LocalCluster
 
-from firstsight.reports.table_schemas import SORT_KEYS
-from firstsight.reports.tables import read_table, write_table
 from firstsight.stages.job import Job
 from firstsight.stages.tables import join_tables, n_tasks
+from firstsight.storage.table_schemas import SORT_KEYS
+from firstsight.storage.tables import read_table, write_table
 
 SHARDS = {"moss": 70, "Bark": 3, "ash": 1}
 """Shards of each collection, of two images each."""

@@ -8,16 +8,16 @@ import pytest
 import torch
 from torchvision import models
 
-from firstsight.config import FeatureSettings
 from firstsight.errors import DamagedError, FirstsightError
 from firstsight.features import load_extractor
 from firstsight.features.sbm_settings import SbmSettings
-from firstsight.features.store import ShardReader, take_back
 from firstsight.features.weights import file_sha256
+from firstsight.plan.settings import FeatureSettings
 from firstsight.stages.features import extract_features
 from firstsight.stages.job import Job
 from firstsight.stages.manifest import make_manifest
 from firstsight.stages.tune import tune_to_images
+from firstsight.storage.store import ShardReader, take_back
 
 QUICK = SbmSettings(
     layer="layer1", permutations=4, tile_size=16, crops_per_epoch=4, validation_crops=4, batch_crops=2, epochs=1

@@ -9,8 +9,8 @@ import pytest
 import zarr
 from PIL import Image
 
-from firstsight.features.store import ShardReader
-from firstsight.stages.shards import stored_maps
+from firstsight.storage.store import ShardReader
+from firstsight.storage.stored_maps import stored_maps
 from running import TABLES, read_tables, run
 
 COLLECTIONS = ["demo_brick", "demo_grass", "demo_gravel"]

@@ -12,7 +12,7 @@ import tifffile
 from PIL import Image
 from pycocotools.coco import COCO
 
-from firstsight.stages.shards import stored_maps
+from firstsight.storage.stored_maps import stored_maps
 from running import run
 
 N_IMAGES = 6

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from firstsight.stages.shards import stored_maps
+from firstsight.storage.stored_maps import stored_maps
 from running import read_tables, run
 
 

@@ -12,8 +12,8 @@ import pandas
 import psutil
 import pytest
 
-from firstsight.features.store import ShardReader
-from firstsight.features.zarr_archive import group_member, read_attributes, read_members, write_archive
+from firstsight.storage.store import ShardReader
+from firstsight.storage.zarr_archive import group_member, read_attributes, read_members, write_archive
 from running import command, environment, read_tables, run
 
 KILLS = 12

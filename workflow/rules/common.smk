@@ -2,9 +2,9 @@
 import os
 from dataclasses import asdict
 
-from firstsight.config import load_settings, refuse_duplicates
+from firstsight.plan.settings import load_settings, refuse_duplicates
 from firstsight.errors import FirstsightError
-from firstsight.planning import MADE_BY_THE_RUN, plan_run
+from firstsight.plan.run import MADE_BY_THE_RUN, plan_run
 from firstsight.stages.clock import bring_to_present
 
 BASE = Path(workflow.basedir)

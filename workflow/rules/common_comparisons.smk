@@ -1,7 +1,7 @@
 # What the comparisons of all detectors read. Nothing here computes.
 from functools import cache
 
-from firstsight.degraded import degradation_of, originals, plan_degraded
+from firstsight.plan.degraded import degradation_of, originals, plan_degraded
 
 
 def compared(collection):

@@ -2,7 +2,7 @@
 from functools import cache
 from types import SimpleNamespace
 
-from firstsight.provenance import settings_of_job
+from firstsight.plan.provenance import settings_of_job
 
 # The detectors that the tables have columns of.
 DETECTOR_NAMES = list(dict.fromkeys(name for each in PLAN.collections.values() for name in each.detectors))

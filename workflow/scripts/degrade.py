@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from firstsight.degraded import degradation_of
+from firstsight.plan.degraded import degradation_of
 from firstsight.stages.job import run_job
 from firstsight.stages.robustness import degrade_images
 

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from firstsight.errors import FirstsightError
-from firstsight.stages.job import read_json, run_job, write_json
+from firstsight.stages.job import run_job
+from firstsight.storage.json import read_json, write_json
 
 names = dict(collection=snakemake.wildcards.collection, detector=snakemake.params.name)
 with run_job(snakemake.log[0], snakemake.output.run, config=snakemake.params.config, rule="known_threshold", **names):

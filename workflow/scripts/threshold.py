@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from firstsight.stages.describe import find_threshold
 from firstsight.stages.job import run_job
 from firstsight.stages.scheduler import dask_client
+from firstsight.stages.threshold import find_threshold
 
 names = dict(collection=snakemake.wildcards.collection, detector=snakemake.params.name)
 where = dict(threads=snakemake.threads, memory_mb=snakemake.resources.mem_mb, tasks=len(snakemake.input.maps))

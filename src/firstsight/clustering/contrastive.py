@@ -14,6 +14,7 @@ Even so a trained head was no better than one left at its random start: it is fo
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -32,7 +33,9 @@ from firstsight.clustering.contrastive_pairs import (
     pool_by_weight,
     rank_neighbours,
 )
+from firstsight.clustering.descriptors import unit_cells
 from firstsight.errors import FirstsightError
+from firstsight.storage.checkpoints import read_checkpoint
 
 # Cells that go through the network at a time when an image is mapped.
 _BLOCK = 4096
@@ -296,3 +299,28 @@ def _linear(inputs: int, outputs: int, generator: torch.Generator | None) -> nn.
         nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu", generator=generator)
         nn.init.zeros_(layer.bias)
     return layer
+
+
+ExtendFeatures = Callable[[NDArray[np.floating]], NDArray[np.floating]]
+
+
+def read_head(path: Path) -> ExtendFeatures:
+    """What adds to `unit_cells` of features (C, h, w) those of the head that `fit_head` wrote: (C + D, h, w).
+
+    Without a head nothing is added.
+
+    The head's features alone make worse clusters than the two together (docs/methods.md).
+
+    Raises:
+        DamagedError: the file is damaged.
+    """
+    state = read_checkpoint(path)
+    if not state:
+        return unit_cells
+    head = load_head(state)
+
+    def extend(features: NDArray[np.floating]) -> NDArray[np.floating]:
+        mapped = apply_head(head, torch.from_numpy(np.asarray(features, np.float32)))
+        return np.concatenate([unit_cells(features), mapped.numpy()])
+
+    return extend

@@ -8,8 +8,9 @@ image's own mean stays in, and the descriptors of a collection are brought to co
 Shapes: N images, C channels, W weightings. A raw descriptor is (W, C), a normalised one (W * C,).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from scipy.ndimage import correlate1d
 
 from firstsight.clustering.thresholds import robust_deviation
 from firstsight.errors import FirstsightError
+from firstsight.storage.geometry import Geometry
 
 BLUR_SIGMA_PIXELS = 16.0
 BLUR_REACH = 1.5
@@ -264,3 +266,14 @@ def smooth_descriptors(descriptors: NDArray[np.floating], *, neighbours: int = 5
         )
         smoothed[rows] += values[others].sum(axis=1)
     return smoothed / (wanted + 1)
+
+
+def coarsest_layer(places: Mapping[str, Mapping[str, Any]], layers: Sequence[str]) -> tuple[str, Geometry]:
+    """Of these layers the one with the largest stride, of equals the last, and how it lies on the image.
+
+    Args:
+        places: fields of `Geometry` for each layer, as the store of features keeps them.
+        layers: names, at least one.
+    """
+    layer = max(reversed(layers), key=lambda name: places[name]["stride"])
+    return layer, Geometry(**places[layer])

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
-from firstsight.archives import refuse_damaged, write_arrays
 from firstsight.clustering.descriptors import (
     Normalisation,
     fit_normalisation,
@@ -25,6 +24,7 @@ from firstsight.clustering.descriptors import (
 from firstsight.clustering.thresholds import robust_deviation
 from firstsight.clustering.ward import LARGEST_LINKAGE, Clustering, cluster_descriptors
 from firstsight.errors import DamagedError, FirstsightError
+from firstsight.storage.archives import refuse_damaged, write_arrays
 
 FAR = -1
 """The cluster of outliers, and of images of an unknown kind."""

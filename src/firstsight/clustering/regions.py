@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from firstsight.detectors.geometry import Geometry, map_to_pixels
 from firstsight.errors import FirstsightError
+from firstsight.storage.geometry import Geometry, map_to_pixels
 
 EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=bool)
 

@@ -14,7 +14,7 @@ import struct
 import threading
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +22,7 @@ from typing import Any, BinaryIO
 
 import imagecodecs
 import numpy as np
+import pandas
 import tifffile
 from numpy.typing import NDArray
 from PIL import Image
@@ -357,3 +358,18 @@ def _read_slice(address: Address) -> NDArray[Any]:
         if address.index is not None and address.index >= data.shape[0]:
             raise FirstsightError(f"no such image: the data set holds {data.shape[0]}")
         return np.asarray(data[()] if address.index is None else data[address.index])
+
+
+def image_token(row: Mapping[Any, Any]) -> str:
+    """What the pixels of an image hang on: its id, its file, the mask of its missing pixels, and its status.
+
+    Args:
+        row: of the table `images`.
+    """
+    mask = "" if pandas.isna(row["missing"]) else f" {file_sha256(Path(row['missing']))}"
+    return f"{row['image']} {row['sha256']} {row['status']}{mask}"
+
+
+def read_row(row: Mapping[Any, Any]) -> NDArray[np.float32]:
+    """The image (H, W, 3) of a row of the table `images`, NaN where a pixel is missing."""
+    return read_image(Path(row["path"]), None if pandas.isna(row["missing"]) else Path(row["missing"]))

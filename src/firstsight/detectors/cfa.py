@@ -15,10 +15,8 @@ import torch
 from sklearn.cluster import MiniBatchKMeans
 from torch import Tensor
 
-from firstsight.blind.images import Stored, images_token
 from firstsight.detectors.cfa_network import CfaNetwork, cfa_score
 from firstsight.detectors.cfa_training import CfaTraining, train_cfa
-from firstsight.detectors.geometry import Geometry
 from firstsight.detectors.layers import finest_layer
 from firstsight.detectors.normal_images import (
     NormalImage,
@@ -34,6 +32,8 @@ from firstsight.detectors.normal_images import (
 )
 from firstsight.detectors.windows import smooth
 from firstsight.errors import FirstsightError
+from firstsight.storage.geometry import Geometry
+from firstsight.storage.stored_images import Stored, images_token
 
 # Values of the cells, their distances and nearest centres that are held at a time: some 64 MiB.
 _BLOCK_VALUES = 2**24

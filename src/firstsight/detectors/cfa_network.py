@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from firstsight.detectors.geometry import Geometry
 from firstsight.detectors.normal_images import attend, aware_cells
 from firstsight.detectors.pfam import Pfam
+from firstsight.storage.geometry import Geometry
 
 NEAREST = 3
 """K and J of the paper: each cell is drawn to the centres of its K nearest hyperspheres, pushed from the next J."""

@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from firstsight.blind.images import Stored
-from firstsight.checkpoints import resume_training, write_checkpoint
 from firstsight.detectors.cfa_network import CfaNetwork, cfa_loss
 from firstsight.detectors.normal_images import NormalImage, read_normal_images
 from firstsight.errors import FirstsightError
+from firstsight.storage.checkpoints import resume_training, write_checkpoint
+from firstsight.storage.stored_images import Stored
 
 CHECKPOINT = "cfa.checkpoint"
 

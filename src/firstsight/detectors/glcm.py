@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from firstsight.detectors.geometry import Geometry
 from firstsight.detectors.image_input import check_image_size, check_setting, patch_starts, read_grey
 from firstsight.errors import FirstsightError
+from firstsight.storage.geometry import Geometry
 
 DIRECTIONS = ((0, 1), (1, 1), (1, 0), (1, -1))
 """Rows and columns from a pixel to its neighbour at distance 1: 0, 135, 90 and 45 degrees in Haralick's words."""

@@ -18,10 +18,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from firstsight.detectors.geometry import Geometry
 from firstsight.detectors.layers import finest_layer, read_at
 from firstsight.detectors.windows import check_features, smooth
 from firstsight.errors import FirstsightError
+from firstsight.storage.geometry import Geometry
 
 RIDGE = 1e-5
 """Share of its trace that is added to the diagonal of S S^T, which is singular where neighbours depend on each other:

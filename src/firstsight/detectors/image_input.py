@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from firstsight.detectors.windows import gaussian
 from firstsight.errors import FirstsightError
-from firstsight.features.missing import fill_missing
+from firstsight.features.filling import fill_missing
 
 
 def read_grey(features: Mapping[str, Tensor], image_size: int | None) -> Tensor:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from firstsight.detectors.geometry import Geometry
+from firstsight.storage.geometry import Geometry
 
 REACH = 11
 """How far an automatic patch reaches from its centre, in pixels of the input: see `automatic_patch_size`."""

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from firstsight.blind.images import Stored, stored_images
-from firstsight.detectors.geometry import Geometry
 from firstsight.detectors.layers import finest_layer, join_layers
 from firstsight.detectors.pfam import Pfam, PfamSettings, build_pfam
 from firstsight.errors import FirstsightError
+from firstsight.storage.geometry import Geometry
+from firstsight.storage.stored_images import Stored, stored_images
 
 
 class NormalImage(NamedTuple):

@@ -15,7 +15,6 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from firstsight.detectors.geometry import Geometry
 from firstsight.detectors.layers import join_layers
 from firstsight.detectors.normal_images import (
     attend,
@@ -30,6 +29,7 @@ from firstsight.detectors.normal_images import (
 )
 from firstsight.detectors.windows import smooth
 from firstsight.errors import FirstsightError
+from firstsight.storage.geometry import Geometry
 
 LARGEST_MODEL = 2**27
 """Values that the covariances of all positions may have together: 512 MiB in the model, twice that while learning."""

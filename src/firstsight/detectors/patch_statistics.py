@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from firstsight.detectors.references import (
+from firstsight.detectors.reference_windows import (
     check_count,
     median_reference,
     order_statistics,

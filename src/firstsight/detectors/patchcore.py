@@ -14,7 +14,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from firstsight.detectors.geometry import Geometry
 from firstsight.detectors.normal_images import (
     attend,
     aware_cells,
@@ -29,6 +28,7 @@ from firstsight.detectors.normal_images import (
 )
 from firstsight.detectors.windows import smooth
 from firstsight.errors import FirstsightError
+from firstsight.storage.geometry import Geometry
 
 # Distances held at a time: 64 MiB.
 _BLOCK_VALUES = 2**24

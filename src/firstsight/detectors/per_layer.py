@@ -7,9 +7,9 @@ from typing import Any
 from torch import Tensor
 
 from firstsight.detectors.aota import aota
-from firstsight.detectors.geometry import Geometry
 from firstsight.detectors.layers import automatic_patch_size, fuse_maps, scale_channels
 from firstsight.detectors.patch_statistics import fca, histogram, moments, sample_weighted_wasserstein
+from firstsight.storage.geometry import Geometry
 
 
 def per_layer(

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from firstsight.detectors.geometry import Geometry
 from firstsight.detectors.image_input import (
     check_image_size,
     check_setting,
@@ -21,6 +20,7 @@ from firstsight.detectors.image_input import (
     resize,
     smooth,
 )
+from firstsight.storage.geometry import Geometry
 
 # Maximum response filters: standard deviations along and across of the three scales, times filter_scale.
 SCALES = ((3.0, 1.0), (6.0, 2.0), (12.0, 4.0))

@@ -8,8 +8,7 @@ from dataclasses import dataclass, fields
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
-from firstsight.config import suggestion
-from firstsight.errors import FirstsightError
+from firstsight.errors import FirstsightError, suggestion
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -103,9 +102,9 @@ DETECTORS: dict[str, Detector] = {
     "aota": Detector("detectors.patch_settings:AotaSettings", "detectors.per_layer:detect_aota"),
     "grnr": Detector("detectors.grnr:GrnrSettings", "detectors.grnr:grnr", context=True),
     "blind": Detector(
-        "blind.localization:BlindSettings",
-        "blind.localization:detect_blind",
-        "blind.localization:fit_blind",
+        "detectors.blind.localization:BlindSettings",
+        "detectors.blind.localization:detect_blind",
+        "detectors.blind.localization:fit_blind",
         context=True,
     ),
     "padim": Detector(

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from firstsight.detectors.geometry import Geometry
 from firstsight.detectors.image_input import (
     check_image_size,
     check_setting,
@@ -17,6 +16,7 @@ from firstsight.detectors.image_input import (
     resize,
     smooth,
 )
+from firstsight.storage.geometry import Geometry
 
 # Factor by which the penalty grows in every iteration, and its first value in units of 1 / (largest singular value):
 # those of Lin et al.'s program.

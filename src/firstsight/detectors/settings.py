@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from firstsight.config import suggestion
-from firstsight.errors import FirstsightError
+from firstsight.errors import FirstsightError, suggestion
 
 S = TypeVar("S")
 

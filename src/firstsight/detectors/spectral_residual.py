@@ -8,7 +8,6 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from firstsight.detectors.geometry import Geometry
 from firstsight.detectors.image_input import (
     check_image_size,
     check_setting,
@@ -16,6 +15,7 @@ from firstsight.detectors.image_input import (
     resize,
     smooth,
 )
+from firstsight.storage.geometry import Geometry
 
 # Amplitudes below this share of the largest one are rounding errors: their phases mean nothing.
 NOTHING = 1e-9

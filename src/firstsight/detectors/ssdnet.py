@@ -7,7 +7,6 @@ from skimage.filters import threshold_otsu
 from torch import Tensor
 from torch.nn import functional
 
-from firstsight.detectors.geometry import Geometry
 from firstsight.detectors.image_input import read_color
 from firstsight.detectors.periodicity import periodicity
 from firstsight.detectors.ssdnet_losses import anomaly_scores, squared_error
@@ -15,6 +14,7 @@ from firstsight.detectors.ssdnet_network import EncoderDecoder
 from firstsight.detectors.ssdnet_settings import SsdnetSettings
 from firstsight.detectors.ssdnet_training import inpaint, load_similarity, mean_color, rebuild, train
 from firstsight.errors import FirstsightError
+from firstsight.storage.geometry import Geometry
 
 __all__ = ["SsdnetSettings", "loss_weights", "otsu_mask", "ssdnet"]
 

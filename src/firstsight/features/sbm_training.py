@@ -12,11 +12,11 @@ from torch.nn import functional
 from torchvision import models
 from torchvision.models.feature_extraction import create_feature_extractor
 
-from firstsight.checkpoints import resume_training, write_checkpoint
 from firstsight.errors import FirstsightError
 from firstsight.features.sbm_settings import SbmSettings
 from firstsight.features.state_dicts import fill
 from firstsight.features.trunk import normalise_images, prepare_trunk
+from firstsight.storage.checkpoints import resume_training, write_checkpoint
 
 CHECKPOINT = "sbm.checkpoint"
 _FORMAT = 1

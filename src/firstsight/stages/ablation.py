@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pandas
 
-from firstsight.replacing import replace_file
 from firstsight.reports.markdown import markdown_table
-from firstsight.reports.tables import read_table
-from firstsight.stages.job import Job, read_json
+from firstsight.stages.job import Job
+from firstsight.storage.json import read_json
+from firstsight.storage.replacing import replace_file
+from firstsight.storage.tables import read_table
 
 METRICS = {
     "pro": "PRO",

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from firstsight.clustering.kinds import UNKNOWN, assign_kinds, load_kinds
 from firstsight.clustering.names import name_kinds, read_names
-from firstsight.reports.tables import write_table
 from firstsight.stages.cluster import read_descriptors, region_rows
-from firstsight.stages.job import Job, write_json
+from firstsight.stages.job import Job
+from firstsight.storage.json import write_json
+from firstsight.storage.tables import write_table
 
 
 def assign_collection(

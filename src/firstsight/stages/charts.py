@@ -13,9 +13,10 @@ from firstsight.clustering.descriptors import (
     root_descriptors,
     smooth_descriptors,
 )
-from firstsight.reports.tables import read_table
-from firstsight.stages.job import Job, write_json
-from firstsight.stages.shards import read_arrays
+from firstsight.stages.job import Job
+from firstsight.storage.archives import read_arrays
+from firstsight.storage.json import write_json
+from firstsight.storage.tables import read_table
 
 MOST_SHOWN = 2_000
 """Images of a collection that are drawn; of more, the medoids and a random sample."""

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from firstsight.clustering.kinds import OUTLIER, Counted, Kinds, assign_kinds, fit_kinds, save_kinds, save_no_kinds
 from firstsight.errors import FirstsightError
-from firstsight.reports.tables import read_table, write_table
-from firstsight.stages.job import Job, read_json, write_json
-from firstsight.stages.shards import read_arrays
+from firstsight.stages.job import Job
+from firstsight.storage.archives import read_arrays
+from firstsight.storage.json import read_json, write_json
+from firstsight.storage.tables import read_table, write_table
 
 
 def cluster_collection(

@@ -11,15 +11,17 @@ import numpy as np
 import pandas
 from numpy.typing import NDArray
 
-from firstsight.collections.images import read_mask
-from firstsight.detectors.geometry import map_to_pixels
+from firstsight.collections.images import read_mask, read_row
 from firstsight.evaluation.disagreement import disagreement
-from firstsight.replacing import replace_file
 from firstsight.reports.markdown import markdown_table
 from firstsight.reports.side_by_side import MapPair, draw_map_pairs
 from firstsight.stages.evaluate import localization_rows
-from firstsight.stages.job import Job, read_json
-from firstsight.stages.shards import StoredMap, read_images, read_row, stored_maps
+from firstsight.stages.job import Job
+from firstsight.storage.geometry import map_to_pixels
+from firstsight.storage.json import read_json
+from firstsight.storage.replacing import replace_file
+from firstsight.storage.stored_images import read_images
+from firstsight.storage.stored_maps import StoredMap, stored_maps
 
 METRICS = {"pro": "PRO", "auroc": "AUROC", "average_precision": "AP", "f1_max": "F1", "image_auroc": "image AUROC"}
 """Metrics of the comparison, as columns and as its readers call them; 0 to 1, on the whole frame."""

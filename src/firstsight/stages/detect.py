@@ -11,19 +11,19 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from firstsight.detectors.geometry import Geometry
+from firstsight.collections.images import image_token, read_row
 from firstsight.detectors.layers import finest_layer
 from firstsight.detectors.missing import calm_missing
 from firstsight.detectors.registry import DETECTORS, IMAGE, Detector
 from firstsight.errors import FirstsightError
-from firstsight.features.missing import known_share
-from firstsight.features.store import ShardReader, ShardWriter
-from firstsight.reports.tables import read_table
+from firstsight.features.filling import known_share
 from firstsight.stages.ahead import read_ahead
 from firstsight.stages.devices import choose_device, first_that_fits
 from firstsight.stages.fit import read_model
 from firstsight.stages.job import Job
-from firstsight.stages.shards import image_token, read_row
+from firstsight.storage.geometry import Geometry
+from firstsight.storage.store import ShardReader, ShardWriter
+from firstsight.storage.tables import read_table
 
 READ_AHEAD_VALUES = 32 * 2**20
 """How many values of features, or of images, are held at a time by reading ahead: 128 MB, unless a single image has

@@ -16,10 +16,11 @@ from firstsight.clustering.kinds import fit_kinds
 from firstsight.collections.images import read_mask
 from firstsight.evaluation import clustering, localization
 from firstsight.evaluation.localization_statistics import Part, localization_statistics_of
-from firstsight.reports.tables import read_table, write_table
 from firstsight.stages.cluster import read_descriptors
 from firstsight.stages.job import Job
-from firstsight.stages.shards import StoredMap, images_with_maps, read_images, stored_maps
+from firstsight.storage.stored_images import read_images
+from firstsight.storage.stored_maps import StoredMap, images_with_maps, stored_maps
+from firstsight.storage.tables import read_table, write_table
 
 GOOD = "good"
 """Label of an image without an anomaly."""

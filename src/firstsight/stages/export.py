@@ -11,9 +11,11 @@ from firstsight.clustering.names import apply_names, bind_names, read_names, ren
 from firstsight.clustering.regions import find_image_regions
 from firstsight.reports.exports.findings import UNSORTED, Findings, ImageEntry, ImageFindings, RegionFinding
 from firstsight.reports.exports.registry import EXPORTS
-from firstsight.reports.tables import read_table
-from firstsight.stages.job import Job, read_json
-from firstsight.stages.shards import StoredMap, replace_folder, stored_maps
+from firstsight.stages.job import Job
+from firstsight.storage.json import read_json
+from firstsight.storage.replacing import replace_folder
+from firstsight.storage.stored_maps import StoredMap, stored_maps
+from firstsight.storage.tables import read_table
 
 Cluster = tuple[int | None, str]
 

@@ -13,20 +13,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from firstsight.archives import refuse_damaged
-from firstsight.detectors.geometry import Geometry
+from firstsight.collections.images import image_token, read_row
 from firstsight.errors import FirstsightError
 from firstsight.features import EXTRACTORS, load_extractor
 from firstsight.features.extractor import Extractor
-from firstsight.features.missing import fill_missing, known_share
-from firstsight.features.store import ShardWriter
+from firstsight.features.filling import fill_missing, known_share
 from firstsight.features.tiling import TILE_SIZE
-from firstsight.reports.tables import read_table
 from firstsight.stages.ahead import read_ahead
 from firstsight.stages.batches import BATCH_PIXELS, Extract, Size, extract_each, fitting_extraction, plan_batches
 from firstsight.stages.devices import choose_device
 from firstsight.stages.job import Job
-from firstsight.stages.shards import image_token, read_row
+from firstsight.storage.archives import refuse_damaged
+from firstsight.storage.geometry import Geometry
+from firstsight.storage.store import ShardWriter
+from firstsight.storage.tables import read_table
 
 Entry = tuple[dict[str, Any], dict[str, Any]]
 """Arrays and attributes of an image in the store."""
@@ -84,7 +84,7 @@ def extract_features(
         output: Zarr store to make: one entry an image, one array (C, h, w) a layer, and for an image with missing
             pixels, filled before they entered the extractor, `known_share` as ``known``. An image that cannot be used
             has an entry without arrays whose ``status`` says why.
-        settings: the fields of `firstsight.config.FeatureSettings`.
+        settings: the fields of `firstsight.plan.settings.FeatureSettings`.
         layers: names of the layers to compute.
         threads: CPU threads to use.
         job: where time and counts are noted.

@@ -8,13 +8,14 @@ from typing import Any
 
 import torch
 
-from firstsight.checkpoints import read_checkpoint
 from firstsight.detectors.registry import DETECTORS, Fit
-from firstsight.features.store import ShardReader
 from firstsight.features.weights import file_sha256
-from firstsight.replacing import replace_file
 from firstsight.stages.devices import choose_device, first_that_fits
-from firstsight.stages.job import Job, write_json
+from firstsight.stages.job import Job
+from firstsight.storage.checkpoints import read_checkpoint
+from firstsight.storage.json import write_json
+from firstsight.storage.replacing import replace_file
+from firstsight.storage.store import ShardReader
 
 
 def fit_detector(

@@ -1,6 +1,6 @@
 """Stage head: a contrastive head for a collection, by whose features its images are described."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,18 +10,15 @@ import torch
 from numpy.typing import NDArray
 from skimage.transform import resize
 
-from firstsight.checkpoints import read_checkpoint
-from firstsight.clustering.contrastive import ContrastiveSettings, apply_head, load_head, train_head
-from firstsight.clustering.descriptors import normalise_descriptors, unit_cells
-from firstsight.features.store import ShardReader
-from firstsight.replacing import replace_file
+from firstsight.clustering.contrastive import ContrastiveSettings, train_head
+from firstsight.clustering.descriptors import coarsest_layer, normalise_descriptors
 from firstsight.stages.cluster import read_descriptors
-from firstsight.stages.describe import coarsest_layer
 from firstsight.stages.devices import choose_device, first_that_fits
-from firstsight.stages.job import Job, read_json
-from firstsight.stages.shards import StoredMap, stored_maps
-
-ExtendFeatures = Callable[[NDArray[np.floating]], NDArray[np.floating]]
+from firstsight.stages.job import Job
+from firstsight.storage.json import read_json
+from firstsight.storage.replacing import replace_file
+from firstsight.storage.store import ShardReader
+from firstsight.storage.stored_maps import StoredMap, stored_maps
 
 
 @dataclass(frozen=True)
@@ -93,25 +90,3 @@ def fit_head(
                 [(f"on {device}", partial(train, device=device)) for device in (job.device, "cpu")], job.note
             )
     replace_file(output, lambda path: torch.save(head.state() if head is not None else {}, path))
-
-
-def read_head(path: Path) -> ExtendFeatures:
-    """What adds to `unit_cells` of features (C, h, w) those of the head that `fit_head` wrote: (C + D, h, w).
-
-    Without a head nothing is added.
-
-    The head's features alone make worse clusters than the two together (docs/methods.md).
-
-    Raises:
-        DamagedError: the file is damaged.
-    """
-    state = read_checkpoint(path)
-    if not state:
-        return unit_cells
-    head = load_head(state)
-
-    def extend(features: NDArray[np.floating]) -> NDArray[np.floating]:
-        mapped = apply_head(head, torch.from_numpy(np.asarray(features, np.float32)))
-        return np.concatenate([unit_cells(features), mapped.numpy()])
-
-    return extend

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from firstsight import __version__
 from firstsight.errors import DamagedError, FirstsightError
-from firstsight.replacing import replace_file
+from firstsight.storage.json import write_json
 
 T = TypeVar("T")
 WITHOUT_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -91,7 +91,7 @@ def run_job(
 ) -> Iterator[Job]:
     """Run one job: open its log, and when it is done write its record (one row of the table ``runs``, as JSON).
 
-    ``config`` are the settings that the job was made by, as JSON (`firstsight.provenance.settings_of_job`).
+    ``config`` are the settings that the job was made by, as JSON (`firstsight.plan.provenance.settings_of_job`).
 
     A `FirstsightError` ends the process with its one line, and so does a disk that takes no more. A damaged result is
     taken away besides, so that it is made again. Any other exception is a fault of firstsight: its traceback goes into
@@ -144,25 +144,9 @@ def _take_away(path: Path) -> None:
         path.unlink(missing_ok=True)
         return
     # Importing zarr takes a while, and many jobs read no store.
-    from firstsight.features.store import take_back  # noqa: PLC0415
+    from firstsight.storage.store import take_back  # noqa: PLC0415
 
     take_back(path)
-
-
-def read_json(path: Path) -> Any:
-    """What `write_json` wrote; DamagedError where it is no JSON any more. A change that leaves it JSON is not seen."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    # Another job may have found it damaged, too, and taken it away.
-    except FileNotFoundError as error:
-        raise FirstsightError(f"{str(path)!r} does not exist: run again to have it made") from error
-    except ValueError as error:
-        raise DamagedError(f"{str(path)!r} is damaged, it is not JSON", path) from error
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write JSON beside ``path`` and rename it there."""
-    replace_file(path, lambda beside: beside.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8"))
 
 
 def _row(job: Job, seconds: float, record: Path) -> dict[str, Any]:

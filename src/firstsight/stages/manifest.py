@@ -7,9 +7,10 @@ from typing import Any
 from firstsight.collections.demo import DemoSettings, make_demo
 from firstsight.collections.images import inspect_image, inspect_mask
 from firstsight.collections.readers import ImageFile
-from firstsight.reports.tables import read_table, write_table
-from firstsight.stages.job import Job, write_json
-from firstsight.stages.shards import replace_folder
+from firstsight.stages.job import Job
+from firstsight.storage.json import write_json
+from firstsight.storage.replacing import replace_folder
+from firstsight.storage.tables import read_table, write_table
 
 
 def make_demo_collection(folder: Path, texture: str, job: Job) -> None:

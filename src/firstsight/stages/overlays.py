@@ -5,10 +5,13 @@ from pathlib import Path
 import numpy as np
 import pandas
 
-from firstsight.collections.images import read_mask
+from firstsight.collections.images import read_mask, read_row
 from firstsight.reports.overlays import draw_layers, overlay_name, thumbnail, write_image
-from firstsight.stages.job import Job, read_json
-from firstsight.stages.shards import read_images, read_row, replace_folder, stored_maps
+from firstsight.stages.job import Job
+from firstsight.storage.json import read_json
+from firstsight.storage.replacing import replace_folder
+from firstsight.storage.stored_images import read_images
+from firstsight.storage.stored_maps import stored_maps
 
 MISSING_GREY = 0.5
 

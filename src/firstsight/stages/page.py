@@ -11,8 +11,9 @@ from firstsight import __version__
 from firstsight.reports.overlays import draw_colour_bar, write_image
 from firstsight.reports.page import write_page
 from firstsight.reports.page_report import ClusterReport, CollectionReport, DetectorReport, Page
-from firstsight.reports.tables import read_table
-from firstsight.stages.job import Job, read_json
+from firstsight.stages.job import Job
+from firstsight.storage.json import read_json
+from firstsight.storage.tables import read_table
 
 COLOUR_BAR_HEIGHT = 160
 

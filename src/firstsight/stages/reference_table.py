@@ -8,9 +8,10 @@ from pathlib import Path
 import pandas
 
 from firstsight.errors import FirstsightError
-from firstsight.replacing import replace_file
-from firstsight.reports.tables import read_table
-from firstsight.stages.job import Job, read_json
+from firstsight.stages.job import Job
+from firstsight.storage.json import read_json
+from firstsight.storage.replacing import replace_file
+from firstsight.storage.tables import read_table
 
 METRICS = {"image_auroc": "I-AUROC", "auroc": "P-AUROC", "pro": "PRO"}
 """Metrics of the table, as columns and as the paper calls them; 0 to 1, on the whole frame."""

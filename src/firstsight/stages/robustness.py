@@ -10,13 +10,15 @@ import pandas
 import tifffile
 
 from firstsight.collections.degrade import DEGRADATIONS
+from firstsight.collections.images import read_row
 from firstsight.errors import FirstsightError
-from firstsight.replacing import replace_file
 from firstsight.reports.markdown import markdown_table
 from firstsight.reports.side_by_side import draw_curves
 from firstsight.stages.compare import localization_figures
 from firstsight.stages.job import Job
-from firstsight.stages.shards import read_images, read_row, replace_folder, stored_maps
+from firstsight.storage.replacing import replace_file, replace_folder
+from firstsight.storage.stored_images import read_images
+from firstsight.storage.stored_maps import stored_maps
 
 DRAWN = "average_precision"
 AXES = {"noise": "deviation of the noise, % of the range", "missing": "missing pixels, %"}

@@ -20,8 +20,8 @@ from typing import Any
 import dask.config
 
 import firstsight
-from firstsight.config import DaskSettings
 from firstsight.errors import FirstsightError
+from firstsight.plan.settings import DaskSettings
 from firstsight.stages.job import Job
 
 SECONDS_TO_CONNECT = 10
@@ -45,7 +45,7 @@ def dask_client(dask_settings: str, *, threads: int, memory_mb: int, tasks: int,
     cluster is started, with any of the settings.
 
     Args:
-        dask_settings: the fields of `firstsight.config.DaskSettings`, as JSON.
+        dask_settings: the fields of `firstsight.plan.settings.DaskSettings`, as JSON.
         threads: tasks at a time on this machine.
         memory_mb: memory of the job.
         tasks: about as many as there are at a time: the shards that the job reads.

@@ -15,10 +15,11 @@ from dask.base import compute
 from dask.delayed import delayed
 
 from firstsight.clustering.names import Cluster, bind_names, read_names, rename_clusters
-from firstsight.reports.table_schemas import SORT_KEYS
-from firstsight.reports.tables import concatenate_tables, read_table, write_blocks, write_table
-from firstsight.stages.job import Job, read_json
-from firstsight.stages.shards import read_images
+from firstsight.stages.job import Job
+from firstsight.storage.json import read_json
+from firstsight.storage.stored_images import read_images
+from firstsight.storage.table_schemas import SORT_KEYS
+from firstsight.storage.tables import concatenate_tables, read_table, write_blocks, write_table
 
 T = TypeVar("T")
 _FILES_PER_TASK = 64

@@ -12,11 +12,11 @@ from firstsight.features.registry import find_extractor
 from firstsight.features.sbm import tune_extractor
 from firstsight.features.sbm_settings import SbmSettings
 from firstsight.features.weights import file_sha256
-from firstsight.replacing import replace_file
-from firstsight.reports.tables import read_table
 from firstsight.stages.devices import choose_device
 from firstsight.stages.features import input_size
 from firstsight.stages.job import Job
+from firstsight.storage.replacing import replace_file
+from firstsight.storage.tables import read_table
 
 MOST_IMAGES = 1000
 """Of more normal images, so many are used, evenly spread: with its defaults SBM looks at fewer crops than that."""
@@ -38,7 +38,7 @@ def tune_to_images(
         manifests: rows of the table `images` of all shards of normal images.
         output: file of weights to make, which `extract_features` takes.
         checkpoints: folder from which a killed job goes on; it is removed in the end.
-        settings: the fields of `firstsight.config.FeatureSettings`.
+        settings: the fields of `firstsight.plan.settings.FeatureSettings`.
         tuning: the fields of `firstsight.features.sbm_settings.SbmSettings`.
         threads: CPU threads to use.
         job: where time and counts are noted.

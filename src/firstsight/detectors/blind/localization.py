@@ -1,0 +1,318 @@
+"""The detector ``blind``: what of an image is rare in its whole collection, found without labels or normal images.
+
+Two kinds of evidence are gathered on every layer, brought to common units and averaged:
+
+- correspondence: feature correspondence analysis (FCA) of the features, or of the residuals that an autoencoder of the
+  whole collection leaves of them ("Classifying Texture Anomalies at First Sight", Ardelean and Weyrich, 2024);
+- neighbours: the distance to the nearest cells of the other images (`neighbours.neighbour_distance`).
+
+The unit of an evidence is the robust deviation of its scores over a sample of the collection, from their median; beyond
+10 units a score counts by its logarithm. Where
+anomalies are rare, residuals show them better than features; where every other image has one, the autoencoder learns
+them too. ``correspondence: auto`` makes both, and on each layer goes by how far the tails of their scores reach (99th
+percentile, in their own units): residuals are kept where theirs reaches a fifth further, features otherwise.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.stats import median_abs_deviation
+from torch import Tensor
+
+from firstsight.detectors.blind.autoencoder import Autoencoder, AutoencoderSettings, residual
+from firstsight.detectors.blind.cells import CellSource
+from firstsight.detectors.blind.neighbours import Bank, draw_bank, neighbour_distance
+from firstsight.detectors.blind.pooled import pooled_reference
+from firstsight.detectors.blind.training import TrainedAutoencoder, train_autoencoder
+from firstsight.detectors.layers import automatic_patch_size, finest_layer, read_at, scale_channels
+from firstsight.detectors.patch_statistics import fca
+from firstsight.errors import FirstsightError
+from firstsight.storage.geometry import Geometry
+from firstsight.storage.stored_images import Stored, images_token, random_images, stored_images
+
+FEWEST_IMAGES = 5
+"""Of fewer images nothing is learned: each is searched by itself, as the detector ``fca`` does."""
+
+TAIL = 0.99
+LEAD = 1.2
+"""How much further the tail of residuals must reach. On the development sets it reached 1.3 to 1.9 times as far where
+residuals localized better than features, and up to 1.1 times where they did worse."""
+
+TAMED_BEYOND = 10.0
+_SAMPLED_CELLS = 4096
+
+Evidence = Literal["features", "residuals", "pooled", "neighbours"]
+Model = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class BlindSettings:
+    """What the detector ``blind`` looks at.
+
+    Attributes:
+        layers: feature layers; None for the extractor's own choice.
+        correspondence: what FCA is made of: features, residuals (both against the image's own median window), pooled
+            (features against a median window of the whole collection), none, or auto (see the top of this module).
+        neighbours: whether the distance to the nearest cells of other images counts too.
+        patch_size: T of FCA, odd; None is `automatic_patch_size`.
+        sigma_p, sigma_s: of FCA.
+        bank_images, bank_cells: cells of so many other images, and how many of each, that a cell is compared with.
+        neighbour_share: of those images, the share with the most alike cells that counts.
+        sampled_images: images from which the units of the evidences are found.
+        epochs, cells_per_epoch, learning_rate, kl_weight: of the autoencoder, see `AutoencoderSettings`.
+        seed: of everything random.
+    """
+
+    layers: tuple[str, ...] | None = None
+    correspondence: Literal["auto", "features", "residuals", "pooled", "none"] = "auto"
+    neighbours: bool = True
+    patch_size: int | None = None
+    sigma_p: float = 3.0
+    sigma_s: float | None = 1.0
+    bank_images: int = 48
+    bank_cells: int = 64
+    neighbour_share: float = 0.3
+    sampled_images: int = 64
+    epochs: int = AutoencoderSettings.epochs
+    cells_per_epoch: int = AutoencoderSettings.cells_per_epoch
+    learning_rate: float = AutoencoderSettings.learning_rate
+    kl_weight: float = AutoencoderSettings.kl_weight
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.patch_size is not None and (self.patch_size < 1 or self.patch_size % 2 == 0):
+            raise FirstsightError(f"patch_size is {self.patch_size}, but must be odd and positive")
+        if self.correspondence == "none" and not self.neighbours:
+            raise FirstsightError("correspondence is none and neighbours is false: nothing is left to look at")
+        for name in ("bank_images", "bank_cells", "sampled_images"):
+            if getattr(self, name) < 1:
+                raise FirstsightError(f"{name} is {getattr(self, name)}, but must be positive")
+        if not 0 < self.neighbour_share <= 1:
+            raise FirstsightError(f"neighbour_share is {self.neighbour_share}, but must be above 0 and at most 1")
+        self.autoencoder()
+
+    def autoencoder(self) -> AutoencoderSettings:
+        """Settings of the autoencoder; a `FirstsightError` where they are refused."""
+        return AutoencoderSettings(
+            epochs=self.epochs,
+            cells_per_epoch=self.cells_per_epoch,
+            learning_rate=self.learning_rate,
+            kl_weight=self.kl_weight,
+            seed=self.seed,
+        )
+
+    def evidence(self) -> tuple[Evidence, ...]:
+        """The evidences that are gathered."""
+        either: dict[str, tuple[Evidence, ...]] = {"auto": ("features", "residuals"), "none": ()}
+        chosen: tuple[Evidence, ...] = either.get(self.correspondence, (self.correspondence,))  # type: ignore[arg-type]
+        return (*chosen, "neighbours") if self.neighbours else chosen
+
+
+def fit_blind(
+    shards: Sequence[Path],
+    layers: Sequence[str],
+    settings: BlindSettings,
+    *,
+    folder: Path,
+    device: str,
+    note: Callable[[str], None],
+    progress: Callable[[Iterable[int], int], Iterable[int]] = lambda items, total: items,
+) -> Model:
+    """Learn from all images of a collection what is common in it.
+
+    Memory does not grow with the collection: cells are drawn from it, some thousand at a time.
+
+    Args:
+        shards: the collection's stores of features, in a fixed order.
+        layers: the layers to learn from.
+        settings: of the detector.
+        folder: for the checkpoints of training; if it was killed, it goes on from there.
+        device: to compute on.
+        note: takes lines of text for the log.
+        progress: passes on the epochs of training that it is given, with their number; for a progress bar.
+
+    Returns:
+        Tensors, numbers and text, as `torch.save` can write and read without running anybody's code: what
+        `detect_blind` needs.
+
+    Raises:
+        FirstsightError: a damaged shard, or images of different numbers of channels.
+    """
+    images = list(stored_images(shards))
+    if len(images) < FEWEST_IMAGES:
+        says = f"{len(images)} images are too few to learn from: each is searched by itself, as by fca"
+        note(says)
+        return {"n_images": len(images), "says": says, "layers": {}}
+    token = images_token(images)
+    learned = {}
+    for layer in layers:
+        say = _prefixed(note, layer)
+        source = CellSource(shards, layer) if "residuals" in settings.evidence() else None
+        trained = None
+        if source is not None:
+            trained = train_autoencoder(
+                source,
+                settings.autoencoder(),
+                folder=folder / layer,
+                token=token,
+                device=device,
+                note=say,
+                progress=progress,
+            )
+        learned[layer] = _learn_layer(shards, layer, settings, trained, say)
+    found = "; ".join(f"{layer}: {' and '.join(each['units'])}" for layer, each in learned.items())
+    return {"n_images": len(images), "says": f"learned from {len(images)} images ({found})", "layers": learned}
+
+
+def detect_blind(
+    features: Mapping[str, Tensor],
+    places: Mapping[str, Geometry],
+    settings: BlindSettings,
+    model: Model,
+    image: str,
+) -> Tensor:
+    """Anomaly map of one image: the mean of its evidences on all layers, (h, w) float32 on the grid of the finest.
+
+    Args:
+        features: (C, h_l, w_l) of each layer.
+        places: how each layer lies on the image.
+        settings: of the detector.
+        model: what `fit_blind` learned. From fewer than 5 images it learned nothing: then the map is that of FCA.
+        image: id of the image, so that it is not compared with itself.
+    """
+    finest = finest_layer({layer: places[layer] for layer in features})
+    shape = (features[finest].shape[1], features[finest].shape[2])
+    maps = []
+    for layer, values in features.items():
+        patch_size = settings.patch_size or automatic_patch_size(places[layer].stride)
+        if model["layers"]:
+            found = _layer_map(values, model["layers"][layer], settings, patch_size, image)
+        else:
+            found = fca(
+                scale_channels(values), patch_size=patch_size, sigma_p=settings.sigma_p, sigma_s=settings.sigma_s
+            )
+        maps.append(found if layer == finest else read_at(found, shape, places[finest], places[layer]))
+    return torch.stack(maps).mean(dim=0)
+
+
+def _learn_layer(
+    shards: Sequence[Path],
+    layer: str,
+    settings: BlindSettings,
+    trained: TrainedAutoencoder | None,
+    note: Callable[[str], None],
+) -> dict[str, Any]:
+    """All that is learned on one layer: a bank, a reference, and the units of the evidences that are kept."""
+    sample = random_images(shards, settings.sampled_images, torch.Generator().manual_seed(settings.seed))
+    patch_size = settings.patch_size or automatic_patch_size(_stride(sample, layer))
+    learned: dict[str, Any] = {}
+    if trained is not None:
+        learned["autoencoder"] = {"channels": trained.channels, "state": trained.state}
+    if settings.neighbours:
+        bank = draw_bank(shards, layer, images=settings.bank_images, cells=settings.bank_cells, seed=settings.seed)
+        learned["bank"] = {"cells": bank.cells, "images": list(bank.images)}
+    if settings.correspondence == "pooled":
+        learned["reference"] = pooled_reference(sample, layer, patch_size, settings.seed)
+    scores = _sample_scores(sample, layer, settings, learned, patch_size)
+    units = {evidence: _unit(values) for evidence, values in scores.items()}
+    if settings.correspondence == "auto":
+        tails = {evidence: units[evidence]["tail"] for evidence in ("features", "residuals")}
+        kept, dropped = (
+            ("residuals", "features") if tails["residuals"] > LEAD * tails["features"] else ("features", "residuals")
+        )
+        note(f"fca of {kept} (tail {tails[kept]:.2f}) is used, not of {dropped} (tail {tails[dropped]:.2f})")
+        del units[dropped]
+        if dropped == "residuals":
+            del learned["autoencoder"]
+    return learned | {"units": units}
+
+
+def _sample_scores(
+    sample: Sequence[Stored], layer: str, settings: BlindSettings, learned: Mapping[str, Any], patch_size: int
+) -> dict[str, NDArray[np.float32]]:
+    """Scores of some cells of the sampled images, by evidence."""
+    generator = torch.Generator().manual_seed(settings.seed)
+    gathered = {evidence: [torch.zeros(0)] for evidence in settings.evidence()}
+    for reader, key in sample:
+        image = str(reader.attributes(key)["image"])
+        values = torch.from_numpy(reader.read(key, layer))
+        # A map smaller than a patch gets no map, and its image a status, when it is detected on.
+        if min(values.shape[1:]) < patch_size:
+            continue
+        picked = torch.randint(values[0].numel(), (_SAMPLED_CELLS,), generator=generator)
+        for evidence, scores in gathered.items():
+            found = _evidence_map(evidence, values, learned, settings, patch_size=patch_size, image=image)
+            scores.append(found.flatten()[picked])
+    return {evidence: torch.cat(scores).numpy() for evidence, scores in gathered.items()}
+
+
+def _unit(scores: NDArray[np.float32]) -> dict[str, float]:
+    """Median and robust deviation of scores, and how far their 99th percentile lies out in these units."""
+    if scores.size == 0:
+        return {"median": 0.0, "deviation": 0.0, "tail": 0.0}
+    median = float(np.median(scores))
+    deviation = float(median_abs_deviation(scores, scale="normal")) or float(np.abs(scores - median).mean())
+    tail = (float(np.quantile(scores, TAIL)) - median) / deviation if deviation > 0 else 0.0
+    return {"median": median, "deviation": deviation, "tail": tail}
+
+
+def _layer_map(
+    values: Tensor, learned: Mapping[str, Any], settings: BlindSettings, patch_size: int, image: str
+) -> Tensor:
+    """Mean of the evidences of one layer in their units; one that does not vary over the collection says nothing."""
+    total = torch.zeros(values.shape[1:], device=values.device)
+    for evidence, unit in learned["units"].items():
+        if unit["deviation"] > 0:
+            found = _evidence_map(evidence, values, learned, settings, patch_size=patch_size, image=image)
+            total += _tamed((found - unit["median"]) / unit["deviation"]) / len(learned["units"])
+    return total
+
+
+def _tamed(scores: Tensor) -> Tensor:
+    """Beyond `TAMED_BEYOND` scores grow as their logarithm, so that one evidence does not silence the others."""
+    return torch.where(
+        scores > TAMED_BEYOND, TAMED_BEYOND * (1 + torch.log(scores.clamp(min=1) / TAMED_BEYOND)), scores
+    )
+
+
+def _evidence_map(
+    evidence: str, values: Tensor, learned: Mapping[str, Any], settings: BlindSettings, *, patch_size: int, image: str
+) -> Tensor:
+    if evidence == "neighbours":
+        bank = Bank(learned["bank"]["cells"].to(values.device), tuple(learned["bank"]["images"]))
+        return neighbour_distance(values, bank, share=settings.neighbour_share, image=image)
+    reference: Tensor | Literal["median"] = "median"
+    if evidence == "residuals":
+        searched = residual(_autoencoder(learned["autoencoder"], values.device), values)
+    else:
+        searched = scale_channels(values)
+    if evidence == "pooled":
+        reference = learned["reference"]
+    return fca(
+        searched,
+        patch_size=patch_size,
+        sigma_p=settings.sigma_p,
+        sigma_s=settings.sigma_s,
+        reference=reference,
+    )
+
+
+def _autoencoder(learned: Mapping[str, Any], device: torch.device) -> Autoencoder:
+    shape = AutoencoderSettings()
+    model = Autoencoder(learned["channels"], shape.hidden, shape.latent)
+    model.load_state_dict(learned["state"])
+    return model.to(device)
+
+
+def _stride(sample: Sequence[Stored], layer: str) -> float:
+    reader, key = sample[0]
+    return float(reader.attributes(key)["geometry"][layer]["stride"])
+
+
+def _prefixed(note: Callable[[str], None], layer: str) -> Callable[[str], None]:
+    return lambda line: note(f"{layer}: {line}")

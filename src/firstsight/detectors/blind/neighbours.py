@@ -1,0 +1,87 @@
+"""How far a cell is from the nearest cells of other images of its collection (after Li et al., 2024, MuSc).
+
+What is normal is found in nearly every other image, what is anomalous in few of them: so the distance counts to those
+images that hold the most alike cells.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from firstsight.errors import FirstsightError
+from firstsight.storage.stored_images import random_images
+
+# Cosines held at a time: 64 MiB.
+_BLOCK_VALUES = 2**24
+
+
+@dataclass(frozen=True)
+class Bank:
+    """Cells of some images of a collection, to compare others with.
+
+    Attributes:
+        cells: (I, K, C) float32 of length 1 (or 0): K cells of each of I images.
+        images: their ids, I of them.
+    """
+
+    cells: Tensor
+    images: tuple[str, ...]
+
+
+def draw_bank(shards: Sequence[Path], layer: str, *, images: int, cells: int, seed: int) -> Bank:
+    """Draw random cells of random images.
+
+    Args:
+        shards: the collection's stores of features.
+        layer: of the features; their cells are taken as they are, so that brightness and strength count.
+        images: how many images (all, where there are fewer).
+        cells: how many of each; of a smaller image some more than once.
+        seed: of both choices.
+
+    Raises:
+        FirstsightError: no image has features, or a shard is damaged.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    drawn, names = [], []
+    for reader, key in random_images(shards, images, generator):
+        found = torch.from_numpy(reader.read(key, layer)).flatten(1)
+        size = found.shape[1]
+        # The same places in every image, so that equal images have equal maps.
+        order = torch.randperm(size, generator=torch.Generator().manual_seed(seed))
+        picked = order[torch.arange(cells) % size]
+        drawn.append(normalize(found[:, picked].T, dim=1))
+        names.append(str(reader.attributes(key)["image"]))
+    if not drawn:
+        raise FirstsightError("no image of the collection has features")
+    return Bank(torch.stack(drawn), tuple(names))
+
+
+def neighbour_distance(features: Tensor, bank: Bank, *, share: float, image: str | None = None) -> Tensor:
+    """Mean cosine distance of every cell to its nearest cell in each of the most alike images of a bank.
+
+    Args:
+        features: (C, h, w), finite, of one image, on the device of the bank.
+        bank: of the same layer.
+        share: of the bank's images that count, in (0, 1]: those whose nearest cells are nearest; at least one does.
+        image: id of the image, which is not compared with itself.
+
+    Returns:
+        (h, w) float32 in [0, 2]; 0 where the bank holds no other image.
+    """
+    if not 0 < share <= 1:
+        raise FirstsightError(f"share is {share}, but must be above 0 and at most 1")
+    others = [index for index, name in enumerate(bank.images) if name != image]
+    cells = normalize(features.float().flatten(1).T, dim=1)
+    if not others:
+        return torch.zeros(features.shape[1:], device=features.device)
+    known = bank.cells[others].flatten(0, 1)
+    count = max(1, int(share * len(others)))
+    distances = []
+    for block in torch.split(cells, max(1, _BLOCK_VALUES // len(known))):
+        nearest = (block @ known.T).view(len(block), len(others), -1).amax(dim=2)
+        distances.append(1 - nearest.topk(count, dim=1).values.mean(dim=1))
+    return torch.cat(distances).clamp_(min=0).view(features.shape[1:])

@@ -1,0 +1,1 @@
+"""What a run will do, known before any job starts: settings, shards, layers, fingerprints, paths. It needs no torch."""

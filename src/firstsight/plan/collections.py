@@ -1,0 +1,243 @@
+"""The plan of one collection: its images, its shards, and what is computed from them."""
+
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from firstsight.collections.demo import DemoSettings, list_demo
+from firstsight.collections.readers import ImageFile, list_images, with_missing
+from firstsight.collections.references import part_references
+from firstsight.collections.shards import images_per_shard, members_digest, plan_shards
+from firstsight.collections.stacks import real_files
+from firstsight.errors import FirstsightError
+from firstsight.features.registry import EXTRACTORS
+from firstsight.plan.detectors import DetectorGroup, DetectorPlan, plan_detectors
+from firstsight.plan.settings import CollectionSettings
+from firstsight.plan.studies import study_choices
+
+MADE_BY_THE_RUN = ("demo", "degraded")
+"""Layouts of collections whose images are made by a job."""
+
+
+SAMPLED_FILES = 64
+"""About so many files of a collection tell how large its images are."""
+
+
+@dataclass(frozen=True)
+class CollectionPlan:
+    """One collection: its images by id, its shards (id to image ids), and what is computed from them.
+
+    The shards of its reference images are apart (``reference_shards``): they are learned from and never searched.
+    """
+
+    settings: CollectionSettings
+    files: dict[str, ImageFile]
+    shards: dict[str, tuple[str, ...]]
+    reference_shards: dict[str, tuple[str, ...]]
+    own: DetectorGroup
+
+    @cached_property
+    def studies(self) -> dict[str, DetectorGroup]:
+        """The detectors of each study; planned when a study is asked for."""
+        may_learn = bool(self.reference_shards) or self.settings.contaminated or self.is_new
+        return {
+            study: plan_detectors(self.settings, choices, may_learn=may_learn, strict=False)
+            for study, choices in study_choices(self.settings.detectors).items()
+        }
+
+    @property
+    def detectors(self) -> dict[str, DetectorPlan]:
+        """The detectors of the config that can run, by name."""
+        return self.own.detectors
+
+    @property
+    def features_folder(self) -> str:
+        """The features that the detectors of the config read."""
+        return next(iter(self.detectors.values())).features
+
+    def layers_of(self, features: str) -> tuple[str, ...]:
+        """The layers in a folder of features."""
+        return self._group_with(features).features[features]
+
+    def tuning_of(self, features: str) -> dict[str, Any] | None:
+        """The settings of SBM for a folder of features whose extractor is tuned first; None for any other."""
+        return self._group_with(features).tuned.get(features)
+
+    def _group_with(self, features: str) -> DetectorGroup:
+        if features in self.own.features:
+            return self.own
+        return next(group for group in self.studies.values() if features in group.features)
+
+    @property
+    def is_new(self) -> bool:
+        """Whether its images are held against another collection: then nothing is learned from them."""
+        return self.settings.assign_to is not None
+
+    @property
+    def known(self) -> str:
+        """Name of the collection whose models, threshold and clusters hold here: its own, or the known one's."""
+        return self.settings.assign_to or self.settings.name
+
+    @property
+    def weights(self) -> str:
+        """The weights of the extractor: a file or a name, ``none`` where it has none."""
+        features = self.settings.features
+        return features.weights or next(iter(EXTRACTORS[features.extractor].weights), "none")
+
+    def shard_files(self, shard: str) -> list[dict[str, str | None]]:
+        """The shard's images as plain rows: image, path, missing, problem, and stamps that change with the files."""
+        return [
+            {
+                "image": file.image,
+                "path": str(file.path),
+                "missing": str(file.missing) if file.missing else None,
+                "problem": file.problem,
+                "stamp": self._stamp(file.path),
+                "missing_stamp": self._stamp(file.missing) if file.missing else None,
+            }
+            for file in self._members(shard)
+        ]
+
+    def shard_truth(self, shard: str) -> list[dict[str, str | None]]:
+        """What is known of the shard's images: image, label, mask, and a stamp that changes with the mask."""
+        return [
+            {"image": file.image, "label": file.label, "mask": str(file.mask), "stamp": self._stamp(file.mask)}
+            if file.mask is not None and file.problem is None
+            else {"image": file.image, "label": file.label, "mask": None, "stamp": None}
+            for file in self._members(shard)
+        ]
+
+    def learned_shards(self, detector: DetectorPlan) -> dict[str, tuple[str, ...]]:
+        """The shards that a detector learns from."""
+        return self.normal_shards if detector.normal else self.shards
+
+    @property
+    def normal_shards(self) -> dict[str, tuple[str, ...]]:
+        """The shards of normal images, or of what counts as such."""
+        return self.shards if self.settings.contaminated else self.reference_shards
+
+    def _members(self, shard: str) -> list[ImageFile]:
+        return [self.files[image] for image in (self.shards | self.reference_shards)[shard]]
+
+    def _stamp(self, path: Path) -> str | None:
+        # What is made by the run itself has no stamp yet when the run is planned.
+        if self.settings.layout in MADE_BY_THE_RUN:
+            return None
+        try:
+            found = [os.stat(file) for file in real_files(path)]
+        except OSError:
+            return None
+        sizes, times = (sum(each.st_size for each in found), max((each.st_mtime_ns for each in found), default=0))
+        return f"{sizes}-{times}"
+
+    def detector_in(self, folder: str) -> DetectorPlan:
+        """The detector whose results lie in ``folder`` (its name and fingerprint)."""
+        for detector in self.detectors.values():
+            if detector.folder == folder:
+                return detector
+        every = (detector for group in self.studies.values() for detector in group.detectors.values())
+        return next(detector for detector in every if detector.folder == folder)
+
+
+def demo_settings(collection: CollectionSettings) -> DemoSettings:
+    """Settings of the demo collection that this entry of the config asks for."""
+    return DemoSettings(texture=str(collection.texture))
+
+
+def demo_folder(results: Path, collection: str) -> Path:
+    """Where the images of a demo collection are made."""
+    return results / collection / "images"
+
+
+def plan_collection(collection: CollectionSettings, results: Path) -> CollectionPlan:
+    if collection.layout == "demo":
+        files = list_demo(demo_folder(results, collection.name), demo_settings(collection))
+    else:
+        assert collection.path is not None
+        files = list_images(collection.path, collection.layout)
+        if collection.missing:
+            files = with_missing(files, collection.missing)
+    searched, references = _part_references(collection, files)
+    finished = _finished_shards(results / collection.name / "shards")
+    may_learn = bool(references) or collection.contaminated or collection.assign_to is not None
+    own = plan_detectors(collection, collection.detectors, may_learn=may_learn, strict=True)
+    if not own.detectors:
+        raise FirstsightError(next(iter(own.set_aside.values())))
+    return CollectionPlan(
+        settings=collection,
+        files={file.image: file for file in (*searched, *references)},
+        shards=_cut(searched, collection, finished),
+        reference_shards=_cut(references, collection, finished),
+        own=own,
+    )
+
+
+def _cut(
+    files: Sequence[ImageFile], collection: CollectionSettings, finished: Mapping[str, tuple[str, ...]]
+) -> dict[str, tuple[str, ...]]:
+    size = collection.images_per_job
+    if not isinstance(size, int):
+        size = images_per_shard(len(files), _image_bytes([file.path for file in files]))
+    return plan_shards(sorted(file.image for file in files), size, finished)
+
+
+def _image_bytes(paths: Sequence[Path]) -> float:
+    """Bytes on disk of one image, on average over a sample; infinite where nothing is known yet."""
+    sample = paths[:: len(paths) // SAMPLED_FILES + 1]
+    sizes = {}
+    for file in {file for path in sample for file in real_files(path)}:
+        # What cannot be read is found out and set aside later.
+        with suppress(OSError):
+            sizes[file] = os.stat(file).st_size
+    # A stack in one file holds all images, of which the sample has a few.
+    holders = len(sample) if len(sizes) >= len(sample) else len(paths)
+    return sum(sizes.values()) / holders if sizes else math.inf
+
+
+def _part_references(
+    collection: CollectionSettings, files: tuple[ImageFile, ...]
+) -> tuple[tuple[ImageFile, ...], tuple[ImageFile, ...]]:
+    """What is searched, and normal images: what learns from itself or from another collection has none of its own."""
+    if collection.contaminated or collection.assign_to is not None:
+        return files, ()
+    return part_references(files, reference=collection.reference, path=collection.path, layout=collection.layout)
+
+
+def _finished_shards(folder: Path) -> dict[str, tuple[str, ...]]:
+    """The members of each finished shard; one whose members nobody knows any more is left out, and so planned anew."""
+    finished = {}
+    for path in folder.glob("*/members.json"):
+        for read in (_read_members, _members_of_manifest):
+            members = read(path)
+            # A shard is named by its members.
+            if members_digest(members).startswith(path.parent.name):
+                finished[path.parent.name] = members
+                break
+    return finished
+
+
+def _read_members(path: Path) -> tuple[str, ...]:
+    """What `firstsight.stages.manifest` wrote; nothing where the file is damaged."""
+    try:
+        return tuple(map(str, json.loads(path.read_text(encoding="utf-8"))))
+    except OSError as error:
+        raise FirstsightError(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, TypeError):
+        return ()
+
+
+def _members_of_manifest(path: Path) -> tuple[str, ...]:
+    """The members of the shard by its rows of the table `images`, which lie beside ``path``; nothing without these."""
+    # Importing pandas takes a while, and a file is rarely damaged.
+    from firstsight.storage.tables import read_table  # noqa: PLC0415
+
+    try:
+        return tuple(read_table(path.with_name("images.parquet"))["image"])
+    except FirstsightError:
+        return ()

@@ -1,0 +1,72 @@
+"""The degraded copies of collections that the study of robustness looks at, as plans of their own."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from firstsight.collections.readers import ImageFile
+from firstsight.collections.shards import plan_shards
+from firstsight.plan.collections import CollectionPlan
+from firstsight.plan.run import Plan
+
+LEVELS = (0, 1, 2, 5, 10)
+"""Percent: of the range of grey values for noise, of the pixels for missing ones."""
+
+VARIANTS = (("noise", 0), *(("noise", level) for level in LEVELS[1:]), *(("missing", level) for level in LEVELS[1:]))
+"""Degradation and level; at level 0 they are all the same."""
+
+IMAGES = 10
+"""Images of a collection that are degraded, at most."""
+
+
+def plan_degraded(plan: Plan, seed: int = 0) -> dict[str, CollectionPlan]:
+    """Plans of the degraded copies, named ``<collection>/robustness/<degradation>-<percent>``.
+
+    Of every collection that has masks and is its own, a random sample of the images with a mask. What detectors learn,
+    they learn from the collection as it is; so the copies are new images of it.
+    """
+    copies = {}
+    for name, collection in plan.collections.items():
+        masked = sorted(file.image for file in collection.files.values() if file.mask and not file.problem)
+        if not masked or collection.is_new:
+            continue
+        chosen = sorted(np.random.default_rng(seed).permutation(masked)[:IMAGES].tolist())
+        for degradation, level in VARIANTS:
+            copy = f"{name}/robustness/{degradation}-{level}"
+            copies[copy] = _plan_copy(collection, copy, plan, chosen)
+    return copies
+
+
+def _plan_copy(collection: CollectionPlan, name: str, plan: Plan, chosen: list[str]) -> CollectionPlan:
+    folder = plan.results / name / "images"
+    files = {image: replace(collection.files[image], path=folder / f"{image}.tif", missing=None) for image in chosen}
+    size = collection.settings.images_per_job
+    return CollectionPlan(
+        settings=replace(
+            collection.settings,
+            name=name,
+            path=None,
+            missing=None,
+            layout="degraded",
+            assign_to=collection.settings.name,
+        ),
+        files=files,
+        shards=plan_shards(chosen, size if isinstance(size, int) else IMAGES, {}),
+        reference_shards={},
+        own=collection.studies["compare"],
+    )
+
+
+def degradation_of(name: str) -> tuple[str, int]:
+    """Degradation and level (percent) of the degraded copy of that name."""
+    degradation, level = name.rpartition("/")[2].split("-")
+    return degradation, int(level)
+
+
+def originals(collection: CollectionPlan, copy: CollectionPlan) -> list[dict[str, str | None]]:
+    """For each image of a degraded copy, as plain rows: image, and the path and missing of its original."""
+
+    def row(file: ImageFile) -> dict[str, str | None]:
+        return {"image": file.image, "path": str(file.path), "missing": str(file.missing) if file.missing else None}
+
+    return [row(collection.files[image]) for image in copy.files]

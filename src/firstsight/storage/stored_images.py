@@ -1,0 +1,62 @@
+"""The images of a collection as its stores of features hold them."""
+
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from itertools import islice
+from pathlib import Path
+
+import pandas
+import torch
+
+from firstsight.storage.json import read_json
+from firstsight.storage.store import ShardReader
+from firstsight.storage.tables import read_table
+
+Stored = tuple[ShardReader, str]
+
+
+def stored_images(shards: Sequence[Path]) -> Iterator[Stored]:
+    """Reader and key of every image that has features, in order.
+
+    Raises:
+        FirstsightError: a shard that is not there or not whole.
+    """
+    for reader in map(ShardReader, shards):
+        keys = reader.keys()
+        for key in keys:
+            if reader.attributes(key)["status"] == "ok":
+                yield reader, key
+
+
+def images_token(images: Sequence[Stored]) -> str:
+    """Names the images and their contents, so that training never goes on with others."""
+    digest = sha256()
+    for reader, key in images:
+        digest.update(str(reader.attributes(key)["token"]).encode() + b"\0")
+    return digest.hexdigest()
+
+
+def random_images(shards: Sequence[Path], count: int, generator: torch.Generator) -> list[Stored]:
+    """So many images that have features, at random (all of them, in random order, where there are fewer)."""
+    readers = {reader: reader.keys() for reader in map(ShardReader, shards)}
+    entries = [(reader, key) for reader, keys in readers.items() for key in keys]
+    order = torch.randperm(len(entries), generator=generator).tolist()
+    usable = (entries[index] for index in order if entries[index][0].attributes(entries[index][1])["status"] == "ok")
+    return list(islice(usable, count))
+
+
+def read_images(manifests: Sequence[Path], truths: Sequence[Path]) -> pandas.DataFrame:
+    """The `images` rows of shards with their labels and masks; a bad mask shows in the status of a good image.
+
+    Args:
+        manifests: Parquet parts of the table `images`.
+        truths: for each of them, the JSON rows that the stage truth made.
+    """
+    images = []
+    for manifest, truth in zip(manifests, truths, strict=True):
+        part = read_table(manifest).set_index("image", drop=False)
+        rows = pandas.DataFrame(read_json(truth)).set_index("image").loc[part.index]
+        part["label"], part["mask"] = rows["label"].astype(object), rows["mask"].astype(object)
+        part["status"] = part["status"].where(part["status"].ne("ok"), rows["status"])
+        images.append(part.reset_index(drop=True))
+    return pandas.concat(images, ignore_index=True)

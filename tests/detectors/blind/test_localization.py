@@ -1,0 +1,157 @@
+"""Blind localization of a small collection: it finds what is rare, whatever the collection is like."""
+
+import io
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+
+from firstsight.detectors.blind.localization import BlindSettings, detect_blind, fit_blind
+from firstsight.detectors.layers import scale_channels
+from firstsight.detectors.patch_statistics import fca
+from firstsight.errors import FirstsightError
+from firstsight.storage.geometry import Geometry
+
+LAYERS = ("fine", "coarse")
+PLACES = {"fine": Geometry(160, 160, 160, 160, 8, 0.0), "coarse": Geometry(160, 160, 160, 160, 16, 0.0)}
+SHORT: dict[str, Any] = {"epochs": 2, "cells_per_epoch": 512, "bank_images": 6, "bank_cells": 16, "sampled_images": 6}
+ODD = "2.png"
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def texture(number: int) -> dict[str, np.ndarray]:
+    generator = np.random.default_rng(number)
+    fine = gaussian_filter(generator.normal(size=(6, 20, 20)), (0, 1, 1)).astype(np.float32) + 1
+    return {"fine": fine, "coarse": fine[:4, ::2, ::2].copy()}
+
+
+def collection(count: int) -> dict[str, dict[str, np.ndarray]]:
+    """Textures of one kind; one of them has a patch of another."""
+    images = {f"{number}.png": texture(number) for number in range(count)}
+    if ODD in images:
+        images[ODD]["fine"][:, 12:15, 4:7] = np.array([3, -1, 2, 0, 3, -1], np.float32)[:, None, None]
+        images[ODD]["coarse"] = images[ODD]["fine"][:4, ::2, ::2].copy()
+    return images
+
+
+def tensors(layers: Mapping[str, np.ndarray]) -> dict[str, torch.Tensor]:
+    return {layer: torch.from_numpy(values) for layer, values in layers.items()}
+
+
+def fit(shards: list[Path], folder: Path, settings: BlindSettings, log: io.StringIO | None = None) -> Mapping[str, Any]:
+    written = log or io.StringIO()
+    found = fit_blind(
+        shards, LAYERS, settings, folder=folder, device="cpu", note=lambda line: print(line, file=written)
+    )
+    # What a job hands to the next goes through a file that holds tensors, numbers and text only.
+    buffer = io.BytesIO()
+    torch.save(found, buffer)
+    buffer.seek(0)
+    return torch.load(buffer, weights_only=True)
+
+
+@pytest.mark.parametrize("correspondence", ["auto", "features", "residuals", "pooled", "none"])
+def test_the_rare_patch_is_where_the_map_is_highest(correspondence, write_store, tmp_path):
+    images = collection(7)
+    shards = [write_store("a", dict(list(images.items())[:4])), write_store("b", {**images, "x.png": None})]
+    settings = BlindSettings(correspondence=correspondence, **SHORT)
+    model = fit(shards, tmp_path / "checkpoints", settings)
+    maps = {
+        name: detect_blind(tensors(layers), PLACES, settings, model, name).numpy() for name, layers in images.items()
+    }
+    assert all(found.shape == (20, 20) and found.dtype == np.float32 for found in maps.values())
+    assert max(maps, key=lambda name: maps[name].max()) == ODD
+    row, column = np.unravel_index(maps[ODD].argmax(), (20, 20))
+    assert 11 <= row <= 15
+    assert 3 <= column <= 7
+    again = fit(shards, tmp_path / "other", settings)
+    assert np.array_equal(detect_blind(tensors(images[ODD]), PLACES, settings, again, ODD).numpy(), maps[ODD])
+
+
+def test_auto_keeps_one_correspondence_a_layer_and_says_which(write_store, tmp_path):
+    log = io.StringIO()
+    model = fit([write_store("a", collection(7))], tmp_path, BlindSettings(**SHORT), log)
+    for layer in LAYERS:
+        kept = [name for name in model["layers"][layer]["units"] if name != "neighbours"]
+        assert len(kept) == 1
+        assert ("autoencoder" in model["layers"][layer]) == (kept == ["residuals"])
+        assert f"{layer}: fca of {kept[0]}" in log.getvalue()
+
+
+def test_evidences_count_in_units_of_the_collection(write_store, tmp_path):
+    images = collection(7)
+    settings = BlindSettings(correspondence="features", neighbours=False, layers=("fine",), **SHORT)
+    model = fit([write_store("a", images)], tmp_path, settings)
+    unit = model["layers"]["fine"]["units"]["features"]
+    values = torch.from_numpy(images["0.png"]["fine"])
+    expected = (fca(scale_channels(values), patch_size=3) - unit["median"]) / unit["deviation"]
+    expected = torch.tensor(
+        [[score if score <= 10 else 10 * (1 + math.log(score / 10)) for score in row] for row in expected.tolist()]
+    )
+    found = detect_blind({"fine": values}, PLACES, settings, model, "0.png")
+    torch.testing.assert_close(found, expected)
+
+
+def test_fewer_than_five_images_are_searched_by_themselves_and_the_log_says_so(write_store, tmp_path):
+    images, log = collection(4), io.StringIO()
+    settings = BlindSettings(**SHORT)
+    model = fit([write_store("a", images)], tmp_path, settings, log)
+    assert "4 images are too few" in log.getvalue()
+    values = torch.from_numpy(images[ODD]["fine"])
+    found = detect_blind({"fine": values}, PLACES, settings, model, ODD)
+    torch.testing.assert_close(found, fca(scale_channels(values), patch_size=3))
+
+
+def test_copies_of_one_image_give_one_finite_map(write_store, tmp_path):
+    images = {f"{number}.png": texture(0) for number in range(6)}
+    settings = BlindSettings(**SHORT)
+    model = fit([write_store("a", images)], tmp_path, settings)
+    maps = [detect_blind(tensors(layers), PLACES, settings, model, name) for name, layers in images.items()]
+    assert torch.isfinite(torch.stack(maps)).all()
+
+
+def test_constant_images_give_maps_without_anomalies(write_store, tmp_path):
+    flat = {"fine": np.full((3, 8, 8), 2, np.float32), "coarse": np.zeros((2, 4, 4), np.float32)}
+    settings = BlindSettings(**SHORT)
+    model = fit([write_store("a", {f"{number}.png": flat for number in range(6)})], tmp_path, settings)
+    found = detect_blind(tensors(flat), PLACES, settings, model, "0.png")
+    torch.testing.assert_close(found, torch.zeros(8, 8), atol=1e-3, rtol=0)
+
+
+def test_an_image_smaller_than_a_patch_does_not_cost_the_others(write_store, tmp_path):
+    images = collection(6) | {
+        "tiny.png": {"fine": np.ones((6, 2, 2), np.float32), "coarse": np.ones((4, 1, 1), np.float32)}
+    }
+    settings = BlindSettings(**SHORT)
+    model = fit([write_store("a", images)], tmp_path, settings)
+    assert torch.isfinite(detect_blind(tensors(images[ODD]), PLACES, settings, model, ODD)).all()
+    with pytest.raises(FirstsightError):
+        detect_blind(tensors(images["tiny.png"]), PLACES, settings, model, "tiny.png")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "line"),
+    [
+        ({"patch_size": 4}, "patch_size is 4"),
+        ({"correspondence": "none", "neighbours": False}, "nothing is left"),
+        ({"bank_cells": 0}, "bank_cells is 0"),
+        ({"neighbour_share": 1.5}, "neighbour_share is 1.5"),
+        ({"epochs": 0}, "epochs is 0"),
+        ({"learning_rate": float("nan")}, "learning_rate is nan"),
+    ],
+)
+def test_settings_that_make_no_sense_are_named(wrong, line):
+    with pytest.raises(FirstsightError, match=line):
+        BlindSettings(**wrong)
