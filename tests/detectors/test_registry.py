@@ -3,6 +3,7 @@
 import inspect
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import fields
 
 import numpy as np
@@ -15,7 +16,7 @@ from firstsight.detectors.registry import DETECTORS, IMAGE, find_detector
 from firstsight.errors import FirstsightError
 from firstsight.storage.geometry import Geometry
 
-PATCH_STATISTICS = {
+PATCH_STATISTICS: dict[str, Callable[..., torch.Tensor]] = {
     "fca": patch_statistics.fca,
     "sample_weighted_wasserstein": patch_statistics.sample_weighted_wasserstein,
     "histogram": patch_statistics.histogram,
