@@ -9,7 +9,7 @@ CORES ?= all
 WORKERS ?= 2
 PYTEST = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: install demo test test-slow benchmark check clean
+.PHONY: install demo test test-slow benchmark check settings clean
 
 install: .venv/.installed
 
@@ -37,6 +37,10 @@ check: install
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/mypy
 	$(BIN)/snakemake --lint
+
+# config.yaml, the schema and the table of settings, from the models in src/firstsight/plan/settings.py and in the detectors.
+settings: install
+	$(BIN)/python docs/make_settings.py
 
 clean:
 	rm -rf .venv .snakemake

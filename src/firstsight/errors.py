@@ -1,12 +1,36 @@
 """The errors that a user sees."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 
 class FirstsightError(ValueError):
     """A mistake in what firstsight was given (config, image, weights, settings); its text is one clear line."""
+
+
+class Mistake(NamedTuple):
+    """One mistake in a config: the key it is about, from the top of the config, and what is wrong there."""
+
+    key: tuple[str | int, ...]
+    text: str
+
+    @property
+    def says(self) -> str:
+        """The key and the text."""
+        return ": ".join(filter(None, [".".join(map(str, self.key)), self.text]))
+
+    def __str__(self) -> str:
+        return f"config: {self.says}"
+
+
+class ConfigError(FirstsightError):
+    """Mistakes in a config, all that were found; the text has a line for each."""
+
+    def __init__(self, mistakes: Sequence[Mistake]) -> None:
+        self.mistakes = tuple(dict.fromkeys(mistakes))
+        super().__init__("\n".join(map(str, self.mistakes)))
 
 
 class DamagedError(FirstsightError):

@@ -25,8 +25,8 @@ rule cluster:
     params:
         config=config_of,
         name=lambda wildcards: of_detector(wildcards).name,
-        clusters=lambda wildcards: of_collection(wildcards).settings.clusters,
-        oracle=lambda wildcards: of_collection(wildcards).settings.oracle,
+        clusters=lambda wildcards: of_collection(wildcards).settings.clustering.clusters,
+        oracle=lambda wildcards: of_collection(wildcards).settings.clustering.oracle,
     script:
         "../scripts/cluster.py"
 

@@ -1,10 +1,11 @@
 # Settings, the plan of the run, and input functions. Nothing here computes.
 import os
-from dataclasses import asdict
 
-from firstsight.plan.settings import load_settings, refuse_duplicates
-from firstsight.errors import FirstsightError
-from firstsight.plan.run import MADE_BY_THE_RUN, plan_run
+from firstsight.errors import ConfigError, FirstsightError
+from firstsight.plan.collections import MADE_BY_THE_RUN
+from firstsight.plan.config_files import refuse_duplicates, tell_mistakes
+from firstsight.plan.loading import load_settings
+from firstsight.plan.run import plan_run
 from firstsight.stages.clock import bring_to_present
 
 BASE = Path(workflow.basedir)
@@ -15,7 +16,10 @@ os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [str(BASE / "src"), os
 try:
     for configfile in workflow.configfiles:
         refuse_duplicates(Path(configfile))
-    PLAN = plan_run(load_settings(BASE / "config.yaml", config, BASE / "workflow/schemas/config.schema.yaml"))
+    PLAN = plan_run(load_settings(BASE / "config.yaml", config))
+except ConfigError as error:
+    files = [BASE / "config.yaml", *map(Path, workflow.configfiles)]
+    sys.exit("\n".join(f"firstsight: {line}" for line in tell_mistakes(error, files)))
 except FirstsightError as error:
     sys.exit(f"firstsight: {error}")
 for line in PLAN.set_aside:
@@ -63,7 +67,7 @@ def of_collection(wildcards):
 
 def kinds_of(collection):
     """The folder of the kinds that a collection's settings ask for."""
-    return CONTRASTIVE if collection.settings.contrastive else PLAIN
+    return CONTRASTIVE if collection.settings.clustering.contrastive else PLAIN
 
 
 def of_detector(wildcards):
@@ -113,14 +117,14 @@ def fitted_head(wildcards):
 
 def true_labels(wildcards):
     """The labels that give the number of clusters, where the config asks for the true one."""
-    if of_collection(wildcards).settings.oracle:
+    if of_collection(wildcards).settings.clustering.oracle:
         return each_shard(f"{SHARD}/truth.json")(wildcards)
     return []
 
 
 def names_of_clusters(wildcards):
     """The file of names that a person gave to clusters, where there is one."""
-    return [PLAN.names.as_posix()] if PLAN.names and PLAN.names.exists() else []
+    return [PLAN.config.names.as_posix()] if PLAN.config.names and PLAN.config.names.exists() else []
 
 
 def everywhere(pattern, *, detector=None, only=lambda collection, detector: True):

@@ -6,13 +6,13 @@ from firstsight.plan.degraded import degradation_of, originals, plan_degraded
 
 def compared(collection):
     """The detectors that are compared on a collection; on a degraded copy those of its original."""
-    is_copy = collection.settings.name in degraded_collections()
+    is_copy = collection.name in degraded_collections()
     return (collection.own if is_copy else collection.studies["compare"]).detectors
 
 
 def maps_of(collection):
     """Stores of maps of all shards, by detector of the comparison."""
-    folder = f"{RESULTS}/{collection.settings.name}/detectors"
+    folder = f"{RESULTS}/{collection.name}/detectors"
     return {
         name: [f"{folder}/{detector.folder}/maps/{shard}.zarr.zip" for shard in collection.shards]
         for name, detector in compared(collection).items()
@@ -65,8 +65,8 @@ def variants(wildcards):
     """Degradation, level, and the files of every degraded copy of the wildcards' collection."""
     found = []
     for copy in copies_of(wildcards):
-        shards = f"{RESULTS}/{copy.settings.name}/shards"
-        degradation, level = degradation_of(copy.settings.name)
+        shards = f"{RESULTS}/{copy.name}/shards"
+        degradation, level = degradation_of(copy.name)
         found.append(
             {
                 "degradation": degradation,

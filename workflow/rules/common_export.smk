@@ -4,7 +4,7 @@ EXPORTED = f"{RESULTS}/exports/{{collection}}/{{detector}}"
 
 
 wildcard_constraints:
-    format=one_of(PLAN.exports),
+    format=one_of(PLAN.config.export.formats),
 
 
 def of_kinds(file):

@@ -33,8 +33,8 @@ def ablation_files(key):
 
 def jobs_of_maps(collection, detector):
     """Records of the jobs that made a detector's maps of a collection, features and fit among them."""
-    folder = f"{RESULTS}/{collection.settings.name}/detectors/{detector.folder}"
-    features = f"{RESULTS}/{collection.settings.name}/features/{detector.features}"
+    folder = f"{RESULTS}/{collection.name}/detectors/{detector.folder}"
+    features = f"{RESULTS}/{collection.name}/features/{detector.features}"
     jobs = [f"{RESULTS}/{collection.known}/detectors/{detector.folder}/model.run.json"] if detector.learns else []
     jobs += [] if detector.reads_image else [f"{features}/{shard}.run.json" for shard in collection.shards]
     return jobs + [f"{folder}/maps/{shard}.run.json" for shard in collection.shards]

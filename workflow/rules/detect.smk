@@ -78,7 +78,7 @@ rule threshold:
     params:
         config=config_of,
         name=lambda wildcards: of_detector(wildcards).name,
-        settings=lambda wildcards: asdict(of_collection(wildcards).settings.threshold),
+        settings=lambda wildcards: of_collection(wildcards).settings.threshold.model_dump(),
         seed=0,
     script:
         "../scripts/threshold.py"

@@ -24,6 +24,6 @@ rule evaluate:
         config=config_of,
         name=lambda wildcards: of_detector(wildcards).name,
         fingerprint=lambda wildcards: of_detector(wildcards).fingerprint,
-        crop=lambda wildcards: of_collection(wildcards).settings.crop,
+        crop=lambda wildcards: of_collection(wildcards).settings.evaluation.crop,
     script:
         "../scripts/evaluate.py"

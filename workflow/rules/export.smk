@@ -7,7 +7,7 @@ localrules:
 
 rule export:
     input:
-        [folder for format in PLAN.exports for folder in everywhere(f"{EXPORTED}/{format}")],
+        [folder for format in PLAN.config.export.formats for folder in everywhere(f"{EXPORTED}/{format}")],
 
 
 rule export_collection:

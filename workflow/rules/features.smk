@@ -21,7 +21,7 @@ rule tune:
         gres=gres_asked_for,
     params:
         config=config_of,
-        settings=lambda wildcards: asdict(of_collection(wildcards).settings.features),
+        settings=lambda wildcards: of_collection(wildcards).settings.features.model_dump(),
         tuning=lambda wildcards: of_collection(wildcards).tuning_of(wildcards.features),
         checkpoints=f"{FEATURES}/tuning",
     script:
@@ -47,7 +47,7 @@ rule features:
         gres=gres_asked_for,
     params:
         config=config_of,
-        settings=lambda wildcards: asdict(of_collection(wildcards).settings.features),
+        settings=lambda wildcards: of_collection(wildcards).settings.features.model_dump(),
         layers=lambda wildcards: list(of_collection(wildcards).layers_of(wildcards.features)),
     script:
         "../scripts/features.py"

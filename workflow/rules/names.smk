@@ -10,7 +10,7 @@ rule name_clusters:
     conda:
         "../../envs/cpu.yaml"
     params:
-        names=(PLAN.names or PLAN.results / "cluster_names.csv").as_posix(),
+        names=(PLAN.config.names or PLAN.results / "cluster_names.csv").as_posix(),
         record=f"{RESULTS}/tables/.name_clusters.run.json",
     script:
         "../scripts/name_clusters.py"

@@ -64,7 +64,7 @@ rule tables:
             ),
             *everywhere(
                 f"{DETECTOR}/{CONTRASTIVE}/head.run.json",
-                only=lambda collection, detector: collection.settings.contrastive and not collection.is_new,
+                only=lambda collection, detector: collection.settings.clustering.contrastive and not collection.is_new,
             ),
             *everywhere(f"{DETECTOR}/maps/{{shard}}.run.json"),
             *everywhere(f"{DETECTOR}/threshold.run.json"),

@@ -27,13 +27,13 @@ def part_references(
 
     Raises:
         FirstsightError: ``reference`` does not exist, is no folder or holds no image, or nothing is left to search; one
-            line that names the key.
+            line.
     """
     prefix, references = _list_references(reference, path, layout)
     taken = {_identity(file.path) for file in references} - {None}
     searched = tuple(file for file in files if not taken or _identity(file.path) not in taken)
     if not searched:
-        raise FirstsightError("reference: every image of the collection is a reference image, none is left to search")
+        raise FirstsightError("every image of the collection is a reference image, none is left to search")
     while any(file.image.startswith(prefix) for file in searched):
         prefix = f"_{prefix}"
     return searched, tuple(replace(file, image=f"{prefix}{file.image}") for file in references)
@@ -41,10 +41,7 @@ def part_references(
 
 def _list_references(reference: Path | None, path: Path | None, layout: str) -> tuple[str, Images]:
     if reference is not None:
-        try:
-            return "reference/", list_images(reference, "folder")
-        except FirstsightError as error:
-            raise FirstsightError(f"reference: {error}") from None
+        return "reference/", list_images(reference, "folder")
     found = None if path is None else find_normal_images(path, layout)
     return "train/good/", () if found is None else list_folder(found)
 

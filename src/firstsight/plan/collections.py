@@ -3,8 +3,8 @@
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,7 @@ from firstsight.collections.readers import ImageFile, list_images, with_missing
 from firstsight.collections.references import part_references
 from firstsight.collections.shards import images_per_shard, members_digest, plan_shards
 from firstsight.collections.stacks import real_files
-from firstsight.errors import FirstsightError
+from firstsight.errors import ConfigError, FirstsightError, Mistake
 from firstsight.features.registry import EXTRACTORS
 from firstsight.plan.detectors import DetectorGroup, DetectorPlan, plan_detectors
 from firstsight.plan.settings import CollectionSettings
@@ -36,6 +36,7 @@ class CollectionPlan:
     The shards of its reference images are apart (``reference_shards``): they are learned from and never searched.
     """
 
+    name: str
     settings: CollectionSettings
     files: dict[str, ImageFile]
     shards: dict[str, tuple[str, ...]]
@@ -82,7 +83,7 @@ class CollectionPlan:
     @property
     def known(self) -> str:
         """Name of the collection whose models, threshold and clusters hold here: its own, or the known one's."""
-        return self.settings.assign_to or self.settings.name
+        return self.settings.assign_to or self.name
 
     @property
     def weights(self) -> str:
@@ -155,27 +156,46 @@ def demo_folder(results: Path, collection: str) -> Path:
     return results / collection / "images"
 
 
-def plan_collection(collection: CollectionSettings, results: Path) -> CollectionPlan:
+def plan_collection(name: str, collection: CollectionSettings, results: Path) -> CollectionPlan:
+    """List a collection's images, cut them into shards and name what is computed from them.
+
+    Raises:
+        ConfigError: see `firstsight.plan.run.plan_run`; keys begin at the collection's own entry.
+    """
     if collection.layout == "demo":
-        files = list_demo(demo_folder(results, collection.name), demo_settings(collection))
+        files = list_demo(demo_folder(results, name), demo_settings(collection))
     else:
         assert collection.path is not None
-        files = list_images(collection.path, collection.layout)
+        with _about("path", collection.path):
+            files = list_images(collection.path, collection.layout)
         if collection.missing:
-            files = with_missing(files, collection.missing)
-    searched, references = _part_references(collection, files)
-    finished = _finished_shards(results / collection.name / "shards")
+            with _about("missing", collection.missing):
+                files = with_missing(files, collection.missing)
+    with _about("reference", collection.reference):
+        searched, references = _part_references(collection, files)
+    finished = _finished_shards(results / name / "shards")
     may_learn = bool(references) or collection.contaminated or collection.assign_to is not None
     own = plan_detectors(collection, collection.detectors, may_learn=may_learn, strict=True)
     if not own.detectors:
-        raise FirstsightError(next(iter(own.set_aside.values())))
+        raise ConfigError([Mistake((), next(iter(own.set_aside.values())))])
     return CollectionPlan(
+        name=name,
         settings=collection,
         files={file.image: file for file in (*searched, *references)},
         shards=_cut(searched, collection, finished),
         reference_shards=_cut(references, collection, finished),
         own=own,
     )
+
+
+@contextmanager
+def _about(key: str, path: Path | None) -> Iterator[None]:
+    """Turn an error about a path into one about its key, which says where a relative path was looked for."""
+    try:
+        yield
+    except FirstsightError as error:
+        place = f" (looked for at {path.absolute()})" if path and not path.is_absolute() and not path.exists() else ""
+        raise ConfigError([Mistake((key,), f"{error}{place}")]) from None
 
 
 def _cut(

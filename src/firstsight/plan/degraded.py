@@ -42,13 +42,9 @@ def _plan_copy(collection: CollectionPlan, name: str, plan: Plan, chosen: list[s
     files = {image: replace(collection.files[image], path=folder / f"{image}.tif", missing=None) for image in chosen}
     size = collection.settings.images_per_job
     return CollectionPlan(
-        settings=replace(
-            collection.settings,
-            name=name,
-            path=None,
-            missing=None,
-            layout="degraded",
-            assign_to=collection.settings.name,
+        name=name,
+        settings=collection.settings.model_copy(
+            update={"path": None, "missing": None, "layout": "degraded", "assign_to": collection.name}
         ),
         files=files,
         shards=plan_shards(chosen, size if isinstance(size, int) else IMAGES, {}),
