@@ -52,7 +52,7 @@ def copies_of(wildcards):
 def images_of_original(wildcards):
     """A demo collection's images must be made before they can be degraded."""
     known = of_collection(wildcards).known
-    return f"{RESULTS}/{known}/images" if PLAN.collections[known].settings.layout in MADE_BY_THE_RUN else []
+    return f"{RESULTS}/{known}/images" if PLAN.collections[known].made_by_the_run else []
 
 
 def originals_of_copy(wildcards):

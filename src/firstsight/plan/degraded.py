@@ -1,12 +1,14 @@
 """The degraded copies of collections that the study of robustness looks at, as plans of their own."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 from firstsight.collections.readers import ImageFile
 from firstsight.collections.shards import plan_shards
 from firstsight.plan.collections import CollectionPlan
+from firstsight.plan.paths import paths_below
 from firstsight.plan.run import Plan
 
 LEVELS = (0, 1, 2, 5, 10)
@@ -38,7 +40,7 @@ def plan_degraded(plan: Plan, seed: int = 0) -> dict[str, CollectionPlan]:
 
 
 def _plan_copy(collection: CollectionPlan, name: str, plan: Plan, chosen: list[str]) -> CollectionPlan:
-    folder = plan.results / name / "images"
+    folder = Path(paths_below(plan.results).images.format(collection=name))
     files = {image: replace(collection.files[image], path=folder / f"{image}.tif", missing=None) for image in chosen}
     size = collection.settings.images_per_job
     return CollectionPlan(
