@@ -81,7 +81,7 @@ def test_citation_is_of_this_version() -> None:
 
 def test_addresses_are_those_of_one_repository() -> None:
     assert PROJECT["urls"]["Homepage"] == HOME
-    for name in ("CHANGELOG.md", "CONTRIBUTING.md", "CITATION.cff", "pyproject.toml"):
+    for name in ("CHANGELOG.md", "CONTRIBUTING.md", "CITATION.cff", "mkdocs.yml", "pyproject.toml", "docs/index.md"):
         text = (ROOT / name).read_text(encoding="utf-8")
         own = re.findall(r"https://github\.com/[\w.-]*firstsight[\w.-]*/[\w.-]+", text)
         assert own, name
