@@ -1,14 +1,13 @@
-# Every detector side by side: on the collections, and on degraded copies of them.
+# What the studies need of every detector's maps: on the collections, and on degraded copies of them.
 
 
-rule compare_collection:
+rule compare_maps:
     input:
-        maps=all_of(maps_of),
-        records=all_of(records_of),
+        maps=lambda wildcards: [store for stores in compared_maps(wildcards).values() for store in stores],
         manifests=each_shard(f"{SHARD}/images.parquet"),
         truths=each_shard(f"{SHARD}/truth.json"),
     output:
-        metrics=f"{RESULTS}/{{collection}}/comparison/metrics.parquet",
+        metrics=f"{RESULTS}/{{collection}}/comparison/localization.parquet",
         pairs=f"{RESULTS}/{{collection}}/comparison/disagreement.parquet",
         picture=f"{RESULTS}/{{collection}}/comparison/disagreement.png",
         run=f"{RESULTS}/{{collection}}/comparison/comparison.run.json",
@@ -22,29 +21,24 @@ rule compare_collection:
         dask=dask_of_the_run,
     params:
         config=config_of,
-        maps=lambda wildcards: maps_of(of_collection(wildcards)),
-        records=lambda wildcards: records_of(of_collection(wildcards)),
+        maps=compared_maps,
     script:
-        "../scripts/compare_collection.py"
+        "../scripts/compare_maps.py"
 
 
-rule compare:
+rule disagreement:
     input:
-        metrics=expand(f"{RESULTS}/{{collection}}/comparison/metrics.parquet", collection=list(PLAN.collections)),
         pairs=expand(f"{RESULTS}/{{collection}}/comparison/disagreement.parquet", collection=list(PLAN.collections)),
     output:
-        table=f"{RESULTS}/tables/comparison.parquet",
-        disagreement=f"{RESULTS}/tables/disagreement.parquet",
-        markdown=f"{RESULTS}/tables/comparison.md",
-        run=f"{RESULTS}/tables/.comparison.run.json",
+        table=f"{RESULTS}/tables/disagreement.parquet",
+        markdown=f"{RESULTS}/tables/disagreement.md",
+        run=f"{RESULTS}/tables/.disagreement.run.json",
     log:
-        f"{LOGS}/comparison.log",
+        f"{LOGS}/disagreement.log",
     conda:
         "../../envs/cpu.yaml"
-    params:
-        set_aside=set_aside_in_comparison,
     script:
-        "../scripts/compare.py"
+        "../scripts/disagreement.py"
 
 
 rule degrade:
@@ -67,42 +61,20 @@ rule degrade:
         "../scripts/degrade.py"
 
 
-rule robustness_of_collection:
+rule curves:
     input:
-        maps=maps_of_variants,
-        manifests=files_of_variants("manifests"),
-        truths=files_of_variants("truths"),
+        rows=of_study("robustness", "files"),
     output:
-        metrics=f"{RESULTS}/{{collection}}/robustness/metrics.parquet",
         curves=f"{RESULTS}/{{collection}}/robustness/curves.png",
-        run=f"{RESULTS}/{{collection}}/robustness/robustness.run.json",
+        run=f"{RESULTS}/{{collection}}/robustness/curves.run.json",
     log:
-        f"{LOGS}/{{collection}}/robustness.log",
+        f"{LOGS}/{{collection}}/curves.log",
     wildcard_constraints:
         collection=one_of(KNOWN),
     conda:
         "../../envs/cpu.yaml"
-    resources:
-        mem_mb=growing(8000),
-        runtime=growing(240),
-        dask=dask_of_the_run,
     params:
         config=config_of,
-        variants=variants,
+        rows=of_study("robustness", "rows"),
     script:
-        "../scripts/robustness_of_collection.py"
-
-
-rule robustness:
-    input:
-        parts=robustness_parts,
-    output:
-        table=f"{RESULTS}/tables/robustness.parquet",
-        markdown=f"{RESULTS}/tables/robustness.md",
-        run=f"{RESULTS}/tables/.robustness.run.json",
-    log:
-        f"{LOGS}/robustness.log",
-    conda:
-        "../../envs/cpu.yaml"
-    script:
-        "../scripts/robustness.py"
+        "../scripts/curves.py"

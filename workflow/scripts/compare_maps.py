@@ -1,8 +1,8 @@
-"""Measure every detector on a collection, and where two of them disagree."""
+"""Measure every detector on a collection or a degraded copy, and where two of them disagree."""
 
 from pathlib import Path
 
-from firstsight.stages.compare import compare_collection
+from firstsight.stages.compare import compare_maps
 from firstsight.stages.job import run_job
 from firstsight.stages.scheduler import dask_client
 
@@ -10,13 +10,12 @@ names = dict(collection=snakemake.wildcards.collection)
 where = dict(threads=snakemake.threads, memory_mb=snakemake.resources.mem_mb, tasks=len(snakemake.input.manifests))
 with (
     run_job(
-        snakemake.log[0], snakemake.output.run, config=snakemake.params.config, rule="compare_collection", **names
+        snakemake.log[0], snakemake.output.run, config=snakemake.params.config, rule="compare_maps", **names
     ) as job,
     dask_client(snakemake.resources.dask, **where, job=job),
 ):
-    compare_collection(
-        maps={name: [Path(path) for path in paths] for name, paths in snakemake.params.maps.items()},
-        records={name: [Path(path) for path in paths] for name, paths in snakemake.params.records.items()},
+    compare_maps(
+        maps=snakemake.params.maps,
         manifests=[Path(path) for path in snakemake.input.manifests],
         truths=[Path(path) for path in snakemake.input.truths],
         **names,
