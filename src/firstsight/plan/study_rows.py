@@ -1,6 +1,6 @@
 """The rows that studies are made of, and where the files lie that they are read from."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from firstsight.plan.collections import CollectionPlan
@@ -35,45 +35,39 @@ class StudyRow:
         return [self.metrics, *([self.clusters] if self.clusters else []), *self.records]
 
 
-def row_of_maps(
-    results: Path, collection: CollectionPlan, detector: DetectorPlan, **names: str | int | bool
+def study_row(
+    results: Path,
+    collection: CollectionPlan,
+    detector: DetectorPlan,
+    kinds: str | None = None,
+    /,
+    **names: str | int | bool,
 ) -> StudyRow:
-    """A row about a detector's maps of a collection, or of a degraded copy."""
+    """The row of a detector on a collection or on a degraded copy.
+
+    Args:
+        results: where the results of the run lie.
+        collection, detector: what the row is about.
+        kinds: the folder of the kinds that its maps led to; None: the row is about the maps alone.
+        **names: `StudyRow.names`.
+    """
     own, shards = results / collection.settings.name, collection.shards
-    model = results / collection.known / "detectors" / detector.folder / "model.run.json"
-    features = [own / "features" / detector.features / f"{shard}.run.json" for shard in shards]
+    folder = own / "detectors" / detector.folder
+    records = [results / collection.known / "detectors" / detector.folder / "model.run.json"] if detector.learns else []
+    if not detector.reads_image:
+        records += [own / "features" / detector.features / f"{shard}.run.json" for shard in shards]
+    records += [folder / "maps" / f"{shard}.run.json" for shard in shards]
+    if kinds:
+        records += [folder / "threshold.run.json", folder / kinds / "clusters.run.json"]
+        records += [folder / kinds / "head.run.json"] if kinds == CONTRASTIVE else []
+        records += [folder / kinds / "descriptors" / f"{shard}.run.json" for shard in shards]
     return StudyRow(
         collection=collection.known if is_copy(collection) else collection.settings.name,
-        names={"detector": detector.name, **names},
-        detector=detector.name,
-        metrics=own / "comparison/localization.parquet",
-        clusters=None,
-        records=(
-            *([model] if detector.learns else []),
-            *([] if detector.reads_image else features),
-            *(own / "detectors" / detector.folder / "maps" / f"{shard}.run.json" for shard in shards),
-        ),
-    )
-
-
-def row_of_kinds(
-    results: Path, collection: CollectionPlan, detector: DetectorPlan, kinds: str, **names: str | int | bool
-) -> StudyRow:
-    """A row about the kinds of anomaly (of the folder ``kinds``) that a detector's maps led to."""
-    maps = row_of_maps(results, collection, detector)
-    folder = results / collection.settings.name / "detectors" / detector.folder
-    return replace(
-        maps,
         names=names,
-        metrics=folder / kinds / "metrics.parquet",
-        clusters=folder / kinds / "clusters.json",
-        records=(
-            *maps.records,
-            folder / "threshold.run.json",
-            folder / kinds / "clusters.run.json",
-            *([folder / kinds / "head.run.json"] if kinds == CONTRASTIVE else []),
-            *(folder / kinds / "descriptors" / f"{shard}.run.json" for shard in collection.shards),
-        ),
+        detector=detector.name,
+        metrics=folder / kinds / "metrics.parquet" if kinds else own / "comparison/localization.parquet",
+        clusters=folder / kinds / "clusters.json" if kinds else None,
+        records=tuple(records),
     )
 
 

@@ -8,7 +8,7 @@ from firstsight.plan.collections import CollectionPlan
 from firstsight.plan.degraded import LEVELS, VARIANTS, copy_name, plan_degraded
 from firstsight.plan.detectors import DetectorPlan
 from firstsight.plan.run import Plan
-from firstsight.plan.study_rows import CONTRASTIVE, PLAIN, StudyRow, compared_detectors, row_of_kinds, row_of_maps
+from firstsight.plan.study_rows import CONTRASTIVE, PLAIN, StudyRow, compared_detectors, study_row
 from firstsight.reports import published
 
 
@@ -74,7 +74,7 @@ def plan_study(plan: Plan, study: Study, collection: str | None = None) -> Study
 def ablation_rows(plan: Plan) -> list[StudyRow]:
     """What blind localization and clustering is made of, each without and with the contrastive head."""
     return [
-        row_of_kinds(plan.results, collection, detector, kinds, method=detector.name, contrastive=kinds == CONTRASTIVE)
+        study_row(plan.results, collection, detector, kinds, method=detector.name, contrastive=kinds == CONTRASTIVE)
         for collection, detector in _detectors_on_known(plan, "ablation")
         for kinds in (PLAIN, CONTRASTIVE)
     ]
@@ -83,7 +83,7 @@ def ablation_rows(plan: Plan) -> list[StudyRow]:
 def reference_rows(plan: Plan) -> list[StudyRow]:
     """Methods that learn from normal images, on each collection that has some, without and with SBM and PFAM."""
     return [
-        row_of_kinds(
+        study_row(
             plan.results,
             collection,
             detector,
@@ -99,7 +99,7 @@ def reference_rows(plan: Plan) -> list[StudyRow]:
 def comparison_rows(plan: Plan) -> list[StudyRow]:
     """Every detector on every collection."""
     return [
-        row_of_maps(plan.results, collection, detector)
+        study_row(plan.results, collection, detector, detector=detector.name)
         for collection in plan.collections.values()
         for detector in compared_detectors(collection).values()
     ]
@@ -109,7 +109,7 @@ def robustness_rows(plan: Plan) -> list[StudyRow]:
     """Every detector on every degraded copy; that of level 0 counts for each degradation."""
     copies = plan_degraded(plan)
     return [
-        row_of_maps(plan.results, copy, detector, degradation=degradation, level=level)
+        study_row(plan.results, copy, detector, detector=detector.name, degradation=degradation, level=level)
         for collection in dict.fromkeys(copy.known for copy in copies.values())
         for degradation in sorted(dict(VARIANTS))
         for _, detector in sorted(compared_detectors(plan.collections[collection]).items())
