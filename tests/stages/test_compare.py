@@ -103,6 +103,7 @@ def test_collections_are_joined(folder: Path, job: Job) -> None:
     )
     joined = pandas.read_parquet(folder / "between.parquet")
     assert joined["collection"].tolist() == ["pile"] * 3 + ["later"] * 3
+    assert joined.dtypes.tolist() == pairs.dtypes.tolist()
     assert list(joined.columns) == list(pairs.columns)
     text = (folder / "between.md").read_text()
     assert "Where they disagree most" in text

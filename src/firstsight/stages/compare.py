@@ -83,7 +83,7 @@ def compare_maps(
 
 def join_disagreements(*, pairs: Sequence[Path], table: Path, markdown: Path) -> None:
     """Join the tables of `compare_maps`, and write the pairs that disagree most on each collection as text."""
-    joined = pandas.concat([read_table(part) for part in pairs], ignore_index=True)
+    joined = pandas.concat([read_table(part) for part in pairs], ignore_index=True).astype({"n_images": "int64"})
     write_parquet(table, joined)
     by_collection = joined.groupby("collection", sort=False)
     most = [line for _, own in by_collection for line in own.nlargest(MENTIONED, "disagreement").to_numpy().tolist()]
