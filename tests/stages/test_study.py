@@ -123,7 +123,7 @@ def test_the_page_tells_what_belongs_to_a_study(tmp_path: Path, job: Job) -> Non
     ]
     companions = (tmp_path / "tables/more.md", tmp_path / "pile/robustness/curves.png")
     _, text = write(tmp_path, "robustness", rows, job, *companions)
-    assert "Set aside: collections.pile.detectors.ssdnet: no weights" in text
+    assert "## Set aside\n\n- collections.pile.detectors.ssdnet: no weights\n" in text
     assert "## pile, noise\n\n| detector | level 0 | level 5 |\n| --- | --- | --- |\n| mine | 0.000 | 0.500 |\n" in text
     assert text.count("## pile, ") == 2
     assert text.index("## pile, noise") < text.index("## Where they disagree most")

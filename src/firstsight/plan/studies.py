@@ -35,12 +35,12 @@ def study_choices(configured: Mapping[str, DetectorChoice]) -> dict[str, dict[st
     ``compare`` has every detector there is, and any others that the config names; the other studies change some of the
     settings.
     """
-    own = {name: each.settings for name, each in configured.items() if each.method == name}
+    own = {name: choice.settings for name, choice in configured.items() if choice.method == name}
 
     def changed(choices: Mapping[str, DetectorChoice]) -> dict[str, DetectorChoice]:
         return {
-            name: DetectorChoice(each.method, {**own.get(each.method, {}), **each.settings})
-            for name, each in choices.items()
+            name: DetectorChoice(choice.method, {**own.get(choice.method, {}), **choice.settings})
+            for name, choice in choices.items()
         }
 
     every = {method: DetectorChoice(method, {}) for method in DETECTORS}

@@ -60,7 +60,7 @@ class StudyPlan:
 def plan_study(plan: Plan, study: Study, collection: str | None = None) -> StudyPlan:
     """Plan a study, or the part of it that is about one collection."""
     rows = [row for row in study.rows(plan) if collection in (None, row.collection)]
-    groups = {name: each.studies[study.detectors] for name, each in plan.collections.items()}
+    groups = {name: planned.studies[study.detectors] for name, planned in plan.collections.items()}
     names = dict.fromkeys(row.collection for row in rows)
     companions = [pattern.format(collection=name) for pattern in study.companions for name in names]
     return StudyPlan(

@@ -88,10 +88,10 @@ def write_study(
     parts = [
         f"# {study.title}\n",
         f"{study.about}\n" if study.about else "",
-        *(f"Set aside: {line}\n" for line in set_aside),
         *(_section(part, study) for _, part in figures.groupby(list(study.sections), sort=False)),
         *(path.read_text(encoding="utf-8") for path in companions if path not in pictures),
         *(f"![{path.stem}]({Path(relpath(path, markdown.parent)).as_posix()})\n" for path in pictures),
+        "## Set aside\n\n" + "".join(f"- {line}\n" for line in set_aside) if set_aside else "",
         study.published,
     ]
     replace_file(markdown, lambda path: path.write_text("\n".join(filter(None, parts)), encoding="utf-8"))
