@@ -1,7 +1,7 @@
 # What the studies look at. Nothing here computes.
 from functools import cache
 
-from firstsight.plan.degraded import degradation_of, originals, plan_degraded
+from firstsight.plan.degraded import originals, plan_degraded
 from firstsight.plan.study_rows import stores_of_maps
 from firstsight.plan.study_tables import STUDIES, plan_study
 
