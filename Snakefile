@@ -28,7 +28,6 @@ include: "workflow/rules/names.smk"
 include: "workflow/rules/export.smk"
 include: "workflow/rules/common_studies.smk"
 include: "workflow/rules/studies.smk"
-include: "workflow/rules/common_comparisons.smk"
 include: "workflow/rules/comparisons.smk"
 
 

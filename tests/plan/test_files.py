@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from firstsight.plan.files import collections_of_page, everywhere, of_references, records
+from firstsight.plan.loading import load_settings
 from firstsight.plan.paths import paths_below
 from firstsight.plan.run import Plan, plan_run
-from firstsight.plan.settings import load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = Path("nowhere/results")
@@ -19,7 +19,7 @@ PATHS = paths_below(RESULTS)
 
 def plan(folder: Path, **config: Any) -> Plan:
     overrides = {"results": str(RESULTS), "images_per_job": 2, **config}
-    return plan_run(load_settings(ROOT / "config.yaml", overrides, ROOT / "workflow/schemas/config.schema.yaml"))
+    return plan_run(load_settings(ROOT / "config.yaml", overrides))
 
 
 @pytest.fixture

@@ -25,9 +25,6 @@ for line in PLAN.set_aside:
     print(f"firstsight: set aside: {line}", file=sys.stderr)
 
 PATHS = paths_below(PLAN.results)
-# What the rules of the studies still spell by themselves.
-RESULTS, LOGS = PLAN.results.as_posix(), f"{PLAN.results.as_posix()}/logs"
-SHARD = f"{RESULTS}/{{collection}}/shards/{{shard}}"
 # The environment of jobs that may compute on a GPU, from workflow/rules.
 ON_GPU = any(planned.settings.features.device.startswith("cuda") for planned in PLAN.collections.values())
 ENVIRONMENT = "../../envs/gpu.yaml" if ON_GPU else "../../envs/cpu.yaml"

@@ -7,7 +7,11 @@ localrules:
 
 rule export:
     input:
-        [folder for format in PLAN.config.export.formats for folder in everywhere(PLAN, PATHS.export.replace("{format}", format))],
+        [
+            folder
+            for format in PLAN.config.export.formats
+            for folder in everywhere(PLAN, PATHS.export.replace("{format}", format))
+        ],
 
 
 rule export_collection:

@@ -43,8 +43,8 @@ def disagreement(maps: NDArray[np.floating], top_share: float = TOP_SHARE) -> ND
     highest, others = top.sum(axis=1), (~top).sum(axis=1)
     # Mann and Whitney's statistic of row i's cells in the order of column j.
     above = top @ ranks.T - (highest * (highest + 1) / 2)[:, None]
-    found = np.divide(above, (highest * others)[:, None], out=np.full_like(above, 0.5), where=others[:, None] > 0)
-    missed = 1 - found
+    ordered = np.divide(above, (highest * others)[:, None], out=np.full_like(above, 0.5), where=others[:, None] > 0)
+    missed = 1 - ordered
     both: NDArray[np.float64] = (missed + missed.T) / 2
     np.fill_diagonal(both, 0.0)
     return both

@@ -43,6 +43,8 @@ class CollectionPlan:
     shards: dict[str, tuple[str, ...]]
     reference_shards: dict[str, tuple[str, ...]]
     own: DetectorGroup
+    degraded: bool = False
+    """Whether it is a degraded copy of another collection (`firstsight.plan.degraded`)."""
 
     @cached_property
     def studies(self) -> dict[str, DetectorGroup]:

@@ -34,7 +34,7 @@ def plan_degraded(plan: Plan, seed: int = 0) -> dict[str, CollectionPlan]:
             continue
         chosen = sorted(np.random.default_rng(seed).permutation(masked)[:IMAGES].tolist())
         for degradation, level in VARIANTS:
-            copy = f"{name}/robustness/{degradation}-{level}"
+            copy = copy_name(name, degradation, level)
             copies[copy] = _plan_copy(collection, copy, plan, chosen)
     return copies
 
@@ -52,7 +52,13 @@ def _plan_copy(collection: CollectionPlan, name: str, plan: Plan, chosen: list[s
         shards=plan_shards(chosen, size if isinstance(size, int) else IMAGES, {}),
         reference_shards={},
         own=collection.studies["compare"],
+        degraded=True,
     )
+
+
+def copy_name(collection: str, degradation: str, level: int) -> str:
+    """Name of a degraded copy; at level 0 it is the same for all degradations."""
+    return f"{collection}/robustness/{degradation if level else VARIANTS[0][0]}-{level}"
 
 
 def degradation_of(name: str) -> tuple[str, int]:

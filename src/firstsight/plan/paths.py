@@ -100,10 +100,25 @@ class Paths:
     metrics_record: str = f"{_KINDS}/metrics.run.json"
     metrics_log: str = f"{_LOGS_OF_KINDS}/evaluate.log"
 
+    # Studies: what every detector's maps of a collection come to, and degraded copies.
+    comparison: str = f"{_COLLECTION}/comparison/localization.parquet"
+    disagreement: str = f"{_COLLECTION}/comparison/disagreement.parquet"
+    disagreement_picture: str = f"{_COLLECTION}/comparison/disagreement.png"
+    comparison_record: str = f"{_COLLECTION}/comparison/comparison.run.json"
+    comparison_log: str = f"{_LOGS_OF_COLLECTION}/comparison.log"
+    degraded_record: str = f"{_COLLECTION}/degrade.run.json"
+    degraded_log: str = f"{_LOGS_OF_COLLECTION}/degrade.log"
+    curves: str = f"{_COLLECTION}/robustness/curves.png"
+    curves_record: str = f"{_COLLECTION}/robustness/curves.run.json"
+    curves_log: str = f"{_LOGS_OF_COLLECTION}/curves.log"
+
     # The whole run.
     table: str = "tables/{table}.parquet"
     tables_record: str = "tables/.tables.run.json"
     tables_log: str = f"{_LOGS}/tables.log"
+    table_page: str = "tables/{table}.md"
+    table_record: str = "tables/.{table}.run.json"
+    table_log: str = f"{_LOGS}/{{table}}.log"
     names: str = "cluster_names.csv"
     names_record: str = "tables/.name_clusters.run.json"
     names_log: str = f"{_LOGS}/name_clusters.log"
