@@ -40,10 +40,10 @@ def disagreement(maps: NDArray[np.floating], top_share: float = TOP_SHARE) -> ND
     top = values >= -np.partition(-values, count - 1, axis=1)[:, count - 1 : count]
     ranks = rankdata(values, axis=1)
     highest, others = top.sum(axis=1), (~top).sum(axis=1)
-    # The Mann-Whitney statistic of map i's top cells in the order of map j.
+    # Mann and Whitney's statistic of row i's cells in the order of column j.
     above = top @ ranks.T - (highest * (highest + 1) / 2)[:, None]
-    auroc = np.divide(above, (highest * others)[:, None], out=np.full_like(above, 0.5), where=others[:, None] > 0)
-    missed = 1 - auroc
-    mean: NDArray[np.float64] = (missed + missed.T) / 2
-    np.fill_diagonal(mean, 0.0)
-    return mean
+    ordered = np.divide(above, (highest * others)[:, None], out=np.full_like(above, 0.5), where=others[:, None] > 0)
+    missed = 1 - ordered
+    both: NDArray[np.float64] = (missed + missed.T) / 2
+    np.fill_diagonal(both, 0.0)
+    return both
