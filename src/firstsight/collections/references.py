@@ -26,8 +26,8 @@ def part_references(
         unique ids begin with ``reference/`` or ``train/good/``. Both are sorted by id.
 
     Raises:
-        FirstsightError: ``reference`` does not exist, is no folder or holds no image, or no image is left to search;
-            one line that names the key.
+        FirstsightError: ``reference`` does not exist, is no folder or holds no image, or nothing is left to search; one
+            line that names the key.
     """
     prefix, references = _list_references(reference, path, layout)
     taken = {_identity(file.path) for file in references} - {None}
@@ -45,8 +45,8 @@ def _list_references(reference: Path | None, path: Path | None, layout: str) -> 
             return "reference/", list_images(reference, "folder")
         except FirstsightError as error:
             raise FirstsightError(f"reference: {error}") from None
-    folder = None if path is None else find_normal_images(path, layout)
-    return "train/good/", () if folder is None else list_folder(folder)
+    found = None if path is None else find_normal_images(path, layout)
+    return "train/good/", () if found is None else list_folder(found)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
