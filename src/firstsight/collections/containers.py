@@ -134,7 +134,7 @@ def zarr_chunks(folder: Path, index: int | None) -> list[Path]:
 def _check_codecs(metadata: Any, name: str) -> None:
     """Refuse codecs that are not known to be harmless: some codecs of numcodecs unpickle what they read."""
     if not isinstance(metadata, Mapping):
-        raise FirstsightError(f"array {name} is not metadata by a mapping")
+        raise FirstsightError(f"array {name} is not described by a mapping")
     given = [*(metadata.get("codecs") or []), *(metadata.get("filters") or []), metadata.get("compressor")]
     for codec in filter(None, given):
         if not isinstance(codec, Mapping):
