@@ -116,8 +116,8 @@ def tune_extractor(
         progress=progress,
     )
     note(
-        f"tuned {extractor} to {layer} on {len(trained_on)} images: {epoch.measures['accuracy']:.0%} of the permutations "
-        f"found in {len(held_out)} held-out images, {1 / settings.permutations:.0%} by chance"
+        f"tuned {extractor} to {layer} on {len(trained_on)} images: {epoch.measures['accuracy']:.0%} of the "
+        f"permutations found in {len(held_out)} held-out images, {1 / settings.permutations:.0%} by chance"
     )
     guessing = math.log(settings.permutations)
     if epoch.validation_loss > _LEARNED * guessing:
