@@ -66,8 +66,10 @@ def train_on_cells(name: str, source: CellSource, settings: AutoencoderSettings)
             folder=Path(folder),
             note=lambda line: seconds.append(time.perf_counter() - start),
         )
+    cells = settings.cells_per_epoch
     return [
-        (name, epoch.cells, epoch.validation_error, spent) for epoch, spent in zip(trained.curve, seconds, strict=False)
+        (name, number * cells, epoch.measures["error"], spent)
+        for number, (epoch, spent) in enumerate(zip(trained.curve, seconds, strict=False), start=1)
     ]
 
 

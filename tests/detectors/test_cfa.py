@@ -1,7 +1,6 @@
 """CFA: what is learned, from what, and how training goes on."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from firstsight.detectors.cfa import CfaSettings, detect_cfa, fit_cfa
 from firstsight.detectors.cfa_network import CfaNetwork, cfa_score
 from firstsight.detectors.cfa_training import CHECKPOINT, held_out_cells
 from firstsight.errors import FirstsightError
+from firstsight.settings_model import read_settings
 from firstsight.storage.geometry import Geometry
 from oracles.normal_images import Layers, write_store
 
@@ -45,7 +45,7 @@ def detect(layers: Layers, settings: CfaSettings, model: Mapping[str, Any]) -> t
 
 @pytest.mark.parametrize("pfam", [False, True])
 def test_the_map_holds_the_scores_of_the_network(tmp_path: Path, pfam: bool) -> None:
-    settings = replace(SHORT, pfam=pfam, channels=5)
+    settings = SHORT.model_copy(update={"pfam": pfam, "channels": 5})
     model = fit(tmp_path / "a", {"a": features(0), "b": features(1, 5, 7)}, settings)
     assert (model["pfam"] is not None) == pfam
     assert model["channels"] == [14 if pfam else 10, 5]
@@ -66,7 +66,7 @@ def test_the_map_holds_the_scores_of_the_network(tmp_path: Path, pfam: bool) -> 
 
 def test_training_makes_cells_of_the_texture_more_alike_than_others(tmp_path: Path) -> None:
     known = {str(seed): features(seed) for seed in range(4)}
-    settings = replace(SHORT, epochs=12)
+    settings = SHORT.model_copy(update={"epochs": 12})
     lines: list[str] = []
     model = fit(tmp_path / "a", known, settings, lines)
     losses = [float(line.split()[-1]) for line in lines if line.startswith("epoch")]
@@ -100,7 +100,7 @@ def test_a_checkpoint_of_something_else_is_not_used(tmp_path: Path, damage: bool
     known = {"a": features(0)}
     expected = fit(tmp_path / "a", known, SHORT)
     path = tmp_path / "a" / CHECKPOINT
-    settings = SHORT if damage else replace(SHORT, learning_rate=0.01)
+    settings = SHORT if damage else SHORT.model_copy(update={"learning_rate": 0.01})
     if damage:
         path.write_bytes(path.read_bytes()[:-200])
     lines: list[str] = []
@@ -112,7 +112,12 @@ def test_a_checkpoint_of_something_else_is_not_used(tmp_path: Path, damage: bool
 
 def test_training_stops_where_nothing_gets_better(tmp_path: Path) -> None:
     lines: list[str] = []
-    fit(tmp_path / "a", {"a": features(0)}, replace(SHORT, epochs=40, patience=1, learning_rate=0.5), lines)
+    fit(
+        tmp_path / "a",
+        {"a": features(0)},
+        SHORT.model_copy(update={"epochs": 40, "patience": 1, "learning_rate": 0.5}),
+        lines,
+    )
     assert any("training stops" in line for line in lines)
 
 
@@ -133,13 +138,13 @@ def test_one_cell_in_seventeen_is_held_out() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"centres": 0}, "centres is 0"),
-        ({"channels": 0}, "channels is 0"),
-        ({"patience": 0}, "patience is 0"),
-        ({"learning_rate": 0.0}, "learning_rate is 0"),
-        ({"sigma": -1.0}, "sigma is -1"),
+        ({"centres": 0}, "centres: 0"),
+        ({"channels": 0}, "channels: 0"),
+        ({"patience": 0}, "patience: 0"),
+        ({"learning_rate": 0.0}, "learning_rate: 0"),
+        ({"sigma": -1.0}, "sigma: -1"),
     ],
 )
 def test_senseless_settings_are_refused(given: dict[str, Any], message: str) -> None:
     with pytest.raises(FirstsightError, match=message):
-        CfaSettings(**given)
+        read_settings(CfaSettings, given, ("detectors", "cfa"))

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from firstsight.detectors.glcm import PROPERTIES, GlcmSettings, cooccurrence, detect, quantise, texture_property
 from firstsight.detectors.image_input import patch_starts
-from firstsight.detectors.settings import parse_settings
 from firstsight.errors import FirstsightError
+from firstsight.settings_model import read_settings
 from oracles import glcm as oracle
 
 
@@ -112,18 +112,18 @@ def test_an_image_of_512_pixels_takes_at_most_two_seconds() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"levels": 1}, "levels is 1"),
-        ({"levels": 65}, "levels is 65"),
-        ({"distance": 0}, "distance is 0"),
-        ({"distance": 32}, "distance is 32, but must be below window_size"),
-        ({"window_size": 1}, "window_size is 1"),
-        ({"step": 0}, "step is 0"),
-        ({"step": 40}, "step is 40, but must be at most window_size"),
+        ({"levels": 1}, "levels: 1"),
+        ({"levels": 65}, "levels: 65"),
+        ({"distance": 0}, "distance: 0"),
+        ({"distance": 32}, "distance: 32 should be below window_size"),
+        ({"window_size": 1}, "window_size: 1"),
+        ({"step": 0}, "step: 0"),
+        ({"step": 40}, "step: 40 should be at most window_size"),
         ({"properties": []}, "properties"),
-        ({"properties": ["energy", "entropy"]}, "properties is 'entropy', but must be one of contrast"),
-        ({"image_size": -1}, "image_size is -1"),
+        ({"properties": ["energy", "entropy"]}, "properties.1: 'entropy' is not one of contrast"),
+        ({"image_size": -1}, "image_size: -1"),
     ],
 )
 def test_wrong_settings_are_named(given: dict[str, Any], message: str) -> None:
     with pytest.raises(FirstsightError, match=message):
-        parse_settings(GlcmSettings, given, "detectors.glcm")
+        read_settings(GlcmSettings, given, ("detectors", "glcm"))

@@ -1,5 +1,6 @@
 """GRNR against Equations 3, 15, 19 and 20 solved slowly, and where its equations leave something open."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,10 @@ import torch
 from firstsight.collections.images import read_image, read_mask
 from firstsight.detectors import grnr as module
 from firstsight.detectors.grnr import GrnrSettings, grnr, regression_errors, typical_cells
-from firstsight.detectors.settings import parse_settings
 from firstsight.errors import FirstsightError
 from firstsight.evaluation.localization import auroc
 from firstsight.features import load_extractor
+from firstsight.settings_model import read_settings
 from firstsight.stages.features import resize_image
 from firstsight.storage.geometry import Geometry, map_to_pixels
 from oracles import grnr as oracle
@@ -183,17 +184,17 @@ def test_a_gpu_gives_the_map_of_the_cpu() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"neighbour_radius": 0}, "neighbour_radius is 0"),
-        ({"global_cells": 0}, "global_cells is 0"),
-        ({"eta": -1}, "eta is -1"),
-        ({"eta": float("nan")}, "eta is nan"),
-        ({"sigma": -0.5}, "sigma is -0.5"),
-        ({"sigma": float("inf")}, "sigma is inf"),
+        ({"neighbour_radius": 0}, "neighbour_radius: 0"),
+        ({"global_cells": 0}, "global_cells: 0"),
+        ({"eta": -1}, "eta: -1"),
+        ({"eta": float("nan")}, "eta: nan"),
+        ({"sigma": -0.5}, "sigma: -0.5"),
+        ({"sigma": float("inf")}, "sigma: inf"),
     ],
 )
 def test_wrong_settings_are_named(given: dict[str, float], message: str) -> None:
-    with pytest.raises(FirstsightError, match=f"detectors.grnr: {message}"):
-        parse_settings(GrnrSettings, given, "detectors.grnr")
+    with pytest.raises(FirstsightError, match=re.escape(f"config: detectors.grnr.{message} should be ")):
+        read_settings(GrnrSettings, given, ("detectors", "grnr"))
 
 
 def test_values_that_are_not_finite_are_refused() -> None:

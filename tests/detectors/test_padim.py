@@ -11,6 +11,7 @@ import torch
 from firstsight.detectors import padim
 from firstsight.detectors.padim import PadimSettings, detect_padim, fit_padim
 from firstsight.errors import FirstsightError
+from firstsight.settings_model import read_settings
 from firstsight.storage.geometry import Geometry
 from oracles.normal_images import Layers, joined, padim_map, write_store
 
@@ -121,11 +122,11 @@ def test_smoothing_keeps_the_range(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("given", "message"),
-    [({"channels": 0}, "channels is 0"), ({"regularisation": 0.0}, "regularisation is 0"), ({"sigma": -1.0}, "sigma")],
+    [({"channels": 0}, "channels: 0"), ({"regularisation": 0.0}, "regularisation: 0"), ({"sigma": -1.0}, "sigma")],
 )
 def test_senseless_settings_are_refused(given: dict[str, Any], message: str) -> None:
     with pytest.raises(FirstsightError, match=message):
-        PadimSettings(**given)
+        read_settings(PadimSettings, given, ("detectors", "padim"))
 
 
 def test_no_usable_image_is_one_clear_line(tmp_path: Path) -> None:

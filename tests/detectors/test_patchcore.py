@@ -24,6 +24,7 @@ from firstsight.detectors.patchcore import (
     nearest_distance,
 )
 from firstsight.errors import FirstsightError
+from firstsight.settings_model import read_settings
 from firstsight.storage.geometry import Geometry
 from oracles.normal_images import Layers, greedy_centres, joined, mean_of_neighbours, write_store
 
@@ -149,13 +150,13 @@ def test_constant_and_equal_images_have_finite_maps(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"candidates": 0}, "candidates is 0"),
-        ({"projection": 0}, "projection is 0"),
-        ({"coreset_share": 0.0}, "coreset_share is 0"),
-        ({"coreset_share": 1.5}, "coreset_share is 1.5"),
-        ({"sigma": -1.0}, "sigma is -1"),
+        ({"candidates": 0}, "candidates: 0"),
+        ({"projection": 0}, "projection: 0"),
+        ({"coreset_share": 0.0}, "coreset_share: 0"),
+        ({"coreset_share": 1.5}, "coreset_share: 1.5"),
+        ({"sigma": -1.0}, "sigma: -1"),
     ],
 )
 def test_senseless_settings_are_refused(given: dict[str, Any], message: str) -> None:
     with pytest.raises(FirstsightError, match=message):
-        PatchcoreSettings(**given)
+        read_settings(PatchcoreSettings, given, ("detectors", "patchcore"))

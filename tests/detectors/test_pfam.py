@@ -6,7 +6,6 @@ import torch
 
 from firstsight.detectors.pfam import Mfcsam, PfamSettings, binomial_window, build_pfam, reflect_padded
 from firstsight.detectors.pfam_attention import FrequencyChannelAttention
-from firstsight.detectors.settings import parse_settings
 from firstsight.errors import FirstsightError
 from oracles import pfam as oracle
 
@@ -160,7 +159,7 @@ def test_mistakes_are_one_clear_line() -> None:
     with pytest.raises(FirstsightError, match=r"PFAM of the layers layer1, features\.8, layer3 was given layer1"):
         build_pfam(CHANNELS, PfamSettings())({"layer1": torch.zeros(1, 8, 4, 4)})
     for name in ("scales", "frequencies", "most_cells"):
-        with pytest.raises(FirstsightError, match=f"detectors.pfam: {name} is 0"):
-            parse_settings(PfamSettings, {name: 0}, "detectors.pfam")
+        with pytest.raises(FirstsightError, match=f"{name} is 0"):
+            PfamSettings(**{name: 0})
     with pytest.raises(FirstsightError, match="seed is -1"):
         PfamSettings(seed=-1)

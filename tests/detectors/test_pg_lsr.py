@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from firstsight.detectors.pg_lsr import PgLsrSettings, detect, guided_residuals, maximum_responses, template
-from firstsight.detectors.settings import parse_settings
 from firstsight.errors import FirstsightError
+from firstsight.settings_model import read_settings
 from oracles import pg_lsr as oracle
 
 
@@ -100,17 +100,17 @@ def test_an_image_smaller_than_a_patch_is_refused() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"patch_size": 0}, "patch_size is 0"),
-        ({"step": 17}, "step is 17, but must be at most patch_size"),
-        ({"regularisation": 0}, "regularisation is 0"),
-        ({"filter_scale": 0.05}, "filter_scale is 0.05"),
-        ({"template_groups": 0}, "template_groups is 0"),
-        ({"template_share": 1.5}, "template_share is 1.5"),
-        ({"seed": -1}, "seed is -1"),
-        ({"sigma": 0.0}, "sigma is 0"),
-        ({"image_size": 0}, "image_size is 0"),
+        ({"patch_size": 0}, "patch_size: 0"),
+        ({"step": 17}, "step: 17 should be at most patch_size"),
+        ({"regularisation": 0}, "regularisation: 0"),
+        ({"filter_scale": 0.05}, "filter_scale: 0.05"),
+        ({"template_groups": 0}, "template_groups: 0"),
+        ({"template_share": 1.5}, "template_share: 1.5"),
+        ({"seed": -1}, "seed: -1"),
+        ({"sigma": 0.0}, "sigma: 0"),
+        ({"image_size": 0}, "image_size: 0"),
     ],
 )
 def test_wrong_settings_are_named(given: dict[str, float], message: str) -> None:
     with pytest.raises(FirstsightError, match=message):
-        parse_settings(PgLsrSettings, given, "detectors.pg_lsr")
+        read_settings(PgLsrSettings, given, ("detectors", "pg_lsr"))

@@ -4,7 +4,6 @@ import inspect
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ from firstsight.detectors import aota, patch_statistics
 from firstsight.detectors.layers import scale_channels
 from firstsight.detectors.registry import DETECTORS, IMAGE, find_detector
 from firstsight.errors import FirstsightError
+from firstsight.settings_model import read_settings
 from firstsight.storage.geometry import Geometry
 
 PATCH_STATISTICS: dict[str, Callable[..., torch.Tensor]] = {
@@ -66,9 +66,9 @@ def test_every_detector_of_images_takes_one_with_missing_pixels(name: str) -> No
 @pytest.mark.parametrize("name", PATCH_STATISTICS)
 def test_settings_are_arguments_of_the_function_with_its_defaults(name: str) -> None:
     parameters = inspect.signature(PATCH_STATISTICS[name]).parameters
-    for field in fields(DETECTORS[name].settings):
-        if field.name not in ("layers", "patch_size"):
-            assert parameters[field.name].default == field.default
+    for key, field in DETECTORS[name].settings.model_fields.items():
+        if key not in ("layers", "patch_size"):
+            assert parameters[key].default == field.default
 
 
 def test_fca_reads_channels_scaled_to_one_range(features: dict[str, torch.Tensor]) -> None:
@@ -81,8 +81,8 @@ def test_fca_reads_channels_scaled_to_one_range(features: dict[str, torch.Tensor
 
 @pytest.mark.parametrize("name", [*PATCH_STATISTICS, "blind"])
 def test_an_even_patch_size_is_refused(name: str) -> None:
-    with pytest.raises(FirstsightError, match="patch_size is 4, but must be odd"):
-        DETECTORS[name].settings(patch_size=4)
+    with pytest.raises(FirstsightError, match="patch_size: 4 should be odd"):
+        read_settings(DETECTORS[name].settings, {"patch_size": 4})
 
 
 @pytest.mark.parametrize("name", LEARNING)
@@ -97,6 +97,6 @@ def test_a_run_is_planned_without_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_an_unknown_detector_is_named_with_its_place() -> None:
-    with pytest.raises(FirstsightError, match=r"detectors.x: unknown detector 'fac'; did you mean fca\?"):
-        find_detector("fac", "detectors.x")
+def test_an_unknown_detector_is_named() -> None:
+    with pytest.raises(FirstsightError, match=r"unknown detector 'fac'; did you mean fca\?"):
+        find_detector("fac")

@@ -6,8 +6,8 @@ import torch
 from numpy.typing import NDArray
 
 from firstsight.detectors.rpca import RpcaSettings, detect, robust_pca
-from firstsight.detectors.settings import parse_settings
 from firstsight.errors import FirstsightError
+from firstsight.settings_model import read_settings
 from oracles import rpca as oracle
 
 
@@ -98,15 +98,15 @@ def test_an_image_smaller_than_a_patch_is_refused() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"patch_size": 0}, "patch_size is 0"),
-        ({"step": 17}, "step is 17, but must be at most patch_size"),
-        ({"sparsity": 0}, "sparsity is 0"),
-        ({"tolerance": -1.0}, "tolerance is -1"),
-        ({"iterations": 0}, "iterations is 0"),
-        ({"sigma": float("inf")}, "sigma is inf"),
-        ({"image_size": 0}, "image_size is 0"),
+        ({"patch_size": 0}, "patch_size: 0"),
+        ({"step": 17}, "step: 17 should be at most patch_size"),
+        ({"sparsity": 0}, "sparsity: 0"),
+        ({"tolerance": -1.0}, "tolerance: -1"),
+        ({"iterations": 0}, "iterations: 0"),
+        ({"sigma": float("inf")}, "sigma: inf"),
+        ({"image_size": 0}, "image_size: 0"),
     ],
 )
 def test_wrong_settings_are_named(given: dict[str, float], message: str) -> None:
     with pytest.raises(FirstsightError, match=message):
-        parse_settings(RpcaSettings, given, "detectors.rpca")
+        read_settings(RpcaSettings, given, ("detectors", "rpca"))

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from firstsight.detectors.settings import parse_settings
 from firstsight.detectors.spectral_residual import SpectralResidualSettings, detect, spectral_residual
 from firstsight.errors import FirstsightError
+from firstsight.settings_model import read_settings
 from oracles import spectral_residual as oracle
 
 
@@ -77,13 +77,13 @@ def test_scores_do_not_depend_on_size_brightness_and_contrast() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"image_size": 0}, "image_size is 0"),
-        ({"average_size": 4}, "average_size is 4"),
-        ({"sigma": 0.0}, "sigma is 0"),
-        ({"sigma": float("nan")}, "sigma is nan"),
+        ({"image_size": 0}, "image_size: 0"),
+        ({"average_size": 4}, "average_size: 4"),
+        ({"sigma": 0.0}, "sigma: 0"),
+        ({"sigma": float("nan")}, "sigma: nan"),
         ({"border": "zero"}, "zero"),
     ],
 )
 def test_wrong_settings_are_named(given: dict[str, Any], message: str) -> None:
     with pytest.raises(FirstsightError, match=message):
-        parse_settings(SpectralResidualSettings, given, "detectors.spectral_residual")
+        read_settings(SpectralResidualSettings, given, ("detectors", "spectral_residual"))

@@ -1,7 +1,6 @@
 """SSDnet from end to end, with small networks and little training."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,10 +8,10 @@ import pytest
 import torch
 
 from firstsight.detectors import ssdnet_training
-from firstsight.detectors.settings import parse_settings
 from firstsight.detectors.ssdnet import SsdnetSettings, loss_weights, otsu_mask, ssdnet
 from firstsight.detectors.ssdnet_network import make_network, smallest_side
 from firstsight.errors import FirstsightError
+from firstsight.settings_model import read_settings
 
 SMALL = SsdnetSettings(
     channels=(4, 8),
@@ -51,7 +50,7 @@ def detect(image: torch.Tensor, settings: SsdnetSettings = SMALL) -> torch.Tenso
 @pytest.mark.parametrize("size", [(24, 24), (31, 45), (9, 60), (70, 11)])
 @pytest.mark.parametrize("inference", ["masked", "paper"])
 def test_maps_have_the_size_of_the_image(size: tuple[int, int], inference: Literal["masked", "paper"]) -> None:
-    found = detect(stripes(*size), replace(SMALL, inference=inference))
+    found = detect(stripes(*size), SMALL.model_copy(update=dict(inference=inference)))
     assert found.shape == size
     assert found.dtype == torch.float32
     assert torch.isfinite(found).all()
@@ -59,7 +58,7 @@ def test_maps_have_the_size_of_the_image(size: tuple[int, int], inference: Liter
 
 
 def test_large_images_are_reduced() -> None:
-    found = detect(stripes(50, 77), replace(SMALL, image_size=24))
+    found = detect(stripes(50, 77), SMALL.model_copy(update=dict(image_size=24)))
     assert found.shape == (50, 77)
     assert torch.isfinite(found).all()
 
@@ -72,7 +71,7 @@ def test_a_constant_image_gives_a_finite_map(value: float) -> None:
 def test_a_spot_stands_out() -> None:
     image = stripes(48, 64)
     image[:, 20:26, 40:46] = 1.0
-    found = detect(image, replace(SMALL, steps=40, crop_size=32, channels=(8, 16)))
+    found = detect(image, SMALL.model_copy(update=dict(steps=40, crop_size=32, channels=(8, 16))))
     row, column = divmod(int(found.argmax()), 64)
     assert abs(row - 22.5) <= 5
     assert abs(column - 42.5) <= 5
@@ -85,7 +84,7 @@ def test_the_same_seed_gives_the_same_map_and_torch_keeps_its_own_random_numbers
     first = detect(image)
     torch.manual_seed(123)
     assert torch.equal(detect(image), first)
-    assert not torch.equal(detect(image, replace(SMALL, seed=1)), first)
+    assert not torch.equal(detect(image, SMALL.model_copy(update=dict(seed=1))), first)
     torch.random.set_rng_state(state)
     detect(image)
     assert torch.equal(torch.random.get_rng_state(), state)
@@ -119,7 +118,7 @@ def test_values_under_missing_pixels_do_not_matter() -> None:
 def test_missing_pixels_are_filled_and_hardly_change_the_map_elsewhere() -> None:
     image = stripes(48, 64)
     image[:, 30:36, 10:16] = 1.0
-    settings = replace(SMALL, steps=60, crop_size=32, channels=(8, 16))
+    settings = SMALL.model_copy(update=dict(steps=60, crop_size=32, channels=(8, 16)))
     missing = image.clone()
     missing[:, 8:16, 40:50] = torch.nan
     found = detect(missing, settings)
@@ -138,13 +137,13 @@ def test_scattered_missing_pixels(share: float) -> None:
     image = stripes(40, 52)
     image[:, torch.rand(40, 52, generator=generator()) < share] = torch.nan
     assert torch.isfinite(detect(image)).all()
-    assert torch.isfinite(detect(image, replace(SMALL, image_size=20))).all()
+    assert torch.isfinite(detect(image, SMALL.model_copy(update=dict(image_size=20)))).all()
 
 
 def test_a_single_known_pixel_is_enough() -> None:
     image = torch.full((3, 60, 60), torch.nan)
     image[:, 31, 7] = 0.4
-    assert torch.isfinite(detect(image, replace(SMALL, image_size=20))).all()
+    assert torch.isfinite(detect(image, SMALL.model_copy(update=dict(image_size=20)))).all()
 
 
 def test_inpainting_keeps_known_pixels() -> None:
@@ -167,7 +166,7 @@ def test_masked_rebuilding_does_not_see_the_pixel() -> None:
     # The mean colour stays.
     changed[:, 10, 10], changed[:, 10, 11] = 0.9, 0.1
     first, second = (
-        ssdnet_training.rebuild(network, each, replace(SMALL, mask_size=24, mask_parts=2), generator(4))
+        ssdnet_training.rebuild(network, each, SMALL.model_copy(update=dict(mask_size=24, mask_parts=2)), generator(4))
         for each in (image, changed)
     )
     dealt_together = first[:, 10, 10], second[:, 10, 10]
@@ -176,11 +175,11 @@ def test_masked_rebuilding_does_not_see_the_pixel() -> None:
 
 def test_weights_are_chosen_by_the_texture_and_may_be_given() -> None:
     known = torch.ones(64, 64, dtype=torch.bool)
-    chosen = replace(SMALL, w_rec=None, w_perc=None)
+    chosen = SMALL.model_copy(update=dict(w_rec=None, w_perc=None))
     grain = torch.rand(3, 64, 64, generator=generator())
     assert loss_weights(stripes(64, 64), known, chosen) == (1.0, 0.0)
     assert loss_weights(grain, known, chosen) == (0.0, 1.0)
-    assert loss_weights(grain, known, replace(SMALL, w_rec=0.5, w_perc=0.25)) == (0.5, 0.25)
+    assert loss_weights(grain, known, SMALL.model_copy(update=dict(w_rec=0.5, w_perc=0.25))) == (0.5, 0.25)
 
 
 def test_a_periodic_image_needs_no_weights(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,19 +187,19 @@ def test_a_periodic_image_needs_no_weights(monkeypatch: pytest.MonkeyPatch) -> N
         raise AssertionError("VGG19 was loaded")
 
     monkeypatch.setattr(ssdnet_training, "load_similarity", refuse)
-    assert torch.isfinite(detect(stripes(48, 48), replace(SMALL, w_rec=None, w_perc=None))).all()
+    assert torch.isfinite(detect(stripes(48, 48), SMALL.model_copy(update=dict(w_rec=None, w_perc=None)))).all()
 
 
 def test_missing_weights_are_named(tmp_path: Path) -> None:
     path = tmp_path / "none.pth"
     with pytest.raises(FirstsightError, match=r"none\.pth"):
-        detect(stripes(24, 24), replace(SMALL, w_rec=0.0, w_perc=1.0, weights=str(path)))
+        detect(stripes(24, 24), SMALL.model_copy(update=dict(w_rec=0.0, w_perc=1.0, weights=str(path))))
 
 
 @pytest.mark.parametrize("changes", [{"w_rec": 0.0, "w_perc": 1.0}, {"alpha_perc": 1.0}, {"min_max": True}])
 def test_perception(shared: Path, changes: dict[str, Any]) -> None:
     weights = str(shared / "weights" / "vgg19_oxford_features0_to_16.pth")
-    settings = replace(SMALL, weights=weights, **changes)
+    settings = SMALL.model_copy(update=dict(weights=weights, **changes))
     image = stripes(25, 32)
     image[:, 4:8, 5:9] = torch.nan
     found = detect(image, settings)
@@ -210,13 +209,15 @@ def test_perception(shared: Path, changes: dict[str, Any]) -> None:
 
 
 def test_training_stops_early() -> None:
-    settings = replace(SMALL, epochs=50, stopping_loss=10.0)
-    assert torch.equal(detect(stripes(24, 30), settings), detect(stripes(24, 30), replace(settings, epochs=50)))
+    settings = SMALL.model_copy(update=dict(epochs=50, stopping_loss=10.0))
+    assert torch.equal(
+        detect(stripes(24, 30), settings), detect(stripes(24, 30), settings.model_copy(update={"epochs": 50}))
+    )
     image, known = stripes(24, 30), torch.ones(24, 30, dtype=torch.bool)
     steps = generator()
     ssdnet_training.train(image, known, (1.0, 0.0), settings, steps)
     once = generator()
-    ssdnet_training.train(image, known, (1.0, 0.0), replace(settings, epochs=1), once)
+    ssdnet_training.train(image, known, (1.0, 0.0), settings.model_copy(update={"epochs": 1}), once)
     assert torch.equal(steps.get_state(), once.get_state())
 
 
@@ -271,29 +272,29 @@ def test_features_are_not_an_image() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"w_rec": 1.0}, "w_rec is 1.0 and w_perc is None"),
-        ({"w_rec": 0.0, "w_perc": 0.0}, "not both 0"),
-        ({"w_rec": float("nan"), "w_perc": 1.0}, "w_rec is nan.*finite"),
-        ({"epochs": 0}, "epochs is 0"),
+        ({"w_rec": 1.0}, "w_rec: 1.0, with w_perc None: both or none"),
+        ({"w_rec": 0.0, "w_perc": 0.0}, "leaves nothing to train"),
+        ({"w_rec": float("nan"), "w_perc": 1.0}, "w_rec: nan.*finite"),
+        ({"epochs": 0}, "epochs: 0"),
         ({"patch_sizes": []}, "patch_sizes"),
         ({"patch_sizes": [8, 0]}, "patch_sizes"),
-        ({"patch_sizes": [80]}, "crop_size is 64"),
-        ({"mask_parts": 1}, "mask_parts is 1"),
-        ({"permuted_share": 1.5}, "permuted_share is 1.5"),
-        ({"alpha_perc": -0.1}, "alpha_perc is -0.1"),
+        ({"patch_sizes": [80]}, "crop_size: 64"),
+        ({"mask_parts": 1}, "mask_parts: 1"),
+        ({"permuted_share": 1.5}, "permuted_share: 1.5"),
+        ({"alpha_perc": -0.1}, "alpha_perc: -0.1"),
         ({"aggregate": "mean"}, "aggregate"),
-        ({"learning_rate": 0.0}, "learning_rate is 0.0"),
-        ({"seed": -1}, "seed is -1"),
-        ({"image_size": 0}, "image_size is 0"),
+        ({"learning_rate": 0.0}, "learning_rate: 0.0"),
+        ({"seed": -1}, "seed: -1"),
+        ({"image_size": 0}, "image_size: 0"),
         ({"channels": []}, "channels"),
     ],
 )
 def test_bad_settings_are_named(given: dict[str, Any], message: str) -> None:
     with pytest.raises(FirstsightError, match=message):
-        parse_settings(SsdnetSettings, given, "detectors.ssdnet")
+        read_settings(SsdnetSettings, given, ("detectors", "ssdnet"))
 
 
 def test_settings_of_yaml() -> None:
-    found = parse_settings(SsdnetSettings, {"patch_sizes": [4, 8], "w_rec": 1, "w_perc": 0}, "detectors.ssdnet")
+    found = read_settings(SsdnetSettings, {"patch_sizes": [4, 8], "w_rec": 1, "w_perc": 0})
     assert found.patch_sizes == (4, 8)
     assert found.w_rec == 1

@@ -102,8 +102,8 @@ def test_the_order_of_a_things_parts_is_learned(images: list[Path], weights: Pat
     notes: list[str] = []
     tune(images, weights, tmp_path, replace(SETTINGS, epochs=6), note=notes.append)
     assert len(notes) == 7
-    accuracies = [float(line.split(", ")[2].split("%")[0]) for line in notes[:-1]]
-    assert accuracies[-1] >= 80
+    accuracies = [float(line.split("accuracy ")[1]) for line in notes[:-1]]
+    assert accuracies[-1] >= 0.8
     assert notes[-1].startswith("tuned resnet18 to layer1 on 4 images: ")
     assert notes[-1].endswith(" of the permutations found in 2 held-out images, 17% by chance")
 
@@ -212,10 +212,10 @@ def test_without_improvement_tuning_stops_and_keeps_the_best(images: list[Path],
     losses = [validation_loss for _, validation_loss, _ in curve]
     best = losses.index(min(losses))
     assert len(losses) == best + 2 < settings.epochs
-    assert notes[-2] == f"no better epoch than {best + 1}: tuning stops"
+    assert notes[-2] == f"no better epoch than {best + 1}: training stops"
     with pytest.raises(KeyboardInterrupt):
         tune(images, weights, tmp_path / "best", settings, progress=stop_after(best + 1))
-    network = torch.load(tmp_path / "best" / CHECKPOINT, weights_only=True)["network"]
+    network = torch.load(tmp_path / "best" / CHECKPOINT, weights_only=True)["model"]
     assert all(torch.equal(network[f"trunk.{name}"], tuned[name]) for name in tuned if not name.startswith("layer2"))
 
 

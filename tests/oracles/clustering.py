@@ -24,7 +24,7 @@ def nmi(true: list, predicted: list) -> float:
     entropy = [
         -sum(labels.count(k) / n * log(labels.count(k) / n) for k in set(labels)) for labels in (true, predicted)
     ]
-    return information / (sum(entropy) / 2)
+    return information / (sum(entropy) / 2) if sum(entropy) else 1.0
 
 
 def ari(true: list, predicted: list) -> float:
@@ -32,5 +32,7 @@ def ari(true: list, predicted: list) -> float:
     in_true = [true[i] == true[j] for i, j in pairs]
     in_predicted = [predicted[i] == predicted[j] for i, j in pairs]
     both = sum(a and b for a, b in zip(in_true, in_predicted, strict=True))
-    expected = sum(in_true) * sum(in_predicted) / len(pairs)
+    expected = sum(in_true) * sum(in_predicted) / max(len(pairs), 1)
+    if in_true == in_predicted:
+        return 1.0
     return (both - expected) / ((sum(in_true) + sum(in_predicted)) / 2 - expected)

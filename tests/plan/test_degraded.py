@@ -6,8 +6,8 @@ import numpy as np
 from PIL import Image
 
 from firstsight.plan.degraded import IMAGES, VARIANTS, originals, plan_degraded
+from firstsight.plan.loading import load_settings
 from firstsight.plan.run import plan_run
-from firstsight.plan.settings import load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -28,7 +28,7 @@ def test_a_sample_of_the_images_with_masks_is_copied(tmp_path: Path) -> None:
             "later": {"path": str(tmp_path / "set"), "assign_to": "set"},
         },
     }
-    plan = plan_run(load_settings(ROOT / "config.yaml", overrides, ROOT / "workflow/schemas/config.schema.yaml"))
+    plan = plan_run(load_settings(ROOT / "config.yaml", overrides))
     copies = plan_degraded(plan)
     assert list(copies) == [f"set/robustness/{degradation}-{level}" for degradation, level in VARIANTS]
     images = {tuple(copy.files) for copy in copies.values()}

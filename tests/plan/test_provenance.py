@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from firstsight.plan.loading import load_settings
 from firstsight.plan.provenance import settings_of_job
 from firstsight.plan.run import Plan, plan_run
-from firstsight.plan.settings import load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def plan(folder: Path, entry: dict[str, Any], **config: Any) -> Plan:
     overrides = {"results": str(folder / "results"), "collections": {"pile": entry}, **config}
-    return plan_run(load_settings(ROOT / "config.yaml", overrides, ROOT / "workflow/schemas/config.schema.yaml"))
+    return plan_run(load_settings(ROOT / "config.yaml", overrides))
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """The plan of a run: shards, layers and fingerprints, and mistakes that only the plan can see."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,8 @@ from PIL import Image
 from firstsight.detectors.registry import DETECTORS
 from firstsight.errors import FirstsightError
 from firstsight.plan.collections import CollectionPlan
+from firstsight.plan.loading import load_settings
 from firstsight.plan.run import plan_run
-from firstsight.plan.settings import load_settings
 from firstsight.storage.table_schemas import SCHEMAS
 from firstsight.storage.tables import write_table
 
@@ -26,7 +26,7 @@ NO_PERCEPTION = {"w_rec": 1.0, "w_perc": 0.0}
 
 def plan(folder: Path, **config: Any) -> CollectionPlan:
     overrides = {"results": str(folder / "results"), "collections": {"pile": {"path": str(folder / "pile")}}, **config}
-    settings = load_settings(ROOT / "config.yaml", overrides, ROOT / "workflow/schemas/config.schema.yaml")
+    settings = load_settings(ROOT / "config.yaml", overrides)
     return next(iter(plan_run(settings).collections.values()))
 
 
@@ -143,7 +143,7 @@ def test_a_data_set_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "pile.h5", "w") as file:
         file["tiles"] = np.zeros((2, 8, 8), np.uint8)
     with pytest.raises(
-        FirstsightError, match=r"^config: collections.pile: .*pile.h5: no data set /images; there are tiles$"
+        FirstsightError, match=r"^config: collections.pile.path: .*pile.h5: no data set /images; there are tiles$"
     ):
         plan(tmp_path, collections={"pile": {"path": f"{tmp_path}/pile.h5:/images"}})
 
@@ -208,25 +208,34 @@ def test_only_the_layers_that_detectors_read(folder: Path) -> None:
     ("config", "message"),
     [
         ({"detectors": {"fac": {}}}, "detectors.fac: unknown detector 'fac'; did you mean fca?"),
-        ({"detectors": {"x": {"method": "nothing"}}}, "detectors.x: unknown detector 'nothing'"),
+        ({"detectors": {"x": {"method": "nothing"}}}, "detectors.x.method: unknown detector 'nothing'"),
         ({"detectors": {"fca": {"patchsize": 3}}}, "detectors.fca.patchsize: unknown key; did you mean patch_size?"),
-        ({"detectors": {"fca": {"layers": ["layer2"]}}}, "detectors.fca.layers: laws has no layer 'layer2'"),
+        (
+            {"detectors": {"fca": {"layers": ["layer2"]}}},
+            "collections.pile.detectors.fca.layers: laws has no layer 'layer2'",
+        ),
         (
             {"features": {"extractor": "resnet"}},
-            "features.extractor: unknown extractor 'resnet'; did you mean resnet18?",
+            "features.extractor: 'resnet' is no extractor; did you mean resnet18?",
         ),
-        ({"features": {"weights": "IMAGENET1K_V1"}}, "features.weights: extractor laws has no weights"),
+        (
+            {"features": {"weights": "IMAGENET1K_V1"}},
+            "collections.pile.features.weights: extractor laws has no weights",
+        ),
         (
             {"features": {"extractor": "resnet18", "weights": "gone.pth"}},
-            "features.weights: the weights of resnet18 are not",
+            "collections.pile.features.weights: the weights of resnet18 are not",
         ),
-        ({"collections": {"pile": {"path": "no/where"}}}, ""),
+        (
+            {"collections": {"pile": {"path": "no/where"}}},
+            f"collections.pile.path: no such file or folder: no/where (looked for at {Path.cwd() / 'no/where'})",
+        ),
     ],
 )
 def test_a_mistake_is_one_line(folder: Path, config: Any, message: str) -> None:
     with pytest.raises(FirstsightError) as caught:
         plan(folder, **config)
-    assert str(caught.value).startswith(f"config: collections.pile: {message}")
+    assert str(caught.value).startswith(f"config: {message}")
     assert "\n" not in str(caught.value)
 
 
@@ -259,7 +268,7 @@ def test_new_images_lie_beside_what_they_are_held_against(folder: Path) -> None:
     Image.new("L", (20, 20)).save(folder / "later/x.png")
     entries = {"pile": {"path": str(folder / "pile")}, "fresh": {"path": str(folder / "later"), "assign_to": "pile"}}
     overrides = {"results": str(folder / "results"), "collections": entries, "detectors": {"blind": {}}}
-    planned = plan_run(load_settings(ROOT / "config.yaml", overrides, ROOT / "workflow/schemas/config.schema.yaml"))
+    planned = plan_run(load_settings(ROOT / "config.yaml", overrides))
     pile, fresh = planned.collections["pile"], planned.collections["fresh"]
     assert (pile.is_new, pile.known) == (False, "pile")
     assert (fresh.is_new, fresh.known) == (True, "pile")
@@ -313,7 +322,7 @@ def test_the_comparison_has_every_detector_with_the_settings_of_the_config(folde
     compared = planned.studies["compare"].detectors
     assert set(compared) == {*DETECTORS, "small"} - set(planned.studies["compare"].set_aside)
     assert (compared["fca"].settings["patch_size"], compared["small"].settings["patch_size"]) == (5, 3)
-    assert compared["moments"].settings == asdict(DETECTORS["moments"].settings())
+    assert compared["moments"].settings == DETECTORS["moments"].settings().model_dump()
 
 
 def test_a_detectors_own_weights_are_in_its_fingerprint(folder: Path) -> None:
@@ -393,11 +402,11 @@ def test_train_good_of_the_mvtec_layout_is_found(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ({}, "pile: detectors.padim: padim learns from normal images: add collections.pile.reference"),
-        ({"reference": "nowhere"}, "pile: reference: no such file or folder: nowhere"),
-        ({"reference": "EMPTY"}, "pile: reference: no images in "),
-        ({"reference": "good", "contaminated": True}, "pile.reference: normal images and contaminated: true exclude"),
-        ({"reference": "PILE"}, "pile: reference: every image of the collection is a reference image"),
+        ({}, "pile.detectors.padim: padim learns from normal images: give the collection a reference"),
+        ({"reference": "nowhere"}, "pile.reference: no such file or folder: nowhere"),
+        ({"reference": "EMPTY"}, "pile.reference: no images in "),
+        ({"reference": "good", "contaminated": True}, "pile.reference: normal images, and contaminated: true, exclude"),
+        ({"reference": "PILE"}, "pile.reference: every image of the collection is a reference image"),
     ],
 )
 def test_a_mistake_about_normal_images_is_one_line(good: Path, entry: Any, message: str) -> None:
@@ -419,7 +428,7 @@ def test_new_images_have_no_normal_images_of_their_own(good: Path) -> None:
             "collections": {"pile": pile, "fresh": {**fresh, **more}},
             "detectors": {"padim": {}},
         }
-        settings = load_settings(ROOT / "config.yaml", overrides, ROOT / "workflow/schemas/config.schema.yaml")
+        settings = load_settings(ROOT / "config.yaml", overrides)
         return plan_run(settings).collections
 
     found = planned()
@@ -449,7 +458,7 @@ def test_features_of_a_tuned_extractor_have_a_folder_of_their_own(good: Path) ->
 
 
 def test_an_extractor_without_weights_cannot_be_tuned(good: Path) -> None:
-    with pytest.raises(FirstsightError, match=r"^config: collections\.pile: detectors\.cfa\.sbm: laws has no weights"):
+    with pytest.raises(FirstsightError, match=r"^config: collections\.pile\.detectors\.cfa\.sbm: laws has no weights"):
         with_normal(good, {"cfa": {"sbm": True}}, reference=str(good / "good"))
 
 

@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +43,9 @@ def shard(tmp_path_factory: pytest.TempPathFactory) -> Path:
     extract_features(
         manifest=folder / "images.parquet",
         output=folder / "features.zarr",
-        settings=asdict(FeatureSettings("laws", None, None, "reflect", "float32", "cpu")),
+        settings=FeatureSettings(
+            extractor="laws", weights=None, image_size=None, dtype="float32", device="cpu"
+        ).model_dump(),
         layers=["energy"],
         threads=1,
         job=new_job(),
@@ -59,7 +60,7 @@ def detect(shard: Path, output: Path, method: str = "fca", threads: int = 1) -> 
         model=None,
         output=output,
         method=method,
-        settings=asdict(DETECTORS[method].settings()),
+        settings=DETECTORS[method].settings().model_dump(),
         layers=["energy"],
         device="cpu",
         threads=threads,

@@ -3,7 +3,6 @@
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +53,10 @@ def new_job() -> Job:
 
 def extract(manifest: Path, output: Path, extractor: str = "laws", image_size: Any = None, threads: int = 1) -> Job:
     job = new_job()
-    settings = FeatureSettings(extractor, None, image_size, "reflect", "float32", "cpu")
+    settings = FeatureSettings(extractor=extractor, weights=None, image_size=image_size, dtype="float32", device="cpu")
     layers = list(EXTRACTORS[extractor].default_layers)
     extract_features(
-        manifest=manifest, output=output, settings=asdict(settings), layers=layers, threads=threads, job=job
+        manifest=manifest, output=output, settings=settings.model_dump(), layers=layers, threads=threads, job=job
     )
     return job
 

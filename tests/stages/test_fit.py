@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ from firstsight.storage.geometry import Geometry
 from firstsight.storage.store import ShardReader, take_back
 from firstsight.storage.stored_maps import stored_maps
 
-LAWS = FeatureSettings("laws", None, "auto", "reflect", "float32", "cpu")
+LAWS = FeatureSettings(extractor="laws", weights=None, image_size="auto", dtype="float32", device="cpu")
 SETTINGS = BlindSettings(
     epochs=1, cells_per_epoch=256, bank_images=3, bank_cells=4, sampled_images=3, correspondence="residuals"
 )
@@ -42,7 +41,7 @@ def prepared(pile: Path, tmp_path: Path, job: Job) -> Path:
     extract_features(
         manifest=tmp_path / "images.parquet",
         output=tmp_path / "features.zarr",
-        settings=asdict(LAWS),
+        settings=LAWS.model_dump(),
         layers=["energy"],
         threads=1,
         job=job,
@@ -54,7 +53,7 @@ def prepared(pile: Path, tmp_path: Path, job: Job) -> Path:
 def detect(job: Job) -> Callable[..., None]:
     def run(method: str, settings: Any, **files: Any) -> None:
         detect_anomalies(
-            method=method, settings=asdict(settings), layers=["energy"], device="cpu", threads=1, job=job, **files
+            method=method, settings=settings.model_dump(), layers=["energy"], device="cpu", threads=1, job=job, **files
         )
 
     return run
@@ -67,7 +66,7 @@ def fit(folder: Path, model: str, settings: BlindSettings, job: Job) -> Path:
         summary=folder / "model.json",
         checkpoints=folder / "fitting",
         method="blind",
-        settings=asdict(settings),
+        settings=settings.model_dump(),
         layers=["energy"],
         device="cpu",
         threads=1,
@@ -97,7 +96,7 @@ def test_maps_of_another_fit_are_not_kept(prepared: Path, detect: Callable[..., 
     """A job that was cut off under one model goes on under another: all its maps are of the second."""
     files = {"source": prepared / "features.zarr", "output": prepared / "maps.zarr"}
     first = fit(prepared, "first.pt", SETTINGS, job)
-    second = fit(prepared, "second.pt", BlindSettings(**{**asdict(SETTINGS), "seed": 5}), job)
+    second = fit(prepared, "second.pt", BlindSettings(**{**SETTINGS.model_dump(), "seed": 5}), job)
     detect("blind", SETTINGS, model=first, **files)
     before = [stored.cells() for stored in stored_maps([files["output"]]) if stored.status == "ok"]
     take_back(files["output"])

@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,7 @@ SECONDS_TO_START = 60
 
 
 def settings(scheduler: str, **more: int) -> str:
-    return json.dumps(asdict(DaskSettings(scheduler, **more)))
+    return DaskSettings.model_validate({"scheduler": scheduler, **more}).model_dump_json(exclude_unset=True)
 
 
 def whole_json(path: Path) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """The stages from images to metrics, called as functions on a shard of real files."""
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,7 @@ from firstsight.storage.store import ShardReader
 from firstsight.storage.stored_maps import stored_maps
 from firstsight.storage.tables import read_table
 
-LAWS = FeatureSettings("laws", None, "auto", "reflect", "float32", "cpu")
+LAWS = FeatureSettings(extractor="laws", weights=None, image_size="auto", dtype="float32", device="cpu")
 
 
 def detect(out: Path, maps: str, patch_size: int, job: Job) -> None:
@@ -40,7 +39,7 @@ def detect(out: Path, maps: str, patch_size: int, job: Job) -> None:
         model=None,
         output=out / maps,
         method="fca",
-        settings=asdict(FcaSettings(patch_size=patch_size)),
+        settings=FcaSettings(patch_size=patch_size).model_dump(),
         layers=["energy"],
         device="cpu",
         threads=1,
@@ -67,7 +66,7 @@ def run_stages(pile: Path, out: Path, job: Job, *, crop: float = 0.0, masks: boo
     extract_features(
         manifest=out / "images.parquet",
         output=out / "features.zarr",
-        settings=asdict(LAWS),
+        settings=LAWS.model_dump(),
         layers=["energy"],
         threads=1,
         job=job,
@@ -172,7 +171,7 @@ def test_what_is_missing_is_not_anomalous(method: str, tmp_path: Path, job: Job)
     extract_features(
         manifest=tmp_path / "images.parquet",
         output=tmp_path / "features.zarr",
-        settings=asdict(LAWS),
+        settings=LAWS.model_dump(),
         layers=["energy"],
         threads=1,
         job=job,
@@ -182,7 +181,7 @@ def test_what_is_missing_is_not_anomalous(method: str, tmp_path: Path, job: Job)
         model=None,
         output=tmp_path / "maps.zarr",
         method=method,
-        settings=asdict(DETECTORS[method].settings()),
+        settings=DETECTORS[method].settings().model_dump(),
         layers=["energy"],
         device="cpu",
         threads=1,

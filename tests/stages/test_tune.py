@@ -34,7 +34,7 @@ def draw_weights(path: Path, seed: int) -> Path:
 @pytest.fixture
 def settings(tmp_path: Path) -> FeatureSettings:
     weights = draw_weights(tmp_path / "resnet18.pth", 0)
-    return FeatureSettings("resnet18", str(weights), None, "reflect", "float32", "cpu")
+    return FeatureSettings(extractor="resnet18", weights=str(weights), image_size=None, dtype="float32", device="cpu")
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def tune(manifest: Path, output: Path, settings: FeatureSettings, job: Job) -> N
         manifests=[manifest],
         output=output,
         checkpoints=output.with_name("tuning"),
-        settings=asdict(settings),
+        settings=settings.model_dump(),
         tuning=asdict(QUICK),
         threads=1,
         job=job,
@@ -83,7 +83,7 @@ def test_features_by_other_tuned_weights_are_never_mixed(
         if store.exists():
             take_back(store)
         files = {"manifest": manifest, "output": store, "tuned": tuned}
-        extract_features(**files, settings=asdict(settings), layers=["layer1"], threads=1, job=job)
+        extract_features(**files, settings=settings.model_dump(), layers=["layer1"], threads=1, job=job)
         return ShardReader(store).read("00000", "layer1")
 
     plain = extract(None)
@@ -104,7 +104,7 @@ def test_damaged_tuned_weights_are_not_trusted(
     tuned.write_bytes(content)
     files = {"manifest": manifest, "output": tmp_path / "f.zarr", "tuned": tuned}
     with pytest.raises(DamagedError, match=r"tuned.pt' is damaged") as caught:
-        extract_features(**files, settings=asdict(settings), layers=["layer1"], threads=1, job=job)
+        extract_features(**files, settings=settings.model_dump(), layers=["layer1"], threads=1, job=job)
     assert caught.value.path == tuned
 
 

@@ -19,13 +19,16 @@ def one_image(folder: Path) -> str:
     ("change", "message"),
     [
         ({"feature": {}}, "config: feature: unknown key; did you mean features?"),
-        ({"gpu_request": "gpus"}, "config: gpu_request: 'gpus' is not one of gpu, gres, None"),
-        ({"dask": {"scheduler": "here"}}, "config: dask.scheduler: 'here' is not valid (local, slurm, or the address"),
+        ({"gpu_request": "gpus"}, "config: gpu_request: 'gpus' is not one of gpu, gres, null"),
+        ({"dask": {"scheduler": "here"}}, "config: dask.scheduler: 'here' is not valid (local: in the job itself"),
         ({"dask": {"workers": 2}}, "config: dask.workers: has no meaning with scheduler local, only with slurm"),
-        ({"images_per_job": "all"}, "config: images_per_job: 'all' is not valid"),
-        ({"collections": {"pile": {"path": "nowhere"}}}, "config: collections.pile: "),
-        ({"detectors": {"fca": {"patch_size": 4}}}, "config: collections.pile: detectors.fca: patch_size is 4"),
-        ({"features": {"weights": "none.pth"}}, "config: collections.pile: features.weights: "),
+        ({"images_per_job": "all"}, "config: images_per_job: 'all' should be auto or a whole number"),
+        (
+            {"collections": {"pile": {"path": "nowhere"}}},
+            "config: collections.pile.path: no such file or folder: nowhere (looked for at ",
+        ),
+        ({"detectors": {"fca": {"patch_size": 4}}}, "config: detectors.fca.patch_size: 4 should be odd"),
+        ({"features": {"weights": "none.pth"}}, "config: features.weights: "),
     ],
 )
 def test_one_line_and_no_job(tmp_path: Path, change: dict[str, Any], message: str) -> None:
@@ -39,11 +42,23 @@ def test_one_line_and_no_job(tmp_path: Path, change: dict[str, Any], message: st
     assert not (tmp_path / "results").exists()
 
 
+def test_all_mistakes_are_told_with_their_lines(tmp_path: Path) -> None:
+    config = {"collections": {"pile": one_image(tmp_path)}, "detectors": {"fca": {"patch_size": 4}}, "feature": {}}
+    done = run(tmp_path, config=config)
+    lines = [line for line in done.stderr.splitlines() if line.startswith("firstsight: ")]
+    place = tmp_path / "mine.yaml"
+    assert lines == [
+        f"firstsight: config: feature: unknown key; did you mean features? [{place}, line 6]",
+        f"firstsight: config: detectors.fca.patch_size: 4 should be odd [{place}, line 5]",
+    ]
+    assert "Traceback" not in done.stdout + done.stderr
+
+
 def test_an_empty_collection_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     done = run(tmp_path, config={"collections": {"pile": {"path": "empty"}}})
     assert done.returncode != 0
-    assert done.stderr.strip().splitlines()[-1].startswith("firstsight: config: collections.pile: ")
+    assert done.stderr.strip().splitlines()[-1].startswith("firstsight: config: collections.pile.path: ")
     assert "Traceback" not in done.stderr
 
 

@@ -13,12 +13,12 @@ def may_use_gpu(wildcards):
 
 def gpus_asked_for(wildcards):
     """GPUs asked for by number (--gpus); a job uses one."""
-    return int(PLAN.gpu_request == "gpu" and may_use_gpu(wildcards))
+    return int(PLAN.config.gpu_request == "gpu" and may_use_gpu(wildcards))
 
 
 def gres_asked_for(wildcards):
     """GPUs asked for as a generic resource (--gres)."""
-    return "gpu:1" if PLAN.gpu_request == "gres" and may_use_gpu(wildcards) else ""
+    return "gpu:1" if PLAN.config.gpu_request == "gres" and may_use_gpu(wildcards) else ""
 
 
 def threads_of_shards(wildcards):
@@ -28,4 +28,4 @@ def threads_of_shards(wildcards):
 
 def dask_of_the_run(wildcards):
     """Where tasks of dask run, as JSON; not among `params`, since results do not depend on it."""
-    return json.dumps(asdict(PLAN.dask))
+    return PLAN.config.dask.model_dump_json(exclude_unset=True)

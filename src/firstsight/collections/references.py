@@ -1,4 +1,4 @@
-"""Normal images of a collection's texture, for detectors that learn what is normal: listed, and never searched."""
+"""Normal images of a collection's texture, for detectors that learn from them; they are not searched for anomalies."""
 
 import os
 from collections.abc import Sequence
@@ -14,26 +14,26 @@ Images = tuple[ImageFile, ...]
 def part_references(
     files: Sequence[ImageFile], *, reference: Path | None, path: Path | None, layout: str
 ) -> tuple[Images, Images]:
-    """Tell the images that are searched from the normal ones: those of ``reference``, or of ``train/good`` of MVTec.
+    """Separate the images to search from the normal ones, which are in ``reference`` or in MVTec's ``train/good``.
 
     Args:
         files: the collection's images.
         reference: a folder of images at any depth, or None.
-        path, layout: of the collection, as `list_images` takes them; no path, no ``train/good``.
+        path, layout: of the collection, as in `list_images`; without a path there is no ``train/good``.
 
     Returns:
-        The images to search: ``files`` without those that are normal images themselves, or links to one; and the normal
-        images, whose ids begin with ``reference/`` or ``train/good/`` and are no other image's. Both sorted by id.
+        The images to search, that is, ``files`` without normal images and links to them; and the normal images, whose
+        unique ids begin with ``reference/`` or ``train/good/``. Both are sorted by id.
 
     Raises:
         FirstsightError: ``reference`` does not exist, is no folder or holds no image, or nothing is left to search; one
-            line that names the key.
+            line.
     """
     prefix, references = _list_references(reference, path, layout)
     taken = {_identity(file.path) for file in references} - {None}
     searched = tuple(file for file in files if not taken or _identity(file.path) not in taken)
     if not searched:
-        raise FirstsightError("reference: every image of the collection is a reference image, none is left to search")
+        raise FirstsightError("every image of the collection is a reference image, none is left to search")
     while any(file.image.startswith(prefix) for file in searched):
         prefix = f"_{prefix}"
     return searched, tuple(replace(file, image=f"{prefix}{file.image}") for file in references)
@@ -41,17 +41,14 @@ def part_references(
 
 def _list_references(reference: Path | None, path: Path | None, layout: str) -> tuple[str, Images]:
     if reference is not None:
-        try:
-            return "reference/", list_images(reference, "folder")
-        except FirstsightError as error:
-            raise FirstsightError(f"reference: {error}") from None
+        return "reference/", list_images(reference, "folder")
     found = None if path is None else find_normal_images(path, layout)
     return "train/good/", () if found is None else list_folder(found)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino

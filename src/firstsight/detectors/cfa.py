@@ -7,7 +7,6 @@ cells of all positions: a texture looks alike everywhere, and images may differ 
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from firstsight.detectors.cfa_training import CfaTraining, train_cfa
 from firstsight.detectors.layers import finest_layer
 from firstsight.detectors.normal_images import (
     NormalImage,
+    NormalSettings,
     attend,
     draw_cells,
     finest_stride,
@@ -31,7 +31,7 @@ from firstsight.detectors.normal_images import (
     unpack_pfam,
 )
 from firstsight.detectors.windows import smooth
-from firstsight.errors import FirstsightError
+from firstsight.settings_model import Count, Positive
 from firstsight.storage.geometry import Geometry
 from firstsight.storage.stored_images import Stored, images_token
 
@@ -41,45 +41,25 @@ _BLOCK_VALUES = 2**24
 Model = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class CfaSettings:
-    """What CFA learns.
+class CfaSettings(NormalSettings):
+    """What CFA learns."""
 
-    Attributes:
-        layers: feature layers; None for the extractor's own choice.
-        channels: of the descriptors; None: as many as the joined layers have.
-        centres: of hyperspheres.
-        candidates: cells, drawn at random from those of all normal images, of which the centres are made.
-        epochs, images_per_epoch, cells_per_image, learning_rate, patience: see `CfaTraining`.
-        sigma: of the Gaussian that smooths the map, pixels of the input; 0: none.
-        pfam: whether features pass PFAM first (`firstsight.detectors.pfam`), trained with the rest.
-        sbm: whether the features are of an extractor that was tuned to the normal images (`firstsight.features.sbm`).
-        seed: of everything random.
-    """
-
-    layers: tuple[str, ...] | None = None
-    channels: int | None = None
-    centres: int = 1000
-    candidates: int = 20_000
-    epochs: int = 30
-    images_per_epoch: int = 256
-    cells_per_image: int = 1024
-    learning_rate: float = 1e-3
-    patience: int = 5
-    sigma: float = 4.0
-    pfam: bool = False
-    sbm: bool = False
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        counts = ("centres", "candidates", "epochs", "images_per_epoch", "cells_per_image", "patience")
-        for name in (*counts, *(("channels",) if self.channels is not None else ())):
-            if getattr(self, name) < 1:
-                raise FirstsightError(f"{name} is {getattr(self, name)}, but must be positive")
-        if not self.learning_rate > 0:
-            raise FirstsightError(f"learning_rate is {self.learning_rate}, but must be positive")
-        if not self.sigma >= 0:
-            raise FirstsightError(f"sigma is {self.sigma}, but must not be negative")
+    channels: Count | None = None
+    """Channels of the descriptors; null: as many as the joined layers have."""
+    centres: Count = 1000
+    """Centres of hyperspheres."""
+    candidates: Count = 20_000
+    """Cells, drawn at random from those of all normal images, of which the centres are made."""
+    epochs: Count = 30
+    """Epochs of training, at most."""
+    images_per_epoch: Count = 256
+    """Normal images that an epoch sees, at most."""
+    cells_per_image: Count = 1024
+    """Cells of each of them, at most."""
+    learning_rate: Positive = 1e-3
+    """Of training."""
+    patience: Count = 5
+    """Epochs without a smaller loss after which training ends."""
 
     def training(self) -> CfaTraining:
         """How the network is trained."""
@@ -125,7 +105,7 @@ def fit_cfa(
     network = _start_network(read_normal_image(stored[0], layers, device), settings).to(device)
     centres = _find_centres(network, stored, layers, settings, device)
     # The settings as text: tuples would be lists where a checkpoint is read.
-    header = {"settings": repr(sorted(asdict(settings).items())), "token": images_token(stored)}
+    header = {"settings": repr(sorted(settings.model_dump().items())), "token": images_token(stored)}
     best = train_cfa(
         network,
         centres,

@@ -1,9 +1,7 @@
 """Training the network of CFA on one normal image a step, stopped and continued at any epoch."""
 
-import copy
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +10,8 @@ from torch import Tensor
 
 from firstsight.detectors.cfa_network import CfaNetwork, cfa_loss
 from firstsight.detectors.normal_images import NormalImage, read_normal_images
-from firstsight.errors import FirstsightError
-from firstsight.storage.checkpoints import resume_training, write_checkpoint
 from firstsight.storage.stored_images import Stored
+from firstsight.storage.training import Epoch, Note, Progress, Training, train_epochs
 
 CHECKPOINT = "cfa.checkpoint"
 
@@ -23,7 +20,6 @@ HELD_OUT_EVERY = 17
 
 VALIDATION_IMAGES = 4
 
-_FORMAT = 1
 _WEIGHT_DECAY = 5e-4
 
 
@@ -48,19 +44,6 @@ class CfaTraining:
     seed: int
 
 
-@dataclass
-class _State:
-    """Everything that changes while training goes on; ``curve`` holds the validation loss of each epoch."""
-
-    network: CfaNetwork
-    optimizer: torch.optim.Optimizer
-    curve: list[float] = field(default_factory=list)
-    best: dict[str, Tensor] = field(default_factory=dict)
-
-    def best_epoch(self) -> int:
-        return min(range(len(self.curve)), key=self.curve.__getitem__)
-
-
 def train_cfa(
     network: CfaNetwork,
     centres: Tensor,
@@ -70,13 +53,10 @@ def train_cfa(
     *,
     folder: Path,
     header: Mapping[str, Any],
-    note: Callable[[str], None],
-    progress: Callable[[Iterable[int], int], Iterable[int]] = lambda items, total: items,
+    note: Note,
+    progress: Progress,
 ) -> dict[str, Tensor]:
-    """Train a network until the epochs are over or the validation loss stops falling.
-
-    After every epoch a checkpoint is written into ``folder``; training that was killed goes on from it, and on a CPU
-    with as many threads ends with the very same weights.
+    """Train a network (`train_epochs`).
 
     Args:
         network: changed in place.
@@ -86,8 +66,7 @@ def train_cfa(
         settings: of the training.
         folder: for the checkpoint.
         header: says what is trained on what: a checkpoint with another header is not used.
-        note: takes a line of text, one an epoch.
-        progress: passes on the epochs that it is given, with their number; for a progress bar.
+        note, progress: see `train_epochs`.
 
     Returns:
         Weights at the epoch of the smallest validation loss, on the CPU.
@@ -96,35 +75,35 @@ def train_cfa(
         FirstsightError: a loss that is no longer finite, or a damaged shard.
     """
     device = str(centres.device)
-    checkpoint, header = folder / CHECKPOINT, {"format": _FORMAT, **header}
-    state = _resume(network, settings, checkpoint, header, note)
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=settings.learning_rate, weight_decay=_WEIGHT_DECAY, amsgrad=True
+    )
     order = torch.randperm(len(stored), generator=torch.Generator().manual_seed(settings.seed))
     validation = [stored[index] for index in order[:VALIDATION_IMAGES].tolist()]
-    remaining = range(len(state.curve), settings.epochs)
-    for epoch in progress(remaining, len(remaining)):
-        if state.curve and epoch - 1 - state.best_epoch() >= settings.patience:
-            note(f"no better epoch than {state.best_epoch() + 1}: training stops")
-            break
+
+    def run_epoch(number: int) -> Epoch:
         # A generator of each epoch's own: what is drawn is the same after a restart.
-        generator = torch.Generator().manual_seed(settings.seed * settings.epochs + epoch)
+        generator = torch.Generator().manual_seed(settings.seed * settings.epochs + number)
         drawn = torch.randperm(len(stored), generator=generator)[: settings.images_per_epoch].tolist()
         images = read_normal_images([stored[index] for index in drawn], layers, device)
-        training_loss = _train_epoch(state, centres, images, settings.cells_per_image, generator)
-        loss = _validate(state.network, centres, read_normal_images(validation, layers, device))
-        if not math.isfinite(training_loss + loss):
-            raise FirstsightError(f"cfa diverged in epoch {epoch + 1}: choose a lower learning_rate")
-        state.curve.append(loss)
-        if state.best_epoch() == epoch:
-            state.best = {name: value.cpu().clone() for name, value in state.network.state_dict().items()}
-        content = {
-            "network": state.network.state_dict(),
-            "optimizer": state.optimizer.state_dict(),
-            "curve": state.curve,
-            "best": state.best,
-        }
-        write_checkpoint(checkpoint, {**header, **content})
-        note(f"epoch {epoch + 1}: training loss {training_loss:.4f}, validation loss {loss:.4f}")
-    return state.best
+        training_loss = _train_epoch(
+            network, optimizer, centres, images, generator, cells_per_image=settings.cells_per_image
+        )
+        return Epoch(training_loss, _validate(network, centres, read_normal_images(validation, layers, device)), {})
+
+    training = Training(network, optimizer)
+    train_epochs(
+        training,
+        run_epoch,
+        name="cfa",
+        epochs=settings.epochs,
+        patience=settings.patience,
+        checkpoint=folder / CHECKPOINT,
+        header=header,
+        note=note,
+        progress=progress,
+    )
+    return training.best
 
 
 def held_out_cells(count: int) -> Tensor:
@@ -133,7 +112,13 @@ def held_out_cells(count: int) -> Tensor:
 
 
 def _train_epoch(
-    state: _State, centres: Tensor, images: Iterable[NormalImage], cells_per_image: int, generator: torch.Generator
+    network: CfaNetwork,
+    optimizer: torch.optim.Optimizer,
+    centres: Tensor,
+    images: Iterable[NormalImage],
+    generator: torch.Generator,
+    *,
+    cells_per_image: int,
 ) -> float:
     """One step of the optimiser for every image; the mean loss."""
     losses = []
@@ -141,11 +126,11 @@ def _train_epoch(
         count = _cells_of(image)
         usable = torch.arange(count)[~held_out_cells(count)] if count > 1 else torch.zeros(1, dtype=torch.long)
         drawn = torch.randperm(len(usable), generator=generator)[:cells_per_image]
-        state.optimizer.zero_grad()
-        found = state.network(image.features, image.places, usable[drawn].to(centres.device))
-        loss = cfa_loss(found, centres, state.network.radius)
+        optimizer.zero_grad()
+        cells = network(image.features, image.places, usable[drawn].to(centres.device))
+        loss = cfa_loss(cells, centres, network.radius)
         loss.backward()  # type: ignore[no-untyped-call]
-        state.optimizer.step()
+        optimizer.step()
         losses.append(loss.item())
     return sum(losses) / len(losses)
 
@@ -163,28 +148,3 @@ def _validate(network: CfaNetwork, centres: Tensor, images: Iterable[NormalImage
 def _cells_of(image: NormalImage) -> int:
     """Cells of the finest grid, which has the most."""
     return max(values[0].numel() for values in image.features.values())
-
-
-def _resume(
-    network: CfaNetwork, settings: CfaTraining, path: Path, header: Mapping[str, Any], note: Callable[[str], None]
-) -> _State:
-    """Training at its beginning, or where the checkpoint left it."""
-    state = _begin(network, settings)
-    before = copy.deepcopy(network.state_dict())
-
-    def load(found: Mapping[str, Any]) -> None:
-        network.load_state_dict(found["network"])
-        state.optimizer.load_state_dict(found["optimizer"])
-        state.curve, state.best = list(found["curve"]), dict(found["best"])
-
-    if resume_training(path, header, load, note):
-        return state
-    network.load_state_dict(before)
-    return _begin(network, settings)
-
-
-def _begin(network: CfaNetwork, settings: CfaTraining) -> _State:
-    optimizer = torch.optim.AdamW(
-        network.parameters(), lr=settings.learning_rate, weight_decay=_WEIGHT_DECAY, amsgrad=True
-    )
-    return _State(network, optimizer)

@@ -1,20 +1,23 @@
 """Grey-level co-occurrence: how often two grey levels are neighbours, window by window, against the whole image."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import Annotated, Literal, Self, get_args
 
 import torch
+from pydantic import Field, Strict, model_validator
 from torch import Tensor
 from torch.nn import functional
 
-from firstsight.detectors.image_input import check_image_size, check_setting, patch_starts, read_grey
+from firstsight.detectors.image_input import patch_starts, read_grey
 from firstsight.errors import FirstsightError
+from firstsight.settings_model import Count, SettingsModel, misplaced
 from firstsight.storage.geometry import Geometry
 
 DIRECTIONS = ((0, 1), (1, 1), (1, 0), (1, -1))
 """Rows and columns from a pixel to its neighbour at distance 1: 0, 135, 90 and 45 degrees in Haralick's words."""
 
-PROPERTIES = ("contrast", "dissimilarity", "homogeneity", "energy", "correlation")
+Property = Literal["contrast", "dissimilarity", "homogeneity", "energy", "correlation"]
+PROPERTIES: tuple[Property, ...] = get_args(Property)
 
 # Added to the robust deviation of a property (all lie in [-1, 1]), so that a regular texture, in which properties
 # differ by rounding alone, does not turn that into scores.
@@ -23,32 +26,34 @@ LEAST_DEVIATION = 1e-3
 NORMAL = 1.4826
 
 
-@dataclass(frozen=True)
-class GlcmSettings:
+class GlcmSettings(SettingsModel):
     """Settings of `detect`, which explains them."""
 
-    image_size: int | None = None
-    levels: int = 8
-    distance: int = 1
-    window_size: int = 32
-    step: int = 8
-    properties: tuple[str, ...] = ("contrast", "homogeneity", "energy", "correlation")
+    image_size: Count | None = None
+    """Pixels of the shorter side to which a larger image is reduced; null: the image's own."""
+    levels: Annotated[int, Field(ge=2, le=64)] = 8
+    """Grey levels."""
+    distance: Count = 1
+    """Pixels between the two of a pair, along rows and columns, less than window_size."""
+    window_size: Annotated[int, Field(ge=2)] = 32
+    """Pixels along each side of a window."""
+    step: Count = 8
+    """Pixels from one window to the next, at most window_size."""
+    properties: Annotated[tuple[Property, ...], Field(min_length=1), Strict(False)] = (
+        "contrast",
+        "homogeneity",
+        "energy",
+        "correlation",
+    )
+    """Properties of co-occurrence that are measured."""
 
-    def __post_init__(self) -> None:
-        check_image_size(self.image_size)
-        check_setting("levels", self.levels, 2 <= self.levels <= 64, "from 2 to 64")
-        check_setting("distance", self.distance, self.distance >= 1, "positive")
-        check_setting("window_size", self.window_size, self.window_size >= 2, "2 or larger")
-        check_setting(
-            "distance", self.distance, self.distance < self.window_size, f"below window_size ({self.window_size})"
-        )
-        check_setting("step", self.step, self.step >= 1, "positive")
-        check_setting("step", self.step, self.step <= self.window_size, f"at most window_size ({self.window_size})")
-        check_setting(
-            "properties", self.properties, len(self.properties) > 0, "at least one of " + ", ".join(PROPERTIES)
-        )
-        for name in self.properties:
-            check_setting("properties", repr(name), name in PROPERTIES, "one of " + ", ".join(PROPERTIES))
+    @model_validator(mode="after")
+    def _window_holds_them(self) -> Self:
+        if self.distance >= self.window_size:
+            raise misplaced("distance", f"{self.distance} should be below window_size ({self.window_size})")
+        if self.step > self.window_size:
+            raise misplaced("step", f"{self.step} should be at most window_size ({self.window_size})")
+        return self
 
 
 def detect(features: Mapping[str, Tensor], places: Mapping[str, Geometry], settings: GlcmSettings) -> Tensor:

@@ -10,9 +10,7 @@ Equation 18. Both sides hold inner products of two cells of a window, or of one 
 displacement between two cells (13 in a 3 x 3 window) and shared by all windows, not once for every pair of neighbours.
 """
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -20,7 +18,7 @@ from torch.nn import functional
 
 from firstsight.detectors.layers import finest_layer, read_at
 from firstsight.detectors.windows import check_features, smooth
-from firstsight.errors import FirstsightError
+from firstsight.settings_model import Count, Layers, NotNegative, SettingsModel
 from firstsight.storage.geometry import Geometry
 
 RIDGE = 1e-5
@@ -37,30 +35,19 @@ LARGEST = 1e38
 """Products of layers end here, within float32."""
 
 
-@dataclass(frozen=True)
-class GrnrSettings:
-    """Global-regularized neighbourhood regression; the defaults are the paper's.
+class GrnrSettings(SettingsModel):
+    """Global-regularized neighbourhood regression; the defaults are the paper's."""
 
-    Attributes:
-        layers: the feature layers that are read, None for the extractor's own choice; the paper reads ``layer2`` and
-            ``layer3`` of a Wide-ResNet50-2.
-        neighbour_radius: m of Equation 1: the (2 m + 1)^2 - 1 cells round a cell explain it.
-        global_cells: K of Equation 3, the number of typical cells; a map of fewer cells takes all of them.
-        eta: weight of every typical cell in Equation 15; 0: the cell itself is the only target.
-        sigma: deviation of the Gaussian that smooths the fused map, in pixels of the extractor's input; 0: none.
-    """
-
-    layers: tuple[str, ...] | None = None
-    neighbour_radius: int = 1
-    global_cells: int = 40
-    eta: float = 5.0
-    sigma: float = 4.0
-
-    def __post_init__(self) -> None:
-        for name, least in (("neighbour_radius", 1), ("global_cells", 1), ("eta", 0), ("sigma", 0)):
-            value = getattr(self, name)
-            if not (value >= least and math.isfinite(value)):
-                raise FirstsightError(f"{name} is {value}, but must be at least {least} and finite")
+    layers: Layers | None = None
+    """Feature layers; null: the extractor's own choice. The paper reads layer2 and layer3 of a Wide-ResNet50-2."""
+    neighbour_radius: Count = 1
+    """m of Equation 1: the (2 m + 1)^2 - 1 cells round a cell explain it."""
+    global_cells: Count = 40
+    """K of Equation 3, the number of typical cells; a map of fewer cells takes all of them."""
+    eta: NotNegative = 5.0
+    """Weight of every typical cell in Equation 15; 0: the cell itself is the only target."""
+    sigma: NotNegative = 4.0
+    """Deviation of the Gaussian that smooths the fused map, pixels of the extractor's input; 0: none."""
 
 
 def grnr(features: Mapping[str, Tensor], places: Mapping[str, Geometry], settings: GrnrSettings) -> Tensor:

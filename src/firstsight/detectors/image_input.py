@@ -2,14 +2,34 @@
 
 import math
 from collections.abc import Mapping
+from typing import Self
 
 import torch
+from pydantic import model_validator
 from torch import Tensor
 from torch.nn import functional
 
 from firstsight.detectors.windows import gaussian
 from firstsight.errors import FirstsightError
 from firstsight.features.filling import fill_missing
+from firstsight.settings_model import Count, SettingsModel, misplaced
+
+
+class PatchedImageSettings(SettingsModel):
+    """What the detectors have that look at overlapping patches of the reduced image."""
+
+    image_size: Count | None
+    """Pixels of the shorter side to which a larger image is reduced; null: the image's own."""
+    patch_size: Count = 16
+    """Pixels along each side of a patch."""
+    step: Count = 8
+    """Pixels from one patch to the next, at most patch_size."""
+
+    @model_validator(mode="after")
+    def _patches_cover_the_image(self) -> Self:
+        if self.step > self.patch_size:
+            raise misplaced("step", f"{self.step} should be at most patch_size ({self.patch_size})")
+        return self
 
 
 def read_grey(features: Mapping[str, Tensor], image_size: int | None) -> Tensor:
@@ -114,17 +134,6 @@ def merge_patches(patches: Tensor, size: tuple[int, int], step: int) -> Tensor:
     total = _add_along(across.permute(2, 0, 1), height, step).T
     ones = torch.ones_like(patches[:, :, 0])
     return total / (_add_along(ones[:, 0], height, step)[:, None] * _add_along(ones[0], width, step))
-
-
-def check_setting(name: str, value: object, fits: bool, rule: str) -> None:
-    """Refuse a setting: a FirstsightError that names it, its value and what it must be."""
-    if not fits:
-        raise FirstsightError(f"{name} is {value}, but must be {rule}")
-
-
-def check_image_size(image_size: int | None) -> None:
-    """Refuse an ``image_size`` of `read_grey` below 1."""
-    check_setting("image_size", image_size, image_size is None or image_size >= 1, "positive")
 
 
 def _add_along(pieces: Tensor, size: int, step: int) -> Tensor:

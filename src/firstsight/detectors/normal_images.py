@@ -12,8 +12,24 @@ from torch.nn.functional import avg_pool2d
 from firstsight.detectors.layers import finest_layer, join_layers
 from firstsight.detectors.pfam import Pfam, PfamSettings, build_pfam
 from firstsight.errors import FirstsightError
+from firstsight.settings_model import Layers, NotNegative, Seed, SettingsModel
 from firstsight.storage.geometry import Geometry
 from firstsight.storage.stored_images import Stored, stored_images
+
+
+class NormalSettings(SettingsModel):
+    """What the detectors that learn from normal images have in common."""
+
+    layers: Layers | None = None
+    """Feature layers; null: the extractor's own choice."""
+    sigma: NotNegative = 4.0
+    """Deviation of the Gaussian that smooths the map, pixels of the input; 0: none."""
+    pfam: bool = False
+    """Whether features pass PFAM first (`firstsight.detectors.pfam`)."""
+    sbm: bool = False
+    """Whether the features are of an extractor that was tuned to the normal images (`firstsight.features.sbm`)."""
+    seed: Seed = 0
+    """Of everything random."""
 
 
 class NormalImage(NamedTuple):

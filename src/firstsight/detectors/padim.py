@@ -8,7 +8,6 @@ position has one.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +16,7 @@ from torch import Tensor
 
 from firstsight.detectors.layers import join_layers
 from firstsight.detectors.normal_images import (
+    NormalSettings,
     attend,
     finest_stride,
     input_sizes,
@@ -29,6 +29,7 @@ from firstsight.detectors.normal_images import (
 )
 from firstsight.detectors.windows import smooth
 from firstsight.errors import FirstsightError
+from firstsight.settings_model import Count, Positive
 from firstsight.storage.geometry import Geometry
 
 LARGEST_MODEL = 2**27
@@ -40,38 +41,16 @@ _BLOCK_VALUES = 2**23
 Model = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class PadimSettings:
-    """What PaDiM learns.
+class PadimSettings(NormalSettings):
+    """What PaDiM learns."""
 
-    Attributes:
-        layers: feature layers; None for the extractor's own choice.
-        channels: channels drawn from those of all layers; all of them where there are fewer.
-        positions: own: a Gaussian for each position of the frame, which asks for normal images of one size; shared: one
-            for all; auto: own where the sizes are one and there are at least twice as many normal images as channels.
-        regularisation: added to the variances, in squared units of the features.
-        sigma: of the Gaussian that smooths the map, pixels of the input; 0: none.
-        pfam: whether features pass PFAM first (`firstsight.detectors.pfam`), untrained.
-        sbm: whether the features are of an extractor that was tuned to the normal images (`firstsight.features.sbm`).
-        seed: of the choice of channels, and of PFAM.
-    """
-
-    layers: tuple[str, ...] | None = None
-    channels: int = 100
+    channels: Count = 100
+    """Channels drawn from those of all layers; all of them where there are fewer."""
     positions: Literal["auto", "own", "shared"] = "auto"
-    regularisation: float = 0.01
-    sigma: float = 4.0
-    pfam: bool = False
-    sbm: bool = False
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.channels < 1:
-            raise FirstsightError(f"channels is {self.channels}, but must be positive")
-        if not self.regularisation > 0:
-            raise FirstsightError(f"regularisation is {self.regularisation}, but must be positive")
-        if not self.sigma >= 0:
-            raise FirstsightError(f"sigma is {self.sigma}, but must not be negative")
+    """own: a Gaussian for each position of the frame, which asks for normal images of one size; shared: one for all;
+    auto: own where the sizes are one and there are at least twice as many normal images as channels."""
+    regularisation: Positive = 0.01
+    """Added to the variances, in squared units of the features."""
 
 
 @torch.no_grad()

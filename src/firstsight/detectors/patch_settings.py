@@ -1,89 +1,82 @@
 """Settings of the patch statistics, as a config may give them.
 
-Each has the arguments of the function of its name in `patch_statistics.py` (and `aota.py`); ``layers`` are the
-feature layers that are read, None for the extractor's own choice; ``patch_size`` None is `automatic_patch_size`.
+Each has the arguments of the function of its name in `patch_statistics.py` (and `aota.py`). This file imports no torch,
+so that a run of the default detector can be planned without it.
 """
 
-from dataclasses import dataclass
 from typing import Literal
 
-from firstsight.errors import FirstsightError
+from firstsight.settings_model import Count, Layers, NotNegative, OddSize, Positive, Seed, SettingsModel
 
 Reference = Literal["median", "random", "knn", "all"]
 Border = Literal["renormalise", "paper"]
 
 
-def _check_patch_size(patch_size: int | None) -> None:
-    if patch_size is not None and (patch_size < 1 or patch_size % 2 == 0):
-        raise FirstsightError(f"patch_size is {patch_size}, but must be odd and positive")
+class PatchSettings(SettingsModel):
+    """What all patch statistics have."""
+
+    layers: Layers | None = None
+    """Feature layers; null: the extractor's own choice."""
+    patch_size: OddSize | None = None
+    """Side T of the windows, cells, odd; null: chosen by the stride of each layer."""
 
 
-@dataclass(frozen=True)
-class FcaSettings:
+class ReferenceSettings(PatchSettings):
+    """Which windows of the image every window is compared with."""
+
+    reference: Reference = "median"
+    """median: their median window; random: reference_count windows drawn at random; knn: the reference_count nearest
+    ones; all: all windows."""
+    reference_count: Count = 10
+    """Windows of the references random and knn."""
+    seed: Seed = 0
+    """Of the random windows."""
+
+
+class FcaSettings(ReferenceSettings):
     """Feature correspondence analysis."""
 
-    layers: tuple[str, ...] | None = None
-    patch_size: int | None = None
-    sigma_p: float = 3.0
-    sigma_s: float | None = 1.0
-    reference: Reference = "median"
-    reference_count: int = 10
-    seed: int = 0
+    sigma_p: Positive = 3.0
+    """Deviation of the Gaussian over the window, cells."""
+    sigma_s: NotNegative | None = 1.0
+    """Deviation of the Gaussian that smooths matching costs, cells; null or 0: they are not smoothed."""
     border: Border = "renormalise"
-
-    def __post_init__(self) -> None:
-        _check_patch_size(self.patch_size)
+    """renormalise: by the Gaussian's true coverage at the border; paper: not."""
 
 
-@dataclass(frozen=True)
-class SampleWeightedWassersteinSettings:
+class SampleWeightedWassersteinSettings(ReferenceSettings):
     """Sample-weighted Wasserstein distance."""
 
-    layers: tuple[str, ...] | None = None
-    patch_size: int | None = None
-    sigma_w: float = 6.0
-    reference: Reference = "median"
-    reference_count: int = 10
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        _check_patch_size(self.patch_size)
+    sigma_w: Positive = 6.0
+    """Deviation of the Gaussian weights over the window, cells."""
 
 
-@dataclass(frozen=True)
-class HistogramSettings:
+class HistogramSettings(PatchSettings):
     """Histograms of windows."""
 
-    layers: tuple[str, ...] | None = None
-    patch_size: int | None = None
-    sigma: float = 6.0
-    bins: int = 10
-
-    def __post_init__(self) -> None:
-        _check_patch_size(self.patch_size)
+    sigma: Positive = 6.0
+    """Deviation of the Gaussian weights over the window, cells."""
+    bins: Count = 10
+    """Bins over the range of a channel."""
 
 
-@dataclass(frozen=True)
-class MomentsSettings:
+class MomentsSettings(PatchSettings):
     """Moments of windows."""
 
-    layers: tuple[str, ...] | None = None
-    patch_size: int | None = None
-    sigma: float = 6.0
-    powers: int = 4
-
-    def __post_init__(self) -> None:
-        _check_patch_size(self.patch_size)
+    sigma: Positive = 6.0
+    """Deviation of the Gaussian weights over the window, cells."""
+    powers: Count = 4
+    """Moments, from the first on."""
 
 
-@dataclass(frozen=True)
-class AotaSettings:
+class AotaSettings(SettingsModel):
     """Local means and their nearest neighbours, at the resolution of the features."""
 
-    layers: tuple[str, ...] | None = None
-    patch_size: int = 3
-    sigma: float = 100.0
-    neighbours: int = 400
-
-    def __post_init__(self) -> None:
-        _check_patch_size(self.patch_size)
+    layers: Layers | None = None
+    """Feature layers; null: the extractor's own choice."""
+    patch_size: OddSize = 3
+    """Side of the windows, cells, odd."""
+    sigma: Positive = 100.0
+    """Deviation of the Gaussian weights over the window, cells."""
+    neighbours: Count = 400
+    """Nearest cells of the same image whose distances are averaged."""

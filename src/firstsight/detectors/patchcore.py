@@ -7,7 +7,6 @@ distance to the nearest of these (Equation 6).
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor
 
 from firstsight.detectors.normal_images import (
+    NormalSettings,
     attend,
     aware_cells,
     draw_cells,
@@ -27,7 +27,7 @@ from firstsight.detectors.normal_images import (
     unpack_pfam,
 )
 from firstsight.detectors.windows import smooth
-from firstsight.errors import FirstsightError
+from firstsight.settings_model import Count, Share
 from firstsight.storage.geometry import Geometry
 
 # Distances held at a time: 64 MiB.
@@ -36,38 +36,15 @@ _BLOCK_VALUES = 2**24
 Model = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class PatchcoreSettings:
-    """What PatchCore remembers.
+class PatchcoreSettings(NormalSettings):
+    """What PatchCore remembers."""
 
-    Attributes:
-        layers: feature layers; None for the extractor's own choice.
-        candidates: cells, drawn at random from those of all normal images, of which the coreset is made.
-        coreset_share: of the candidates that are remembered, in (0, 1].
-        projection: dimensions in which the coreset is chosen; cells of fewer channels are not projected.
-        sigma: of the Gaussian that smooths the map, pixels of the input; 0: none.
-        pfam: whether features pass PFAM first (`firstsight.detectors.pfam`), untrained.
-        sbm: whether the features are of an extractor that was tuned to the normal images (`firstsight.features.sbm`).
-        seed: of everything random.
-    """
-
-    layers: tuple[str, ...] | None = None
-    candidates: int = 20_000
-    coreset_share: float = 0.1
-    projection: int = 128
-    sigma: float = 4.0
-    pfam: bool = False
-    sbm: bool = False
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("candidates", "projection"):
-            if getattr(self, name) < 1:
-                raise FirstsightError(f"{name} is {getattr(self, name)}, but must be positive")
-        if not 0 < self.coreset_share <= 1:
-            raise FirstsightError(f"coreset_share is {self.coreset_share}, but must be above 0 and at most 1")
-        if not self.sigma >= 0:
-            raise FirstsightError(f"sigma is {self.sigma}, but must not be negative")
+    candidates: Count = 20_000
+    """Cells, drawn at random from those of all normal images, of which the coreset is made."""
+    coreset_share: Share = 0.1
+    """Of the candidates that are remembered."""
+    projection: Count = 128
+    """Dimensions in which the coreset is chosen; cells of fewer channels are not projected."""
 
 
 @torch.no_grad()

@@ -1,14 +1,13 @@
 """Detectors that look at one layer at a time: the patch statistics and Aota's method, on several layers."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
-from typing import Any
 
 from torch import Tensor
 
 from firstsight.detectors.aota import aota
 from firstsight.detectors.layers import automatic_patch_size, fuse_maps, scale_channels
 from firstsight.detectors.patch_statistics import fca, histogram, moments, sample_weighted_wasserstein
+from firstsight.settings_model import SettingsModel
 from firstsight.storage.geometry import Geometry
 
 
@@ -20,8 +19,8 @@ def per_layer(
     A ``patch_size`` of None in the settings becomes `automatic_patch_size` of each layer's stride.
     """
 
-    def detect(features: Mapping[str, Tensor], places: Mapping[str, Geometry], settings: Any) -> Tensor:
-        arguments = {name: value for name, value in asdict(settings).items() if name != "layers"}
+    def detect(features: Mapping[str, Tensor], places: Mapping[str, Geometry], settings: SettingsModel) -> Tensor:
+        arguments = settings.model_dump(exclude={"layers"})
         maps = {}
         for layer, values in features.items():
             patch_size = arguments["patch_size"] or automatic_patch_size(places[layer].stride)

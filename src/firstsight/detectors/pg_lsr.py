@@ -2,17 +2,17 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import Annotated
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
 from firstsight.detectors.image_input import (
-    check_image_size,
-    check_setting,
+    PatchedImageSettings,
     extract_patches,
     merge_patches,
     mirrored,
@@ -20,6 +20,7 @@ from firstsight.detectors.image_input import (
     resize,
     smooth,
 )
+from firstsight.settings_model import Count, Positive, Seed, Share
 from firstsight.storage.geometry import Geometry
 
 # Maximum response filters: standard deviations along and across of the three scales, times filter_scale.
@@ -33,31 +34,23 @@ POINTS = 9
 PATCHES = 19 * 19
 
 
-@dataclass(frozen=True)
-class PgLsrSettings:
+class PgLsrSettings(PatchedImageSettings):
     """Settings of `detect`, which explains them."""
 
-    image_size: int | None = 160
-    patch_size: int = 16
-    step: int = 8
-    regularisation: float = 0.75
-    filter_scale: float = 0.25
-    template_groups: int = 7
-    template_share: float = 0.07
-    sigma: float = 2.0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        check_image_size(self.image_size)
-        for name in ("patch_size", "step", "template_groups"):
-            check_setting(name, getattr(self, name), getattr(self, name) >= 1, "positive")
-        check_setting("step", self.step, self.step <= self.patch_size, f"at most patch_size ({self.patch_size})")
-        for name in ("regularisation", "sigma"):
-            value = getattr(self, name)
-            check_setting(name, value, value > 0 and math.isfinite(value), "positive and finite")
-        check_setting("filter_scale", self.filter_scale, 0.1 <= self.filter_scale <= 1, "from 0.1 to 1")
-        check_setting("template_share", self.template_share, 0 < self.template_share <= 1, "above 0 and at most 1")
-        check_setting("seed", self.seed, self.seed >= 0, "0 or larger")
+    image_size: Count | None = 160
+    """Pixels of the shorter side to which a larger image is reduced; null: the image's own."""
+    regularisation: Positive = 0.75
+    """Weight of the regression's prior."""
+    filter_scale: Annotated[float, Field(ge=0.1, le=1)] = 0.25
+    """Size of the filters as a share of the published ones."""
+    template_groups: Count = 7
+    """Groups of patches of which the template of a normal patch is chosen."""
+    template_share: Share = 0.07
+    """Of all patches, the share in each of these groups."""
+    sigma: Positive = 2.0
+    """Deviation of the blur, pixels of the reduced image."""
+    seed: Seed = 0
+    """Of everything random."""
 
 
 def detect(features: Mapping[str, Tensor], places: Mapping[str, Geometry], settings: PgLsrSettings) -> Tensor:

@@ -4,11 +4,12 @@ This file imports no torch: the workflow reads it when it plans, and most detect
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 from firstsight.errors import FirstsightError, suggestion
+from firstsight.settings_model import SettingsModel
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,7 +26,7 @@ class Detector:
     """A method as the workflow sees it. Names are of this package, ``module:object``, and imported when asked for.
 
     Attributes:
-        settings_name: name of the frozen dataclass `settings`.
+        settings_name: name of the model `settings`.
         detect_name: name of the function `detect`.
         fit_name: name of the function `fit`, for a detector that learns from images before it looks at any.
         version: raised when the same settings begin to give other maps.
@@ -45,14 +46,14 @@ class Detector:
     weights_of: str | None = None
 
     @property
-    def settings(self) -> type:
-        """Its settings, a frozen dataclass, all with defaults.
+    def settings(self) -> type[SettingsModel]:
+        """Its settings, a model whose fields all have defaults.
 
         The field ``layers`` (names, or None for the extractor's own choice) says which feature layers it reads. Without
         that field it reads the image.
         """
-        found: type = _resolve(self.settings_name)
-        return found
+        model: type[SettingsModel] = _resolve(self.settings_name)
+        return model
 
     @property
     def detect(self) -> Detect:
@@ -84,7 +85,7 @@ class Detector:
     @property
     def reads_image(self) -> bool:
         """Whether it reads the image itself, not features."""
-        return "layers" not in {field.name for field in fields(self.settings)}
+        return "layers" not in self.settings.model_fields
 
 
 def _resolve(name: str) -> Any:
@@ -128,8 +129,8 @@ DETECTORS: dict[str, Detector] = {
 }
 
 
-def find_detector(method: str, key: str) -> Detector:
-    """The detector of that name; a `FirstsightError` naming ``key``, its place in the config, where there is none."""
+def find_detector(method: str) -> Detector:
+    """The detector of that name; FirstsightError where there is none."""
     if method not in DETECTORS:
-        raise FirstsightError(f"{key}: unknown detector {method!r}; {suggestion(method, DETECTORS)}")
+        raise FirstsightError(f"unknown detector {method!r}; {suggestion(method, DETECTORS)}")
     return DETECTORS[method]

@@ -2,20 +2,19 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from firstsight.detectors.image_input import (
-    check_image_size,
-    check_setting,
+    PatchedImageSettings,
     extract_patches,
     merge_patches,
     read_grey,
     resize,
     smooth,
 )
+from firstsight.settings_model import Count, Positive
 from firstsight.storage.geometry import Geometry
 
 # Factor by which the penalty grows in every iteration, and its first value in units of 1 / (largest singular value):
@@ -24,26 +23,19 @@ PENALTY_GROWTH = 1.5
 PENALTY_START = 1.25
 
 
-@dataclass(frozen=True)
-class RpcaSettings:
+class RpcaSettings(PatchedImageSettings):
     """Settings of `detect`, which explains them."""
 
-    image_size: int | None = 256
-    patch_size: int = 16
-    step: int = 8
-    sparsity: float = 1.0
-    sigma: float = 2.0
-    tolerance: float = 1e-7
-    iterations: int = 100
-
-    def __post_init__(self) -> None:
-        check_image_size(self.image_size)
-        for name in ("patch_size", "step", "iterations"):
-            check_setting(name, getattr(self, name), getattr(self, name) >= 1, "positive")
-        check_setting("step", self.step, self.step <= self.patch_size, f"at most patch_size ({self.patch_size})")
-        for name in ("sparsity", "sigma", "tolerance"):
-            value = getattr(self, name)
-            check_setting(name, value, value > 0 and math.isfinite(value), "positive and finite")
+    image_size: Count | None = 256
+    """Pixels of the shorter side to which a larger image is reduced; null: the image's own."""
+    sparsity: Positive = 1.0
+    """lambda of the decomposition, in units of 1 / sqrt(larger side of the matrix)."""
+    sigma: Positive = 2.0
+    """Deviation of the blur, pixels of the reduced image."""
+    tolerance: Positive = 1e-7
+    """Relative error at which the decomposition ends."""
+    iterations: Count = 100
+    """Steps of the decomposition, at most."""
 
 
 def detect(features: Mapping[str, Tensor], places: Mapping[str, Geometry], settings: RpcaSettings) -> Tensor:

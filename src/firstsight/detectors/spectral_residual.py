@@ -1,40 +1,34 @@
 """Spectral residual: what the amplitude spectrum of an image holds beyond its smooth trend stands out in the image."""
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from firstsight.detectors.image_input import (
-    check_image_size,
-    check_setting,
     read_grey,
     resize,
     smooth,
 )
+from firstsight.settings_model import Count, OddSize, Positive, SettingsModel
 from firstsight.storage.geometry import Geometry
 
 # Amplitudes below this share of the largest one are rounding errors: their phases mean nothing.
 NOTHING = 1e-9
 
 
-@dataclass(frozen=True)
-class SpectralResidualSettings:
+class SpectralResidualSettings(SettingsModel):
     """Settings of `spectral_residual`, which explains them."""
 
-    image_size: int | None = 64
-    average_size: int = 3
-    sigma: float = 2.5
+    image_size: Count | None = 64
+    """Pixels of the shorter side to which a larger image is reduced; null: the image's own."""
+    average_size: OddSize = 3
+    """Side of the window over which the log spectrum is averaged, odd."""
+    sigma: Positive = 2.5
+    """Deviation of the blur, pixels of the reduced image."""
     border: Literal["reflect", "paper"] = "reflect"
-
-    def __post_init__(self) -> None:
-        check_image_size(self.image_size)
-        odd = self.average_size >= 1 and self.average_size % 2 == 1
-        check_setting("average_size", self.average_size, odd, "odd and positive")
-        check_setting("sigma", self.sigma, self.sigma > 0 and math.isfinite(self.sigma), "positive and finite")
+    """reflect: the image is mirrored, so that its opposite borders meet; paper: it is transformed alone."""
 
 
 def detect(

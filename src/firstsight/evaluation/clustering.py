@@ -1,9 +1,8 @@
 """How well clusters agree with known kinds: matched F1, normalised mutual information, adjusted Rand index.
 
 `true` and `predicted` are sequences of N labels, one an image: integers, strings, any hashable values; their names and
-their order do not matter, and neither does whether both sides use the same names. All three follow from the
-contingency table, (true clusters, predicted clusters): how many images fall into each pair. All raise FirstsightError
-for no labels, different lengths, and labels that are not hashable or not equal to themselves (nan).
+their order do not matter, and neither does whether both sides use the same names. All raise FirstsightError for no
+labels, different lengths, and labels that are not hashable or not equal to themselves (nan).
 """
 
 from collections.abc import Hashable, Iterable
@@ -22,49 +21,46 @@ def matched_f1(true: Iterable[Hashable], predicted: Iterable[Hashable]) -> float
     Papers on blind clustering report this accuracy as 'F1': where every image has exactly one label it equals the
     micro-averaged F1.
     """
-    table = _contingency(true, predicted)
+    kinds, clusters = _paired_codes(true, predicted)
+    table = np.zeros((kinds.max() + 1, clusters.max() + 1), dtype=np.int64)
+    np.add.at(table, (kinds, clusters), 1)
     rows, columns = linear_sum_assignment(table, maximize=True)
     return float(table[rows, columns].sum() / table.sum())
 
 
 def nmi(true: Iterable[Hashable], predicted: Iterable[Hashable]) -> float:
-    """Mutual information divided by the arithmetic mean of the two entropies, in [0, 1].
+    """Mutual information divided by the arithmetic mean of the two entropies, in [0, 1]; that of scikit-learn.
 
-    Two clusterings that both put all images into one cluster agree: 1. (scikit-learn's default normalisation.)
+    Two clusterings that both put all images into one cluster agree: 1.
     """
-    joint = _contingency(true, predicted)
-    joint_entropy, *entropies = (_entropy(counts.ravel()) for counts in (joint, joint.sum(1), joint.sum(0)))
-    if sum(entropies) == 0:
-        return 1.0
-    # I = H(true) + H(predicted) - H(true, predicted), kept from leaving its range by rounding.
-    return float(np.clip(2 * (1 - joint_entropy / sum(entropies)), 0.0, 1.0))
+    # Importing scikit-learn takes a second, and most jobs that know this module need none of it.
+    from sklearn.metrics import normalized_mutual_info_score  # noqa: PLC0415
+
+    # Rounding may lead out of the range.
+    return min(1.0, float(normalized_mutual_info_score(*_paired_codes(true, predicted))))
 
 
 def ari(true: Iterable[Hashable], predicted: Iterable[Hashable]) -> float:
-    """Rand index adjusted for chance: 1 for equal clusterings, 0 on average for random ones, at least -0.5.
+    """Rand index adjusted for chance, that of scikit-learn: 1 for equal clusterings, 0 on average for random ones.
 
     Hubert and Arabie, Comparing Partitions, 1985: pairs of images together in both clusterings, less their expected
-    number, divided by its largest value less its expected number. Where that is 0 / 0 (both clusterings put all images
-    together, or all apart) they agree: 1.
+    number, divided by its largest value less its expected number: at least -0.5. Where that is 0 / 0 (both clusterings
+    put all images together, or all apart) they agree: 1.
     """
-    table = _contingency(true, predicted)
-    together, in_true, in_predicted, pairs = (
-        int((counts * (counts - 1) // 2).sum()) for counts in (table, table.sum(1), table.sum(0), table.sum())
-    )
-    expected = in_true * in_predicted / pairs if pairs else 0.0
-    largest = (in_true + in_predicted) / 2
-    return 1.0 if largest == expected else (together - expected) / (largest - expected)
+    from sklearn.metrics import adjusted_rand_score  # noqa: PLC0415
+
+    return float(adjusted_rand_score(*_paired_codes(true, predicted)))
 
 
-def _contingency(true: Iterable[Hashable], predicted: Iterable[Hashable]) -> NDArray[np.int64]:
+def _paired_codes(
+    true: Iterable[Hashable], predicted: Iterable[Hashable]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     rows, columns = _codes(true), _codes(predicted)
     if rows.size != columns.size or rows.size == 0:
         raise FirstsightError(
             f"there must be a predicted label for every true one and at least one, got {columns.size} and {rows.size}"
         )
-    table = np.zeros((rows.max() + 1, columns.max() + 1), dtype=np.int64)
-    np.add.at(table, (rows, columns), 1)
-    return table
+    return rows, columns
 
 
 def _codes(labels: Iterable[Hashable]) -> NDArray[np.int64]:
@@ -80,9 +76,3 @@ def _codes(labels: Iterable[Hashable]) -> NDArray[np.int64]:
         if missing:
             raise FirstsightError(f"label {index} is {label}: give a missing label a name, or leave the image out")
     return np.array(codes, dtype=np.int64)
-
-
-def _entropy(counts: NDArray[np.int64]) -> float:
-    """Shannon entropy, in nats, of a distribution given by counts."""
-    shares = counts[counts > 0] / counts.sum()
-    return float(-np.sum(shares * np.log(shares)))

@@ -1,10 +1,9 @@
 """Training a trunk and a classifier on shuffled crops, stopped and continued at any epoch."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,14 +11,12 @@ from torch.nn import functional
 from torchvision import models
 from torchvision.models.feature_extraction import create_feature_extractor
 
-from firstsight.errors import FirstsightError
 from firstsight.features.sbm_settings import SbmSettings
 from firstsight.features.state_dicts import fill
 from firstsight.features.trunk import normalise_images, prepare_trunk
-from firstsight.storage.checkpoints import resume_training, write_checkpoint
+from firstsight.storage.training import Epoch, Note, Progress, Training, train_epochs
 
 CHECKPOINT = "sbm.checkpoint"
-_FORMAT = 1
 # The classifier starts from nothing, the trunk does not.
 _CLASSIFIER_RATE = 10
 
@@ -50,49 +47,6 @@ class JigsawNetwork(nn.Module):
         maps = self.trunk(normalise_images(images))["maps"]
         tiles = functional.adaptive_avg_pool2d(maps, self.grid)
         return functional.linear(tiles.flatten(1), self.weight, self.bias)
-
-
-class Epoch(NamedTuple):
-    """One line of the training curve.
-
-    Attributes:
-        training_loss: mean cross-entropy over the crops of the epoch.
-        validation_loss: of the held-out crops after the epoch.
-        accuracy: share of the held-out crops whose permutation was found.
-    """
-
-    training_loss: float
-    validation_loss: float
-    accuracy: float
-
-
-@dataclass
-class _Training:
-    """Everything that changes while training goes on."""
-
-    network: JigsawNetwork
-    optimizer: torch.optim.Optimizer
-    curve: list[Epoch] = field(default_factory=list)
-    best: dict[str, Tensor] = field(default_factory=dict)
-
-    @property
-    def best_epoch(self) -> int:
-        return min(range(len(self.curve)), key=lambda epoch: self.curve[epoch].validation_loss)
-
-    def state(self) -> dict[str, Any]:
-        """As tensors, numbers and text, the only things that are read back without running anybody's code."""
-        return {
-            "network": self.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "curve": [tuple(epoch) for epoch in self.curve],
-            "best": self.best,
-        }
-
-    def load(self, state: Mapping[str, Any]) -> None:
-        self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.curve = [Epoch(*epoch) for epoch in state["curve"]]
-        self.best = state["best"]
 
 
 def make_jigsaw_network(
@@ -130,12 +84,13 @@ def train_jigsaw(
     *,
     token: Mapping[str, str],
     folder: Path,
-    note: Callable[[str], None],
-    progress: Callable[[Iterable[int], int], Iterable[int]],
+    note: Note,
+    progress: Progress,
 ) -> tuple[dict[str, Tensor], Epoch]:
-    """Train a jigsaw network until the epochs are over or the validation loss stops falling.
+    """Train a jigsaw network (`train_epochs`); batch normalisation keeps its statistics.
 
-    Batch normalisation keeps its statistics. After every epoch a checkpoint is written into ``folder``.
+    Losses are cross-entropies. Measured besides is the ``accuracy``: the share of the held-out crops whose permutation
+    is found.
 
     Args:
         network: untrained; it is changed.
@@ -144,8 +99,7 @@ def train_jigsaw(
         settings: of the training.
         token: says what network and crops are made of: a checkpoint with another token is not used.
         folder: for the checkpoint; it is made.
-        note: takes a line of text, one an epoch.
-        progress: passes on the epochs that it is given, with their number.
+        note, progress: see `train_epochs`.
 
     Returns:
         The trunk's weights of the epoch of the smallest validation loss, on the CPU, and that epoch.
@@ -153,34 +107,27 @@ def train_jigsaw(
     Raises:
         FirstsightError: a loss that is no longer finite.
     """
-    checkpoint = folder / CHECKPOINT
-    header = {"format": _FORMAT, "settings": asdict(settings), "token": dict(token)}
-    training = _Training(network, _optimizer(network, settings))
-    start = {name: value.clone() for name, value in network.state_dict().items()}
-    if not resume_training(checkpoint, header, training.load, note):
-        network.load_state_dict(start)
-        training = _Training(network, _optimizer(network, settings))
-    remaining = range(len(training.curve), settings.epochs)
-    for epoch in progress(remaining, len(remaining)):
-        if training.curve and epoch - 1 - training.best_epoch >= settings.patience:
-            note(f"no better epoch than {training.best_epoch + 1}: tuning stops")
-            break
-        training_loss = _train_epoch(training, draw(epoch), settings, epoch)
+    optimizer = _optimizer(network, settings)
+
+    def run_epoch(number: int) -> Epoch:
+        training_loss = _train_epoch(network, optimizer, draw(number), settings, number)
         loss, accuracy = _validate(network, held_out, settings.batch_crops)
-        if not math.isfinite(training_loss + loss):
-            raise FirstsightError(f"the jigsaw diverged in epoch {epoch + 1}: choose a lower learning_rate")
-        training.curve.append(Epoch(training_loss, loss, accuracy))
-        if training.best_epoch == epoch:
-            training.best = {
-                name: value.cpu().clone(memory_format=torch.contiguous_format)
-                for name, value in network.trunk.state_dict().items()
-            }
-        write_checkpoint(checkpoint, header | training.state())
-        note(
-            f"epoch {epoch + 1}: training loss {training_loss:.4f}, validation loss {loss:.4f}, "
-            f"{accuracy:.0%} of the held-out permutations found"
-        )
-    return training.best, training.curve[training.best_epoch]
+        return Epoch(training_loss, loss, {"accuracy": accuracy})
+
+    training = Training(network, optimizer)
+    train_epochs(
+        training,
+        run_epoch,
+        name="the jigsaw",
+        epochs=settings.epochs,
+        patience=settings.patience,
+        checkpoint=folder / CHECKPOINT,
+        header={"settings": asdict(settings), "token": dict(token)},
+        note=note,
+        progress=progress,
+    )
+    trunk = {name.removeprefix("trunk."): value for name, value in training.best.items() if name.startswith("trunk.")}
+    return trunk, training.curve[training.best_epoch]
 
 
 def _optimizer(network: JigsawNetwork, settings: SbmSettings) -> torch.optim.Optimizer:
@@ -191,19 +138,21 @@ def _optimizer(network: JigsawNetwork, settings: SbmSettings) -> torch.optim.Opt
     return torch.optim.AdamW(groups, lr=settings.learning_rate)
 
 
-def _train_epoch(training: _Training, drawn: Drawn, settings: SbmSettings, epoch: int) -> float:
+def _train_epoch(
+    network: JigsawNetwork, optimizer: torch.optim.Optimizer, drawn: Drawn, settings: SbmSettings, epoch: int
+) -> float:
     """One step of the optimiser for every batch of the crops; the mean loss."""
-    device = training.network.bias.device
+    device = network.bias.device
     batches = list(zip(*(torch.split(part, settings.batch_crops) for part in drawn), strict=True))
     total = torch.zeros((), device=device)
     for index, (crops, labels) in enumerate(batches):
         done = (epoch + index / len(batches)) / settings.epochs
-        for group in training.optimizer.param_groups:
+        for group in optimizer.param_groups:
             group["lr"] = group["factor"] * settings.learning_rate * (1 + math.cos(math.pi * done)) / 2
-        training.optimizer.zero_grad()
-        loss = functional.cross_entropy(training.network(crops.to(device)), labels.to(device))
+        optimizer.zero_grad()
+        loss = functional.cross_entropy(network(crops.to(device)), labels.to(device))
         loss.backward()  # type: ignore[no-untyped-call]
-        training.optimizer.step()
+        optimizer.step()
         total += loss.detach() * len(crops)
     return total.item() / len(drawn[0])
 
@@ -213,5 +162,5 @@ def _validate(network: JigsawNetwork, held_out: Drawn, batch: int) -> tuple[floa
     """Mean loss, and the share of crops whose permutation is found."""
     logits = torch.cat([network(crops.to(network.bias.device)) for crops in torch.split(held_out[0], batch)])
     labels = held_out[1].to(logits.device)
-    found = (logits.argmax(dim=1) == labels).float().mean()
-    return functional.cross_entropy(logits, labels).item(), found.item()
+    accuracy = (logits.argmax(dim=1) == labels).float().mean()
+    return functional.cross_entropy(logits, labels).item(), accuracy.item()

@@ -3,8 +3,8 @@
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,9 +15,10 @@ from firstsight.collections.readers import ImageFile, list_images, with_missing
 from firstsight.collections.references import part_references
 from firstsight.collections.shards import images_per_shard, members_digest, plan_shards
 from firstsight.collections.stacks import real_files
-from firstsight.errors import FirstsightError
+from firstsight.errors import ConfigError, FirstsightError, Mistake
 from firstsight.features.registry import EXTRACTORS
 from firstsight.plan.detectors import DetectorGroup, DetectorPlan, plan_detectors
+from firstsight.plan.paths import CONTRASTIVE, PLAIN, paths_below
 from firstsight.plan.settings import CollectionSettings
 from firstsight.plan.studies import study_choices
 
@@ -36,11 +37,14 @@ class CollectionPlan:
     The shards of its reference images are apart (``reference_shards``): they are learned from and never searched.
     """
 
+    name: str
     settings: CollectionSettings
     files: dict[str, ImageFile]
     shards: dict[str, tuple[str, ...]]
     reference_shards: dict[str, tuple[str, ...]]
     own: DetectorGroup
+    degraded: bool = False
+    """Whether it is a degraded copy of another collection (`firstsight.plan.degraded`)."""
 
     @cached_property
     def studies(self) -> dict[str, DetectorGroup]:
@@ -82,7 +86,17 @@ class CollectionPlan:
     @property
     def known(self) -> str:
         """Name of the collection whose models, threshold and clusters hold here: its own, or the known one's."""
-        return self.settings.assign_to or self.settings.name
+        return self.settings.assign_to or self.name
+
+    @property
+    def kinds(self) -> str:
+        """The folder of the kinds of anomaly that the settings ask for."""
+        return CONTRASTIVE if self.settings.clustering.contrastive else PLAIN
+
+    @property
+    def made_by_the_run(self) -> bool:
+        """Whether its images are made by a job."""
+        return self.settings.layout in MADE_BY_THE_RUN
 
     @property
     def weights(self) -> str:
@@ -127,7 +141,7 @@ class CollectionPlan:
 
     def _stamp(self, path: Path) -> str | None:
         # What is made by the run itself has no stamp yet when the run is planned.
-        if self.settings.layout in MADE_BY_THE_RUN:
+        if self.made_by_the_run:
             return None
         try:
             found = [os.stat(file) for file in real_files(path)]
@@ -152,30 +166,49 @@ def demo_settings(collection: CollectionSettings) -> DemoSettings:
 
 def demo_folder(results: Path, collection: str) -> Path:
     """Where the images of a demo collection are made."""
-    return results / collection / "images"
+    return Path(paths_below(results).images.format(collection=collection))
 
 
-def plan_collection(collection: CollectionSettings, results: Path) -> CollectionPlan:
+def plan_collection(name: str, collection: CollectionSettings, results: Path) -> CollectionPlan:
+    """List a collection's images, cut them into shards and name what is computed from them.
+
+    Raises:
+        ConfigError: see `firstsight.plan.run.plan_run`; keys begin at the collection's own entry.
+    """
     if collection.layout == "demo":
-        files = list_demo(demo_folder(results, collection.name), demo_settings(collection))
+        files = list_demo(demo_folder(results, name), demo_settings(collection))
     else:
         assert collection.path is not None
-        files = list_images(collection.path, collection.layout)
+        with _about("path", collection.path):
+            files = list_images(collection.path, collection.layout)
         if collection.missing:
-            files = with_missing(files, collection.missing)
-    searched, references = _part_references(collection, files)
-    finished = _finished_shards(results / collection.name / "shards")
+            with _about("missing", collection.missing):
+                files = with_missing(files, collection.missing)
+    with _about("reference", collection.reference):
+        searched, references = _part_references(collection, files)
+    finished = _finished_shards(results, name)
     may_learn = bool(references) or collection.contaminated or collection.assign_to is not None
     own = plan_detectors(collection, collection.detectors, may_learn=may_learn, strict=True)
     if not own.detectors:
-        raise FirstsightError(next(iter(own.set_aside.values())))
+        raise ConfigError([Mistake((), next(iter(own.set_aside.values())))])
     return CollectionPlan(
+        name=name,
         settings=collection,
         files={file.image: file for file in (*searched, *references)},
         shards=_cut(searched, collection, finished),
         reference_shards=_cut(references, collection, finished),
         own=own,
     )
+
+
+@contextmanager
+def _about(key: str, path: Path | None) -> Iterator[None]:
+    """Turn an error about a path into one about its key, which says where a relative path was looked for."""
+    try:
+        yield
+    except FirstsightError as error:
+        place = f" (looked for at {path.absolute()})" if path and not path.is_absolute() and not path.exists() else ""
+        raise ConfigError([Mistake((key,), f"{error}{place}")]) from None
 
 
 def _cut(
@@ -209,17 +242,24 @@ def _part_references(
     return part_references(files, reference=collection.reference, path=collection.path, layout=collection.layout)
 
 
-def _finished_shards(folder: Path) -> dict[str, tuple[str, ...]]:
+def _finished_shards(results: Path, collection: str) -> dict[str, tuple[str, ...]]:
     """The members of each finished shard; one whose members nobody knows any more is left out, and so planned anew."""
+    paths = paths_below(results)
     finished = {}
-    for path in folder.glob("*/members.json"):
-        for read in (_read_members, _members_of_manifest):
-            members = read(path)
-            # A shard is named by its members.
-            if members_digest(members).startswith(path.parent.name):
-                finished[path.parent.name] = members
-                break
+    for folder in Path(paths.shards.format(collection=collection)).glob("*"):
+        written = Path(paths.members.format(collection=collection, shard=folder.name))
+        if not written.exists():
+            continue
+        members = _read_members(written)
+        if not _is_named_by(folder.name, members):
+            members = _members_of_manifest(Path(paths.manifest.format(collection=collection, shard=folder.name)))
+        if _is_named_by(folder.name, members):
+            finished[folder.name] = members
     return finished
+
+
+def _is_named_by(shard: str, members: tuple[str, ...]) -> bool:
+    return members_digest(members).startswith(shard)
 
 
 def _read_members(path: Path) -> tuple[str, ...]:
@@ -232,12 +272,12 @@ def _read_members(path: Path) -> tuple[str, ...]:
         return ()
 
 
-def _members_of_manifest(path: Path) -> tuple[str, ...]:
-    """The members of the shard by its rows of the table `images`, which lie beside ``path``; nothing without these."""
+def _members_of_manifest(manifest: Path) -> tuple[str, ...]:
+    """The members of the shard by its rows of the table `images`, which ``manifest`` holds; nothing without these."""
     # Importing pandas takes a while, and a file is rarely damaged.
     from firstsight.storage.tables import read_table  # noqa: PLC0415
 
     try:
-        return tuple(read_table(path.with_name("images.parquet"))["image"])
+        return tuple(read_table(manifest)["image"])
     except FirstsightError:
         return ()

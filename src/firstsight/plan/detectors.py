@@ -5,13 +5,13 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from firstsight.detectors.registry import find_detector
-from firstsight.detectors.settings import parse_settings
-from firstsight.errors import FirstsightError, suggestion
+from firstsight.errors import ConfigError, FirstsightError, Mistake, suggestion
 from firstsight.features.registry import EXTRACTORS
 from firstsight.features.sbm_settings import SbmSettings
 from firstsight.features.weights import weights_fingerprint
 from firstsight.plan.fingerprints import settings_fingerprint
-from firstsight.plan.settings import CollectionSettings, DetectorChoice
+from firstsight.plan.loading import detector_settings
+from firstsight.plan.settings import CollectionSettings, DetectorEntry
 
 # Raised when SBM begins to give other weights with the same settings.
 _TUNING_VERSION = 1
@@ -62,7 +62,7 @@ Chosen = tuple[str, Any, tuple[str, ...]]
 
 
 def plan_detectors(
-    collection: CollectionSettings, choices: Mapping[str, DetectorChoice], *, may_learn: bool, strict: bool
+    collection: CollectionSettings, choices: Mapping[str, DetectorEntry], *, may_learn: bool, strict: bool
 ) -> DetectorGroup:
     """Plan the detectors chosen for a collection; those whose weights are not to be had are set aside.
 
@@ -70,26 +70,34 @@ def plan_detectors(
 
     Args:
         collection: its settings.
-        choices: method and settings of each detector.
+        choices: the entries of ``detectors``, by name.
         may_learn: whether there are normal images to learn from.
         strict: whether a detector that the collection does not allow (no normal images, no weights that could be tuned)
             is a mistake; else it is set aside too.
 
     Raises:
-        FirstsightError: an unknown extractor, layer, detector or setting, weights of the extractor that are not there,
-            or where ``strict`` what is not allowed; one line that names the key.
+        ConfigError: an unknown layer, detector or setting, weights of the extractor that are not there, or where
+            ``strict`` what is not allowed.
     """
     extractor = collection.features.extractor
     planned = DetectorGroup()
-    chosen = {name: _choose_layers(extractor, name, choice) for name, choice in choices.items()}
-    for name, (method, settings, _) in list(chosen.items()):
-        mistake = _why_not_allowed(collection, name, method, settings, may_learn)
+    chosen: dict[str, Chosen] = {}
+    mistakes: list[Mistake] = []
+    for name, entry in choices.items():
+        try:
+            chosen[name] = _choose_layers(extractor, name, entry)
+            problem = _why_without_weights(name, chosen[name])
+        except ConfigError as error:
+            mistakes += error.mistakes
+            continue
+        mistake = _why_not_allowed(extractor, name, chosen[name], may_learn)
         if mistake and strict:
-            raise FirstsightError(mistake)
-        problem = mistake or _why_without_weights(name, method, settings)
-        if problem:
-            planned.set_aside[name] = problem
+            mistakes.append(mistake)
+        elif problem := mistake or problem:
+            planned.set_aside[name] = problem.says
             del chosen[name]
+    if mistakes:
+        raise ConfigError(mistakes)
     found = {}
     for tuned in (False, True):
         group = {name: each for name, each in chosen.items() if getattr(each[1], "sbm", False) == tuned}
@@ -108,50 +116,47 @@ def plan_detectors(
     return planned
 
 
-def _why_not_allowed(
-    collection: CollectionSettings, name: str, method: str, settings: Any, may_learn: bool
-) -> str | None:
-    if find_detector(method, name).normal and not may_learn:
-        return (
-            f"detectors.{name}: {method} learns from normal images: add collections.{collection.name}."
-            "reference (a folder of them), or contaminated: true to learn from the collection itself"
+def _why_not_allowed(extractor: str, name: str, chosen: Chosen, may_learn: bool) -> Mistake | None:
+    method, settings, _ = chosen
+    if find_detector(method).normal and not may_learn:
+        text = (
+            f"{method} learns from normal images: give the collection a reference (a folder of them), or contaminated: "
+            "true to learn from the collection itself"
         )
-    if getattr(settings, "sbm", False) and not EXTRACTORS[collection.features.extractor].needs_weights:
-        return f"detectors.{name}.sbm: {collection.features.extractor} has no weights that could be tuned"
+        return Mistake(("detectors", name), text)
+    if getattr(settings, "sbm", False) and not EXTRACTORS[extractor].needs_weights:
+        return Mistake(("detectors", name, "sbm"), f"{extractor} has no weights that could be tuned")
     return None
 
 
-def _why_without_weights(name: str, method: str, settings: Any) -> str | None:
+def _why_without_weights(name: str, chosen: Chosen) -> Mistake | None:
     """Why weights of a detector's own are not to be had on this machine."""
-    detector = find_detector(method, name)
+    method, settings, _ = chosen
+    detector = find_detector(method)
     if detector.weights_of is None or not settings.needs_weights:
         return None
     # Most runs need no weights but their extractor's, and can be planned without torch.
     from firstsight.features.state_dicts import why_unavailable  # noqa: PLC0415
 
+    key = ("detectors", name, "weights")
     try:
         problem = why_unavailable(detector.weights_of, settings.weights)
     except FirstsightError as error:
-        raise FirstsightError(f"detectors.{name}.weights: {error}") from None
-    return f"detectors.{name}.weights: {problem}" if problem else None
+        raise ConfigError([Mistake(key, str(error))]) from None
+    return Mistake(key, problem) if problem else None
 
 
-def _choose_layers(extractor: str, name: str, choice: DetectorChoice) -> Chosen:
-    if extractor not in EXTRACTORS:
-        raise FirstsightError(
-            f"features.extractor: unknown extractor {extractor!r}; {suggestion(extractor, EXTRACTORS)}"
-        )
-    spec = EXTRACTORS[extractor]
-    detector = find_detector(choice.method, f"detectors.{name}")
-    settings: Any = parse_settings(detector.settings, choice.settings, f"detectors.{name}")
+def _choose_layers(extractor: str, name: str, entry: DetectorEntry) -> Chosen:
+    settings: Any = detector_settings(name, entry)
+    method = entry.method_of(name)
+    spec, detector = EXTRACTORS[extractor], find_detector(method)
     own = spec.own_layers(context=detector.context, normal=detector.normal)
     layers = tuple(getattr(settings, "layers", None) or own)
     for layer in layers:
         if layer not in spec.layers:
-            raise FirstsightError(
-                f"detectors.{name}.layers: {extractor} has no layer {layer!r}; {suggestion(layer, spec.layers)}"
-            )
-    return choice.method, settings, layers
+            text = f"{extractor} has no layer {layer!r}; {suggestion(layer, spec.layers)}"
+            raise ConfigError([Mistake(("detectors", name, "layers"), text)])
+    return method, settings, layers
 
 
 def _features_fingerprint(
@@ -161,7 +166,7 @@ def _features_fingerprint(
     try:
         weights = weights_fingerprint(features.extractor, features.weights)
     except FirstsightError as error:
-        raise FirstsightError(f"features.weights: {error}") from None
+        raise ConfigError([Mistake(("features", "weights"), str(error))]) from None
     covered: dict[str, object] = {
         "extractor": features.extractor,
         "version": EXTRACTORS[features.extractor].version,
@@ -178,8 +183,8 @@ def _features_fingerprint(
 
 def _plan_detector(name: str, chosen: Chosen, features: str, contaminated: bool) -> DetectorPlan:
     method, settings, layers = chosen
-    values = asdict(settings)
-    detector = find_detector(method, name)
+    values = settings.model_dump()
+    detector = find_detector(method)
     covered: dict[str, object] = {
         "features": features.rpartition("-")[2],
         "method": method,

@@ -1,9 +1,6 @@
 """What a job's record says of the settings that the job was made by."""
 
 import json
-from dataclasses import asdict
-from pathlib import PurePath
-from typing import Any
 
 from firstsight.features.registry import EXTRACTORS
 from firstsight.plan.collections import CollectionPlan
@@ -23,24 +20,10 @@ def settings_of_job(collection: CollectionPlan, detector: DetectorPlan | None = 
     Returns:
         JSON in one line with sorted keys: the same settings give the same text. Nothing of it grows with the images.
     """
-    own = asdict(collection.settings)
-    features = own["features"]
-    if EXTRACTORS[features["extractor"]].needs_weights:
-        features["weights"] = collection.weights
-    config = {key: own[key] for key in ("path", "missing", "layout", "texture", "images_per_job", "assign_to")}
-    config |= {key: own[key] for key in ("reference", "contaminated")}
-    config = {key: value for key, value in config.items() if value is not None} | {
-        "features": features,
-        "threshold": {key: value for key, value in own["threshold"].items() if value is not None},
-        "clustering": {key: own[key] for key in ("clusters", "oracle", "contrastive")},
-        "evaluation": {"crop": own["crop"]},
-    }
+    config = collection.settings.model_dump(mode="json", exclude={"detectors"})
+    if EXTRACTORS[collection.settings.features.extractor].needs_weights:
+        config["features"]["weights"] = collection.weights
+    config = {key: value for key, value in config.items() if value is not None}
     if detector:
         config["detectors"] = {detector.name: {"method": detector.method, **detector.settings}}
-    return json.dumps(config, sort_keys=True, ensure_ascii=False, default=_text)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, PurePath):
-        return value.as_posix()
-    raise TypeError(f"{value!r} is no setting")
+    return json.dumps(config, sort_keys=True, ensure_ascii=False)

@@ -4,57 +4,59 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from firstsight.errors import FirstsightError
+from firstsight.errors import ConfigError, FirstsightError, Mistake
 from firstsight.plan.collections import CollectionPlan, plan_collection
-from firstsight.plan.settings import DaskSettings, Settings
+from firstsight.plan.settings import Config
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A whole run: where results go, the file of names, what is exported, how GPUs are asked for, where dask runs."""
+    """A whole run: the settings that hold for all of it, and the plan of every collection."""
 
-    results: Path
-    names: Path | None
-    exports: tuple[str, ...]
-    gpu_request: str | None
-    dask: DaskSettings
+    config: Config
     collections: dict[str, CollectionPlan]
+
+    @property
+    def results(self) -> Path:
+        """Folder of everything that the run makes."""
+        return self.config.results
+
+    @property
+    def detector_names(self) -> tuple[str, ...]:
+        """The detectors that the tables have columns of: those that run on any of the collections."""
+        return tuple(dict.fromkeys(name for planned in self.collections.values() for name in planned.detectors))
 
     @property
     def set_aside(self) -> list[str]:
         """One line for each detector of the config that cannot run on this machine."""
         return [
             f"collections.{name}.{why}"
-            for name, each in self.collections.items()
-            for why in each.own.set_aside.values()
+            for name, collection in self.collections.items()
+            for why in collection.own.set_aside.values()
         ]
 
 
-def plan_run(settings: Settings) -> Plan:
+def plan_run(config: Config) -> Plan:
     """List every collection's images, cut them into shards and name what is computed from them.
 
     Finished shards keep their members, as ``shards/<shard>/members.json`` records them, so that a collection may grow.
 
     Raises:
-        FirstsightError: a missing path, an empty collection, an unknown extractor, layer, detector or setting, or
-            weights that are not there, results that cannot be written; one line that begins with ``config:`` and names
-            the key.
+        ConfigError: results that cannot be written; for every collection a missing path, no images, an unknown layer,
+            detector or setting, or weights that are not there.
     """
-    _require_writable(settings.results)
-    collections = {}
-    for name, collection in settings.collections.items():
+    _require_writable(config.results)
+    collections, mistakes = {}, []
+    for name, settings in config.collections.items():
         try:
-            collections[name] = plan_collection(collection, settings.results)
+            collections[name] = plan_collection(name, settings, config.results)
+        except ConfigError as error:
+            mistakes += [Mistake(("collections", name, *key), text) for key, text in error.mistakes]
         except FirstsightError as error:
-            raise FirstsightError(f"config: collections.{name}: {error}") from None
-    return Plan(
-        results=settings.results,
-        names=settings.names,
-        exports=settings.exports,
-        gpu_request=settings.gpu_request,
-        dask=settings.dask,
-        collections=collections,
-    )
+            mistakes.append(Mistake(("collections", name), str(error)))
+    if mistakes:
+        raise ConfigError(mistakes)
+    return Plan(config, collections)
 
 
 def _require_writable(results: Path) -> None:
@@ -62,6 +64,6 @@ def _require_writable(results: Path) -> None:
     while not place.exists() and place != place.parent:
         place = place.parent
     if not place.is_dir():
-        raise FirstsightError(f"config: results: {place} is not a folder")
+        raise ConfigError([Mistake(("results",), f"{place} is not a folder")])
     if not os.access(place, os.W_OK | os.X_OK):
-        raise FirstsightError(f"config: results: {place} cannot be written to")
+        raise ConfigError([Mistake(("results",), f"{place} cannot be written to")])

@@ -1,315 +1,280 @@
-"""From what a user wrote to settings: defaults filled in, every key checked, one clear line where one is wrong."""
+"""What a user may write in a config: models that hold every key, type, default, bound and description.
 
+The JSON schema, ``docs/settings.md`` and the default ``config.yaml`` are made from these models
+(`firstsight.plan.settings_documents`, `firstsight.plan.default_config`). The settings of a detector are a model in the
+detector's own file.
+"""
+
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, Self
 
-import yaml
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import best_match
+from pydantic import AfterValidator, ConfigDict, Field, Strict, field_validator, model_validator
 
-from firstsight.errors import FirstsightError, suggestion
+from firstsight.errors import suggestion
+from firstsight.features.registry import EXTRACTORS
+from firstsight.settings_model import Count, SettingsModel, UserPath, first_sentence, misplaced
 
-REPLACED_WHOLE = ("collections", "detectors", "threshold")
-"""Keys whose value in the user's config stands in place of the default, instead of being merged into it."""
-
-
-FOR_ALL = ("images_per_job", "features", "detectors", "threshold", "clustering", "evaluation")
-"""Keys that hold for all collections, unless one has its own."""
-
-INHERITED = ("features", "detectors", "threshold", "clustering", "contaminated")
-"""What new images have from the collection that they are held against."""
-
-FALSE_ALARM_RATE = 0.01
-"""The rate where the config asks for false alarms without one."""
+TAKEN_NAMES = ("tables", "exports", "logs", "reports")
+"""Folders of the results that belong to no collection."""
 
 
-@dataclass(frozen=True)
-class FeatureSettings:
+def _collection_name(name: str) -> str:
+    if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9_-]*", name):
+        raise ValueError("cannot be used as a name: letters, digits, _ and -, beginning with a letter or a digit")
+    if name in TAKEN_NAMES:
+        raise ValueError("cannot be used as a name: the results have a folder of that name")
+    return name
+
+
+def detector_name(name: str) -> str:
+    """The name of an entry of ``detectors``; ValueError where it could not name columns and folders."""
+    if not re.fullmatch("[A-Za-z][A-Za-z0-9_]*", name):
+        raise ValueError("cannot be used as a name: letters, digits and _, beginning with a letter")
+    if name == "texture":
+        raise ValueError("cannot be used as a name: the table images has columns that begin with it")
+    return name
+
+
+CollectionName = Annotated[str, AfterValidator(_collection_name)]
+DetectorName = Annotated[str, AfterValidator(detector_name)]
+ImageSize = Annotated[tuple[Count, Count], Strict(False)]
+
+
+class FeatureSettings(SettingsModel):
     """Which features are computed, and how they are stored."""
 
-    extractor: str
-    weights: str | None
-    image_size: int | tuple[int, int] | str | None
-    border: str
-    dtype: str
-    device: str
+    extractor: Annotated[str, Field(json_schema_extra={"examples": list(EXTRACTORS)})] = "laws"
+    """Name of the feature extractor."""
+    weights: str | None = None
+    """A file, a name of torchvision such as IMAGENET1K_V1, or null for the extractor's own default."""
+    image_size: Literal["auto"] | Count | ImageSize | None = "auto"
+    """Size at which images enter the extractor. auto: native, but small images are enlarged for ResNets until the
+    shorter side has 384 pixels (at most 4 times); null: native; n: n x n pixels; or [height, width]."""
+    border: Literal["reflect", "paper"] = "reflect"
+    """What lies beyond the border. reflect: the texture, mirrored; paper: zeros, as in the papers."""
+    dtype: Literal["float16", "float32"] = "float16"
+    """Type in which features are stored."""
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$")] = "auto"
+    """Where features and maps are computed: auto, cpu, cuda or cuda:n."""
+
+    @field_validator("extractor")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        if name not in EXTRACTORS:
+            raise ValueError(f"is no extractor; {suggestion(name, EXTRACTORS)}")
+        return name
 
 
-@dataclass(frozen=True)
-class DetectorChoice:
-    """One entry of ``detectors``: the method, and the settings that differ from the method's own defaults."""
+class DetectorEntry(SettingsModel):
+    """One entry of ``detectors``: the method, and those of its settings that differ from its defaults."""
 
-    method: str
-    settings: dict[str, Any]
+    model_config = ConfigDict(extra="allow")
 
+    method: str | None = None
+    """Which detector runs, where the name of the entry is another."""
 
-@dataclass(frozen=True)
-class ThresholdSettings:
-    """How the threshold of a collection's maps is found; ``rate`` and ``unit`` or ``value`` where the method has them.
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_nothing(cls, given: Any) -> Any:
+        return {} if given is None else given
 
-    ``deviations``: see `firstsight.clustering.thresholds.anomaly_threshold`. ``false_alarm_rate``: about this share
-    (``rate``) of normal pixels or normal images (``unit``) lies above. ``otsu``. ``fixed``: it is ``value``.
-    """
+    @classmethod
+    def of(cls, method: str, given: Mapping[str, Any]) -> Self:
+        """The entry of a method with these settings."""
+        return cls.model_validate({"method": method, **given})
 
-    method: str
-    rate: float | None
-    unit: str | None
-    value: float | None
+    def method_of(self, name: str) -> str:
+        """The method of the entry of that name."""
+        return self.method or name
 
-
-@dataclass(frozen=True)
-class CollectionSettings:
-    """One collection with everything that applies to it, whether said at its entry or for all."""
-
-    name: str
-    path: Path | None
-    missing: Path | None
-    layout: str
-    texture: str | None
-    images_per_job: int | str
-    features: FeatureSettings
-    detectors: dict[str, DetectorChoice]
-    threshold: ThresholdSettings
-    clusters: int | str
-    oracle: bool
-    contrastive: bool
-    crop: float
-    assign_to: str | None
-    reference: Path | None
-    contaminated: bool
+    @property
+    def given(self) -> dict[str, Any]:
+        """The settings as the user wrote them."""
+        return dict(self.model_extra or {})
 
 
-@dataclass(frozen=True)
-class DaskSettings:
-    """Where the tasks of jobs over many shards run: ``local``, ``slurm``, or the address of a running scheduler.
+class Deviations(SettingsModel):
+    """Four robust deviations above the bulk of scores, and above a tenth of the images."""
 
-    With ``slurm``: so many workers of one core each, with this memory (MB) and time (minutes).
-    """
-
-    scheduler: str = "local"
-    workers: int = 4
-    memory_mb: int = 4000
-    minutes: int = 60
+    method: Literal["deviations"] = "deviations"
+    """How the score above which a pixel is anomalous is found."""
 
 
-@dataclass(frozen=True)
-class Settings:
+class FalseAlarmRate(SettingsModel):
+    """About this share of normal pixels or images lies above."""
+
+    method: Literal["false_alarm_rate"] = "false_alarm_rate"
+    """How the score above which a pixel is anomalous is found."""
+    rate: Annotated[float, Field(gt=0, le=0.5)] = 0.01
+    """Share of normal pixels or images that may lie above."""
+    unit: Literal["pixel", "image"] = "pixel"
+    """What the rate is a share of."""
+
+
+class Otsu(SettingsModel):
+    """Otsu's threshold of all scores."""
+
+    method: Literal["otsu"] = "otsu"
+    """How the score above which a pixel is anomalous is found."""
+
+
+class Fixed(SettingsModel):
+    """A score that was given."""
+
+    method: Literal["fixed"] = "fixed"
+    """How the score above which a pixel is anomalous is found."""
+    value: float
+    """The threshold itself, in the units of the maps."""
+
+
+ThresholdSettings = Annotated[Deviations | FalseAlarmRate | Otsu | Fixed, Field(discriminator="method")]
+
+
+class ClusteringSettings(SettingsModel):
+    """How images are sorted into kinds."""
+
+    clusters: Literal["auto"] | Count = "auto"
+    """Number of clusters; auto: estimated without labels."""
+    oracle: bool = False
+    """Whether there are as many clusters as true labels, for comparison with papers; the tables say so."""
+    contrastive: bool = False
+    """Whether images are described by a head that is trained contrastively on the collection."""
+
+    @model_validator(mode="after")
+    def _one_number(self) -> Self:
+        if self.oracle and self.clusters != "auto":
+            raise misplaced("oracle", "true, and a number of clusters, exclude each other")
+        return self
+
+
+class EvaluationSettings(SettingsModel):
+    """How metrics are computed, where there are masks or labels."""
+
+    crop: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
+    """Share of the frame cut from each side, for metrics besides those of the whole frame."""
+
+
+class SharedSettings(SettingsModel):
+    """What holds for all collections, unless one has its own."""
+
+    images_per_job: Literal["auto"] | Count = "auto"
+    """Images that a job works through. auto: 32, more where images are small (as many as 16 MiB of files hold, up to
+    1024) or very many (a five-hundredth of them); 1: a job for each image."""
+    features: FeatureSettings = FeatureSettings()
+    """Which features are computed, and how they are stored."""
+    detectors: Annotated[dict[DetectorName, DetectorEntry], Field(min_length=1)] = {"fca": DetectorEntry()}  # noqa: RUF012
+    """One entry a detector, with its settings. The name is the method's, or ``method`` says which one runs:
+    fca_small: {method: fca, patch_size: 5}."""
+    threshold: ThresholdSettings = Deviations()
+    """The score above which a pixel is anomalous, found without labels. A threshold of yours stands whole in place of
+    this one."""
+    clustering: ClusteringSettings = ClusteringSettings()
+    """How images are sorted into kinds."""
+    evaluation: EvaluationSettings = EvaluationSettings()
+    """How metrics are computed, where there are masks or labels."""
+
+
+class CollectionSettings(SharedSettings):
+    """One collection: images of one texture."""
+
+    path: UserPath | None = None
+    """Folder, sample sheet or stack of images (pile.h5:/images, pile.zarr, pile.tif); a relative path begins where the
+    run is started. ``tiles: /data/tiles`` is short for ``tiles: {path: /data/tiles}``."""
+    layout: Literal["auto", "folder", "mvtec", "sheet", "hdf5", "zarr", "tiff_stack", "demo"] = "auto"
+    """How the images lie there. folder: flat or nested, without labels; mvtec: test/<kind>, ground_truth/<kind>; sheet:
+    CSV or Parquet with image, mask, label; demo: made by firstsight, from one ``texture``."""
+    texture: Literal["brick", "grass", "gravel"] | None = None
+    """Which photograph the demo collection is cut from."""
+    missing: UserPath | None = None
+    """Folder of masks of missing pixels: a file for an image, with the path that the image has in the collection, but
+    for the suffix."""
+    reference: UserPath | None = None
+    """Folder of normal images of this texture, at any depth, for padim, patchcore and cfa. With layout mvtec,
+    train/good is found by itself. Normal images are not searched, even where the collection lists them."""
+    contaminated: bool = False
+    """Whether detectors that learn from normal images learn from the collection itself, anomalies and all."""
+    assign_to: str | None = None
+    """Name of a collection: these are new images, compared with its models, threshold and clusters (`snakemake
+    assign`). They have no features, detectors, threshold, clustering, reference or contaminated of their own."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, given: Any) -> Any:
+        return {"path": given} if isinstance(given, str) else given
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.reference is not None and self.contaminated:
+            raise misplaced("reference", "normal images, and contaminated: true, exclude each other")
+        unused = ("path", "missing") if self.layout == "demo" else ("texture",)
+        needed = "texture" if self.layout == "demo" else "path"
+        if getattr(self, needed) is None:
+            meaning = first_sentence(str(type(self).model_fields[needed].description))
+            raise misplaced(None, f"the key {needed} is missing ({meaning})")
+        for key in unused:
+            if getattr(self, key) is not None:
+                raise misplaced(key, f"has no meaning with layout {self.layout}")
+        return self
+
+
+class ExportSettings(SettingsModel):
+    """What ``snakemake export`` writes to ``<results>/exports``."""
+
+    formats: Annotated[
+        tuple[Literal["coco", "masks", "tiff", "hdf5", "label_studio"], ...], Field(min_length=1), Strict(False)
+    ] = ("coco", "masks", "tiff", "hdf5", "label_studio")
+    """Formats, at least one."""
+
+    @field_validator("formats")
+    @classmethod
+    def _once(cls, formats: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(formats)) < len(formats):
+            raise ValueError("has a format twice")
+        return formats
+
+
+class DaskSettings(SettingsModel):
+    """Where jobs over all shards of a collection (fit, threshold, evaluate, tables, compare) run their tasks."""
+
+    scheduler: Annotated[str, Field(pattern=r"^(local|slurm|tcp://[^/:]+:[0-9]+)$")] = "local"
+    """local: in the job itself, with its threads; tcp://host:port: on the workers of a running scheduler
+    of dask; slurm: on workers that each of these jobs asks Slurm for."""
+    workers: Count = 4
+    """With slurm: workers of one core each, that a job starts for itself."""
+    memory_mb: Annotated[int, Field(ge=500)] = 4000
+    """With slurm: memory of a worker, megabytes."""
+    minutes: Count = 60
+    """With slurm: time of a worker."""
+
+    @model_validator(mode="after")
+    def _workers_are_of_slurm(self) -> Self:
+        for key in self.model_fields_set - {"scheduler"}:
+            if self.scheduler != "slurm":
+                raise misplaced(key, f"has no meaning with scheduler {self.scheduler}, only with slurm")
+        return self
+
+
+class Config(SharedSettings):
     """A whole run."""
 
-    results: Path
-    names: Path | None
-    exports: tuple[str, ...]
-    gpu_request: str | None
-    dask: DaskSettings
-    collections: dict[str, CollectionSettings]
-
-
-def load_settings(defaults: Path, overrides: Mapping[str, Any], schema: Path) -> Settings:
-    """Read the default config file, lay the user's config over it, check the outcome against the schema.
-
-    Args:
-        defaults: the ``config.yaml`` of the repository.
-        overrides: what Snakemake collected from ``--configfile`` and ``--config``; empty for the default run.
-        schema: JSON schema (as YAML) of the whole configuration.
-
-    Returns:
-        The settings of every collection, with nothing left to fall back on.
-
-    Raises:
-        FirstsightError: one line that begins with ``config:`` and names the key.
-    """
-    config = merge_config(_read_yaml(defaults), overrides)
-    check_config(config, _read_yaml(schema))
-    entries = {name: _known_settings(name, entry, config) for name, entry in config["collections"].items()}
-    collections = {name: _collection_settings(name, entry, config) for name, entry in entries.items()}
-    names = Path(config["names"]) if config.get("names") else None
-    return Settings(
-        results=Path(config["results"]),
-        names=names,
-        exports=tuple(config["export"]["formats"]),
-        gpu_request=config.get("gpu_request"),
-        dask=_dask_settings(config.get("dask", {})),
-        collections=collections,
-    )
-
-
-def merge_config(defaults: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay ``overrides`` over ``defaults``: those of `REPLACED_WHOLE` whole, other mappings key by key.
-
-    Naming another extractor leaves the default's weights behind, since they belong to the default's extractor.
-    """
-    merged = dict(defaults)
-    for key, value in overrides.items():
-        below = merged.get(key)
-        if key in REPLACED_WHOLE or not isinstance(value, Mapping) or not isinstance(below, Mapping):
-            merged[key] = value
-            continue
-        below = dict(below)
-        if key == "features" and value.get("extractor", below.get("extractor")) != below.get("extractor"):
-            below.pop("weights", None)
-        merged[key] = {**below, **value}
-    return merged
-
-
-def check_config(config: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
-    """Raise a `FirstsightError` of one line, naming the key, for the most telling breach of the schema."""
-    error = best_match(Draft202012Validator(schema).iter_errors(config))
-    if error is not None:
-        raise FirstsightError(f"config: {_describe(error)}")
-
-
-def refuse_duplicates(path: Path) -> None:
-    """Raise a `FirstsightError` where a config file has a key twice, of which YAML would silently drop the first.
-
-    What cannot be read is left to whoever reads the file for its contents.
-    """
-    try:
-        nodes = [("", yaml.compose(path.read_text(encoding="utf-8")))]
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        return
-    while nodes:
-        place, node = nodes.pop()
-        if not isinstance(node, yaml.MappingNode):
-            continue
-        seen = set()
-        for key, value in node.value:
-            name = f"{place}{key.value}"
-            if key.value in seen:
-                line = key.start_mark.line + 1
-                raise FirstsightError(f"config: {name}: is there twice (again in {path}, line {line})")
-            # What a merge key brings in may be said again.
-            seen |= {key.value} - {"<<"}
-            nodes.append((f"{name}.", value))
-
-
-def _read_yaml(path: Path) -> Any:
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise FirstsightError(f"config: {path} cannot be read: {error}") from None
-    except yaml.YAMLError as error:
-        raise FirstsightError(f"config: {path} is not YAML: {' '.join(str(error).split())}") from None
-
-
-def _known_settings(name: str, entry: Mapping[str, Any], config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The entry of new images with what applies to the collection that they are held against; others as they are."""
-    if "assign_to" not in entry:
-        return entry
-    key, collections = f"config: collections.{name}", config["collections"]
-    known = entry["assign_to"]
-    if known not in collections:
-        raise FirstsightError(f"{key}.assign_to: unknown collection {known!r}; {suggestion(known, collections)}")
-    if "assign_to" in collections[known]:
-        raise FirstsightError(f"{key}.assign_to: {known} has no clusters of its own")
-    for part in (*INHERITED, "reference"):
-        if part in entry:
-            raise FirstsightError(
-                f"{key}.{part}: new images are treated as those of {known}, they have none of their own"
-            )
-    return {**{part: collections[known][part] for part in INHERITED if part in collections[known]}, **entry}
-
-
-def _collection_settings(name: str, entry: Mapping[str, Any], config: Mapping[str, Any]) -> CollectionSettings:
-    own = merge_config({key: config[key] for key in FOR_ALL}, entry)
-    layout = entry.get("layout", "auto")
-    if own["clustering"].get("oracle") and own["clustering"].get("clusters", "auto") != "auto":
-        raise FirstsightError(
-            f"config: collections.{name}.clustering: oracle and a number of clusters exclude each other"
-        )
-    if "reference" in entry and entry.get("contaminated"):
-        raise FirstsightError(
-            f"config: collections.{name}.reference: normal images and contaminated: true exclude each other"
-        )
-    for unused in ("path", "missing") if layout == "demo" else ("texture",):
-        if unused in entry:
-            raise FirstsightError(f"config: collections.{name}.{unused}: has no meaning with layout {layout}")
-    size = own["features"].get("image_size", "auto")
-    features = FeatureSettings(
-        extractor=own["features"].get("extractor", "laws"),
-        weights=own["features"].get("weights"),
-        image_size=(size[0], size[1]) if isinstance(size, list) else size,
-        border=own["features"].get("border", "reflect"),
-        dtype=own["features"].get("dtype", "float16"),
-        device=own["features"].get("device", "auto"),
-    )
-    return CollectionSettings(
-        name=name,
-        path=Path(entry["path"]) if "path" in entry else None,
-        missing=Path(entry["missing"]) if "missing" in entry else None,
-        layout=layout,
-        texture=entry.get("texture"),
-        images_per_job=own["images_per_job"],
-        features=features,
-        detectors={detector: _detector_choice(detector, given) for detector, given in own["detectors"].items()},
-        threshold=_threshold_settings(name, own["threshold"]),
-        clusters=own["clustering"].get("clusters", "auto"),
-        oracle=own["clustering"].get("oracle", False),
-        contrastive=own["clustering"].get("contrastive", False),
-        crop=float(own["evaluation"].get("crop", 0.0)),
-        assign_to=entry.get("assign_to"),
-        reference=Path(entry["reference"]) if "reference" in entry else None,
-        contaminated=entry.get("contaminated", False),
-    )
-
-
-def _detector_choice(name: str, given: Mapping[str, Any] | None) -> DetectorChoice:
-    settings = dict(given or {})
-    return DetectorChoice(method=str(settings.pop("method", name)), settings=settings)
-
-
-def _threshold_settings(name: str, given: Mapping[str, Any]) -> ThresholdSettings:
-    method, key = given["method"], f"config: collections.{name}.threshold"
-    for only, owner in (("rate", "false_alarm_rate"), ("unit", "false_alarm_rate"), ("value", "fixed")):
-        if only in given and method != owner:
-            raise FirstsightError(f"{key}.{only}: has no meaning with method {method}, only with {owner}")
-    if method == "fixed" and "value" not in given:
-        raise FirstsightError(f"{key}.value: method fixed needs a value, in the units of the maps")
-    counts = method == "false_alarm_rate"
-    return ThresholdSettings(
-        method=method,
-        rate=float(given.get("rate", FALSE_ALARM_RATE)) if counts else None,
-        unit=given.get("unit", "pixel") if counts else None,
-        value=float(given["value"]) if method == "fixed" else None,
-    )
-
-
-def _dask_settings(given: Mapping[str, Any]) -> DaskSettings:
-    settings = DaskSettings(**given)
-    for key in given:
-        if key != "scheduler" and settings.scheduler != "slurm":
-            raise FirstsightError(
-                f"config: dask.{key}: has no meaning with scheduler {settings.scheduler}, only with slurm"
-            )
-    return settings
-
-
-def _describe(error: Any) -> str:
-    key = ".".join(str(step) for step in error.absolute_path)
-    place = f"{key}: " if key else ""
-    match error.validator:
-        case "additionalProperties":
-            known = list(error.schema.get("properties", {}))
-            unknown = next(name for name in error.instance if name not in known)
-            path = f"{key}.{unknown}" if key else str(unknown)
-            return f"{path}: unknown key; {suggestion(str(unknown), known)}"
-        case "required":
-            missing = next(name for name in error.validator_value if name not in error.instance)
-            return f"{place}the key {missing} is missing"
-        case "enum" | "const":
-            choices = error.validator_value if error.validator == "enum" else [error.validator_value]
-            return f"{place}{error.instance!r} is not one of {', '.join(map(str, choices))}"
-        case "type":
-            expected = error.validator_value
-            names = expected if isinstance(expected, list) else [expected]
-            return f"{place}{error.instance!r} should be of type {' or '.join(names)}{_meaning(error)}"
-        case "pattern" | "not" if "propertyNames" in error.absolute_schema_path:
-            return f"{place}{error.instance!r} cannot be used as a name here"
-        case _:
-            return f"{place}{error.instance!r} is not valid{_meaning(error)}"
-
-
-def _meaning(error: Any) -> str:
-    description = error.schema.get("description") if isinstance(error.schema, Mapping) else None
-    return f" ({description})" if description else ""
+    results: Annotated[UserPath, Field(json_schema_extra={"minLength": 1})] = Path("results")
+    """Folder of everything that a run makes."""
+    collections: Annotated[dict[CollectionName, CollectionSettings], Field(min_length=1)] = {  # noqa: RUF012
+        "demo_brick": CollectionSettings(layout="demo", texture="brick"),
+        "demo_grass": CollectionSettings(layout="demo", texture="grass"),
+        "demo_gravel": CollectionSettings(layout="demo", texture="gravel"),
+    }
+    """One entry a collection of images of one texture. Its name becomes a folder below the results. It may have
+    images_per_job, features, detectors, threshold, clustering and evaluation of its own, where they differ from
+    those of all."""
+    export: ExportSettings = ExportSettings()
+    """What ``snakemake export`` writes to results/exports."""
+    gpu_request: Literal["gpu", "gres", None] = "gpu"
+    """How jobs whose device is auto or cuda ask a cluster for a GPU. gpu: `--gpus`; gres: `--gres`; null: they do
+    not."""
+    dask: DaskSettings = DaskSettings()
+    """Where jobs over all shards of a collection run their tasks."""
+    names: UserPath | None = None
+    """CSV file of the names that a person gave to clusters: collection, detector, medoid, name."""

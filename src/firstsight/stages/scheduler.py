@@ -5,7 +5,6 @@ and threads of its own where none is. Tasks are functions of paths, seeds and nu
 depend on where they run.
 """
 
-import json
 import logging
 import os
 import shlex
@@ -55,7 +54,7 @@ def dask_client(dask_settings: str, *, threads: int, memory_mb: int, tasks: int,
         FirstsightError: no scheduler answers at the address; Slurm or dask-jobqueue is not there or refuses the
             workers; workers were lost with their tasks several times.
     """
-    settings = DaskSettings(**json.loads(dask_settings))
+    settings = DaskSettings.model_validate_json(dask_settings)
     with ExitStack() as stack:
         stack.enter_context(dask.config.set(num_workers=threads))
         if tasks <= 1:

@@ -15,6 +15,7 @@ from firstsight.detectors.blind.localization import BlindSettings, detect_blind,
 from firstsight.detectors.layers import scale_channels
 from firstsight.detectors.patch_statistics import fca
 from firstsight.errors import FirstsightError
+from firstsight.settings_model import read_settings
 from firstsight.storage.geometry import Geometry
 
 LAYERS = ("fine", "coarse")
@@ -152,14 +153,14 @@ def test_an_image_smaller_than_a_patch_does_not_cost_the_others(
 @pytest.mark.parametrize(
     ("wrong", "line"),
     [
-        ({"patch_size": 4}, "patch_size is 4"),
-        ({"correspondence": "none", "neighbours": False}, "nothing is left"),
-        ({"bank_cells": 0}, "bank_cells is 0"),
-        ({"neighbour_share": 1.5}, "neighbour_share is 1.5"),
-        ({"epochs": 0}, "epochs is 0"),
-        ({"learning_rate": float("nan")}, "learning_rate is nan"),
+        ({"patch_size": 4}, "patch_size: 4"),
+        ({"correspondence": "none", "neighbours": False}, "leave nothing to look at"),
+        ({"bank_cells": 0}, "bank_cells: 0"),
+        ({"neighbour_share": 1.5}, "neighbour_share: 1.5"),
+        ({"epochs": 0}, "epochs: 0"),
+        ({"learning_rate": float("nan")}, "learning_rate: nan"),
     ],
 )
 def test_settings_that_make_no_sense_are_named(wrong: dict[str, Any], line: str) -> None:
     with pytest.raises(FirstsightError, match=line):
-        BlindSettings(**wrong)
+        read_settings(BlindSettings, wrong, ("detectors", "blind"))

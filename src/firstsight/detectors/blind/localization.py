@@ -14,13 +14,13 @@ percentile, in their own units): residuals are kept where theirs reaches a fifth
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import model_validator
 from scipy.stats import median_abs_deviation
 from torch import Tensor
 
@@ -31,7 +31,17 @@ from firstsight.detectors.blind.pooled import pooled_reference
 from firstsight.detectors.blind.training import TrainedAutoencoder, train_autoencoder
 from firstsight.detectors.layers import automatic_patch_size, finest_layer, read_at, scale_channels
 from firstsight.detectors.patch_statistics import fca
-from firstsight.errors import FirstsightError
+from firstsight.settings_model import (
+    Count,
+    Layers,
+    NotNegative,
+    OddSize,
+    Positive,
+    Seed,
+    SettingsModel,
+    Share,
+    misplaced,
+)
 from firstsight.storage.geometry import Geometry
 from firstsight.storage.stored_images import Stored, images_token, random_images, stored_images
 
@@ -50,51 +60,47 @@ Evidence = Literal["features", "residuals", "pooled", "neighbours"]
 Model = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class BlindSettings:
-    """What the detector ``blind`` looks at.
+class BlindSettings(SettingsModel):
+    """What the detector ``blind`` looks at."""
 
-    Attributes:
-        layers: feature layers; None for the extractor's own choice.
-        correspondence: what FCA is made of: features, residuals (both against the image's own median window), pooled
-            (features against a median window of the whole collection), none, or auto (see the top of this module).
-        neighbours: whether the distance to the nearest cells of other images counts too.
-        patch_size: T of FCA, odd; None is `automatic_patch_size`.
-        sigma_p, sigma_s: of FCA.
-        bank_images, bank_cells: cells of so many other images, and how many of each, that a cell is compared with.
-        neighbour_share: of those images, the share with the most alike cells that counts.
-        sampled_images: images from which the units of the evidences are found.
-        epochs, cells_per_epoch, learning_rate, kl_weight: of the autoencoder, see `AutoencoderSettings`.
-        seed: of everything random.
-    """
-
-    layers: tuple[str, ...] | None = None
+    layers: Layers | None = None
+    """Feature layers; null: the extractor's own choice."""
     correspondence: Literal["auto", "features", "residuals", "pooled", "none"] = "auto"
+    """What feature correspondence analysis is made of: features, residuals (both against the image's own median
+    window), pooled (features against a median window of the whole collection), none, or auto (see the top of this
+    module)."""
     neighbours: bool = True
-    patch_size: int | None = None
-    sigma_p: float = 3.0
-    sigma_s: float | None = 1.0
-    bank_images: int = 48
-    bank_cells: int = 64
-    neighbour_share: float = 0.3
-    sampled_images: int = 64
-    epochs: int = AutoencoderSettings.epochs
-    cells_per_epoch: int = AutoencoderSettings.cells_per_epoch
-    learning_rate: float = AutoencoderSettings.learning_rate
-    kl_weight: float = AutoencoderSettings.kl_weight
-    seed: int = 0
+    """Whether the distance to the nearest cells of other images counts too."""
+    patch_size: OddSize | None = None
+    """Side T of the windows, cells, odd; null: chosen by the stride of each layer."""
+    sigma_p: Positive = 3.0
+    """Deviation of the Gaussian over the window, cells."""
+    sigma_s: NotNegative | None = 1.0
+    """Deviation of the Gaussian that smooths matching costs, cells; null or 0: they are not smoothed."""
+    bank_images: Count = 48
+    """Other images with whose cells a cell is compared."""
+    bank_cells: Count = 64
+    """Cells of each of these images."""
+    neighbour_share: Share = 0.3
+    """Of these images, the share with the most alike cells that counts."""
+    sampled_images: Count = 64
+    """Images from which the units of the evidences are found."""
+    epochs: Count = AutoencoderSettings.epochs
+    """Epochs of training the autoencoder, at most."""
+    cells_per_epoch: Count = AutoencoderSettings.cells_per_epoch
+    """Cells that the autoencoder sees in an epoch."""
+    learning_rate: Positive = AutoencoderSettings.learning_rate
+    """Of the autoencoder."""
+    kl_weight: NotNegative = AutoencoderSettings.kl_weight
+    """Of the Kullback-Leibler term in the autoencoder's loss."""
+    seed: Seed = 0
+    """Of everything random."""
 
-    def __post_init__(self) -> None:
-        if self.patch_size is not None and (self.patch_size < 1 or self.patch_size % 2 == 0):
-            raise FirstsightError(f"patch_size is {self.patch_size}, but must be odd and positive")
+    @model_validator(mode="after")
+    def _something_is_left(self) -> Self:
         if self.correspondence == "none" and not self.neighbours:
-            raise FirstsightError("correspondence is none and neighbours is false: nothing is left to look at")
-        for name in ("bank_images", "bank_cells", "sampled_images"):
-            if getattr(self, name) < 1:
-                raise FirstsightError(f"{name} is {getattr(self, name)}, but must be positive")
-        if not 0 < self.neighbour_share <= 1:
-            raise FirstsightError(f"neighbour_share is {self.neighbour_share}, but must be above 0 and at most 1")
-        self.autoencoder()
+            raise misplaced("neighbours", "false, and correspondence: none, leave nothing to look at")
+        return self
 
     def autoencoder(self) -> AutoencoderSettings:
         """Settings of the autoencoder; a `FirstsightError` where they are refused."""

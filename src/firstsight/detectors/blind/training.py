@@ -1,40 +1,20 @@
 """Training the autoencoder on random cells of a collection, stopped and continued at any epoch."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from firstsight.detectors.blind.autoencoder import Autoencoder, AutoencoderSettings, autoencoder_loss
 from firstsight.detectors.blind.cells import CellSource
-from firstsight.errors import FirstsightError
-from firstsight.storage.checkpoints import resume_training, write_checkpoint
+from firstsight.storage.training import Epoch, Note, Progress, Training, train_epochs
 
 CHECKPOINT = "autoencoder.checkpoint"
-_FORMAT = 1
 # Steps, as a share of all, in which the learning rate rises to its highest.
 _WARM_UP = 0.1
 _VALIDATION_BLOCK = 4096
-
-
-class Epoch(NamedTuple):
-    """One line of the training curve.
-
-    Attributes:
-        cells: trained on so far.
-        training_loss: mean over the epoch's batches, with noise in the codes.
-        validation_loss: squared error + kl_weight * divergence of the held-out cells, without noise.
-        validation_error: their mean squared error, over cells and channels.
-    """
-
-    cells: int
-    training_loss: float
-    validation_loss: float
-    validation_error: float
 
 
 @dataclass(frozen=True)
@@ -45,7 +25,7 @@ class TrainedAutoencoder:
         channels: C of the cells.
         settings: that it was trained with.
         state: weights of an `Autoencoder`, on the CPU.
-        curve: one line an epoch.
+        curve: one line an epoch, see `train_autoencoder`.
     """
 
     channels: int
@@ -58,41 +38,6 @@ class TrainedAutoencoder:
         model = Autoencoder(self.channels, self.settings.hidden, self.settings.latent)
         model.load_state_dict(self.state)
         return model.to(device)
-
-
-@dataclass
-class _Training:
-    """Everything that changes while training goes on."""
-
-    model: Autoencoder
-    optimizer: torch.optim.Optimizer
-    draws: torch.Generator
-    noise: torch.Generator
-    curve: list[Epoch] = field(default_factory=list)
-    best: dict[str, Tensor] = field(default_factory=dict)
-
-    @property
-    def best_epoch(self) -> int:
-        return min(range(len(self.curve)), key=lambda epoch: self.curve[epoch].validation_loss)
-
-    def state(self) -> dict[str, Any]:
-        """As tensors, numbers and text, the only things that are read back without running anybody's code."""
-        return {
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "draws": self.draws.get_state(),
-            "noise": self.noise.get_state(),
-            "curve": [tuple(epoch) for epoch in self.curve],
-            "best": self.best,
-        }
-
-    def load(self, state: Mapping[str, Any]) -> None:
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.draws.set_state(state["draws"])
-        self.noise.set_state(state["noise"])
-        self.curve = [Epoch(*epoch) for epoch in state["curve"]]
-        self.best = state["best"]
 
 
 def learning_rate_at(step: int, steps: int, highest: float) -> float:
@@ -116,13 +61,13 @@ def train_autoencoder(
     folder: Path,
     token: str = "",
     device: str = "cpu",
-    note: Callable[[str], None] = lambda line: None,
-    progress: Callable[[Iterable[int], int], Iterable[int]] = lambda items, total: items,
+    note: Note = lambda line: None,
+    progress: Progress = lambda items, total: items,
 ) -> TrainedAutoencoder:
-    """Train on fresh random cells every epoch until the epochs are over or the validation loss stops falling.
+    """Train on fresh random cells every epoch (`train_epochs`).
 
-    After every epoch a checkpoint is written into ``folder``; training that was killed goes on from it, and on a CPU
-    with as many threads ends with the very same weights.
+    The training loss has noise in the codes. The validation loss, squared error + kl_weight * divergence of the
+    held-out cells, has none; their mean squared error over cells and channels is measured besides, as ``error``.
 
     Args:
         source: where the cells come from.
@@ -130,53 +75,61 @@ def train_autoencoder(
         folder: for the checkpoint; it is made.
         token: says what ``source`` is made of: a checkpoint with another token is not used.
         device: to train on.
-        note: takes a line of text, one an epoch.
-        progress: passes on the epochs that it is given, with their number; for a progress bar.
+        note, progress: see `train_epochs`.
 
     Raises:
         FirstsightError: as `CellSource.draw`; a loss that is no longer finite.
     """
-    checkpoint = folder / CHECKPOINT
-    header = {"format": _FORMAT, "settings": asdict(settings), "channels": source.channels, "token": token}
-    training = _begin(settings, source.channels, device)
-    if not resume_training(checkpoint, header, training.load, note):
-        training = _begin(settings, source.channels, device)
+    draws = torch.Generator().manual_seed(settings.seed)
+    noise = torch.Generator(device).manual_seed(settings.seed)
+    model = Autoencoder(source.channels, settings.hidden, settings.latent, draws).to(device)
+    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=settings.weight_decay, fused=True)
     # A generator of its own: the same held-out cells for every epoch, and after a restart.
     generator = torch.Generator().manual_seed(settings.seed)
     held_out = source.draw(settings.validation_cells, generator, held_out=True)
-    remaining = range(len(training.curve), settings.epochs)
-    for epoch in progress(remaining, len(remaining)):
-        if training.curve and epoch - 1 - training.best_epoch >= settings.patience:
-            note(f"no better epoch than {training.best_epoch + 1}: training stops")
-            break
-        cells = source.draw(settings.cells_per_epoch, training.draws)
-        training_loss = _train_epoch(training, cells, settings, epoch)
-        loss, error = _validate(training.model, held_out, settings.kl_weight, device)
-        if not math.isfinite(training_loss + loss):
-            raise FirstsightError(f"the autoencoder diverged in epoch {epoch + 1}: choose a lower learning_rate")
-        training.curve.append(Epoch((epoch + 1) * settings.cells_per_epoch, training_loss, loss, error))
-        if training.best_epoch == epoch:
-            training.best = {name: value.cpu().clone() for name, value in training.model.state_dict().items()}
-        write_checkpoint(checkpoint, header | training.state())
-        note(f"epoch {epoch + 1}: training loss {training_loss:.6f}, validation loss {loss:.6f}, error {error:.6f}")
+
+    def run_epoch(number: int) -> Epoch:
+        cells = source.draw(settings.cells_per_epoch, draws)
+        training_loss = _train_epoch(model, optimizer, noise, cells, settings, epoch=number)
+        loss, error = _validate(model, held_out, settings.kl_weight, device)
+        return Epoch(training_loss, loss, {"error": error})
+
+    training = Training(model, optimizer, {"draws": draws, "noise": noise})
+    train_epochs(
+        training,
+        run_epoch,
+        name="the autoencoder",
+        epochs=settings.epochs,
+        patience=settings.patience,
+        checkpoint=folder / CHECKPOINT,
+        header={"settings": asdict(settings), "channels": source.channels, "token": token},
+        note=note,
+        progress=progress,
+    )
     return TrainedAutoencoder(source.channels, settings, training.best, tuple(training.curve))
 
 
-def _train_epoch(training: _Training, cells: Tensor, settings: AutoencoderSettings, epoch: int) -> float:
+def _train_epoch(
+    model: Autoencoder,
+    optimizer: torch.optim.Optimizer,
+    noise: torch.Generator,
+    cells: Tensor,
+    settings: AutoencoderSettings,
+    *,
+    epoch: int,
+) -> float:
     """One step of the optimiser for every batch of the cells; the mean loss."""
     batches = torch.split(cells, settings.batch_cells)
-    total = torch.zeros((), device=training.noise.device)
+    total = torch.zeros((), device=noise.device)
     for index, batch in enumerate(batches):
         step = epoch * len(batches) + index
-        for group in training.optimizer.param_groups:
+        for group in optimizer.param_groups:
             group["lr"] = learning_rate_at(step, settings.epochs * len(batches), settings.learning_rate)
-        training.optimizer.zero_grad()
-        batch_loss = autoencoder_loss(
-            training.model, batch.to(training.noise.device), settings.kl_weight, training.noise
-        )
-        batch_loss.total.backward()  # type: ignore[no-untyped-call]
-        training.optimizer.step()
-        total += batch_loss.total.detach() * len(batch)
+        optimizer.zero_grad()
+        loss = autoencoder_loss(model, batch.to(noise.device), settings.kl_weight, noise).total
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        total += loss.detach() * len(batch)
     return total.item() / len(cells)
 
 
@@ -185,15 +138,7 @@ def _validate(model: Autoencoder, cells: Tensor, kl_weight: float, device: str) 
     """Loss and squared error of the cells, decoded from the means of their codes."""
     loss, squared_error = 0.0, 0.0
     for block in torch.split(cells, _VALIDATION_BLOCK):
-        found = autoencoder_loss(model, block.to(device), kl_weight)
-        loss += found.total.item() * len(block) / len(cells)
-        squared_error += found.squared_error.item() * len(block) / len(cells)
+        block_loss = autoencoder_loss(model, block.to(device), kl_weight)
+        loss += block_loss.total.item() * len(block) / len(cells)
+        squared_error += block_loss.squared_error.item() * len(block) / len(cells)
     return loss, squared_error
-
-
-def _begin(settings: AutoencoderSettings, channels: int, device: str) -> _Training:
-    draws = torch.Generator().manual_seed(settings.seed)
-    noise = torch.Generator(device).manual_seed(settings.seed)
-    model = Autoencoder(channels, settings.hidden, settings.latent, draws).to(device)
-    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=settings.weight_decay, fused=True)
-    return _Training(model, optimizer, draws, noise)

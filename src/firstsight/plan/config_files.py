@@ -1,0 +1,94 @@
+"""Config files as a person wrote them: keys that stand there twice, and the line of a key."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from firstsight.errors import ConfigError, FirstsightError, Mistake
+
+Key = tuple[str | int, ...]
+
+
+class Position(NamedTuple):
+    """A key that stands in a file, from the top of the file to itself, and its line."""
+
+    key: Key
+    file: Path
+    line: int
+
+
+def read_config(path: Path) -> Any:
+    """The content of a config file, an empty mapping where it has none.
+
+    Raises:
+        FirstsightError: it cannot be read, or is not YAML.
+    """
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise FirstsightError(f"config: {path} cannot be read: {error}") from None
+    except yaml.YAMLError as error:
+        raise FirstsightError(f"config: {path} is not YAML: {' '.join(str(error).split())}") from None
+
+
+def refuse_duplicates(path: Path) -> None:
+    """Raise a ConfigError where a config file has a key twice, of which YAML would silently drop the first.
+
+    What cannot be read is left to whoever reads the file for its contents.
+    """
+    seen: set[Key] = set()
+    mistakes = []
+    for key, _, line in _positions(path):
+        # What a merge key brings in may be said again.
+        if key in seen and key[-1] != "<<":
+            mistakes.append(Mistake(key, f"is there twice (again in {path}, line {line})"))
+        seen.add(key)
+    if mistakes:
+        raise ConfigError(mistakes)
+
+
+def tell_mistakes(error: ConfigError, files: Sequence[Path]) -> list[str]:
+    """One line for each mistake, which names the key as the user wrote it, and its place.
+
+    A setting of one collection may have been written for all; then it is the key for all that is named.
+
+    Args:
+        error: whose keys are those of one collection where a setting belongs to one.
+        files: the config files, of which a later one stands over those before.
+    """
+    positions = {position.key: position for path in files for position in _positions(path)}
+    return list(dict.fromkeys(_tell(mistake, positions) for mistake in error.mistakes))
+
+
+def _tell(mistake: Mistake, positions: dict[Key, Position]) -> str:
+    key = mistake.key
+    if key[:1] == ("collections",) and len(key) > 2 and key[:3] not in positions and key[2:3] in positions:
+        key = key[2:]
+    known = next((key[:end] for end in range(len(key), 0, -1) if key[:end] in positions), None)
+    if known is None:
+        return str(Mistake(key, mistake.text))
+    # Where one value stands for a whole mapping, the mapping's keys were not written.
+    if len(key) - len(known) == 1 and key[-1] == "path":
+        key = known
+    position = positions[known]
+    return str(Mistake(key, f"{mistake.text} [{position.file}, line {position.line}]"))
+
+
+def _positions(path: Path) -> Iterator[Position]:
+    """Every key of a file; none where it is no YAML."""
+    try:
+        nodes: list[tuple[Key, yaml.Node | None]] = [((), yaml.compose(path.read_text(encoding="utf-8")))]
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return
+    while nodes:
+        place, node = nodes.pop()
+        inside: list[tuple[str | int, yaml.Node, yaml.Node]] = []
+        if isinstance(node, yaml.MappingNode):
+            inside = [(key.value, key, value) for key, value in node.value]
+        elif isinstance(node, yaml.SequenceNode):
+            inside = [(index, value, value) for index, value in enumerate(node.value)]
+        for step, marked, value in inside:
+            yield Position((*place, step), path, marked.start_mark.line + 1)
+            nodes.append(((*place, step), value))
