@@ -74,7 +74,7 @@ def test_settings_are_arguments_of_the_function_with_its_defaults(name: str) -> 
 def test_fca_reads_channels_scaled_to_one_range(features: dict[str, torch.Tensor]) -> None:
     layer = features["layer2"]
     detector = DETECTORS["fca"]
-    found = detector.detect({"layer2": layer * 7 - 3}, PLACES, detector.settings(patch_size=9))
+    found = detector.detect({"layer2": layer * 7 - 3}, PLACES, read_settings(detector.settings, {"patch_size": 9}))
     expected = patch_statistics.fca(scale_channels(layer))
     np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-3, atol=1e-6)
 
