@@ -43,4 +43,4 @@ def look(chrome: webdriver.Chrome, width: int = 1280, height: int = 900, *, dark
 
 def complaints(chrome: webdriver.Chrome) -> list[str]:
     """What the page wrote to the console since the last call: errors, refused scripts, missing files."""
-    return [entry["message"] for entry in chrome.get_log("browser")]  # type: ignore[no-untyped-call]
+    return [entry["message"] for entry in chrome.get_log("browser")]

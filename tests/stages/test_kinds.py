@@ -43,7 +43,9 @@ PILE = {
 }
 
 
-def draw(kinds: str, seed: int, texture: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def draw(
+    kinds: str, seed: int, texture: float | NDArray[np.float64]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Features (C, 12, 12) and map (24, 24) of an image with a defect of each kind, each at its place."""
     rng = np.random.default_rng(seed)
     features = texture + 0.3 * rng.standard_normal((CHANNELS, CELLS, CELLS))

@@ -48,6 +48,11 @@ def test_curves_are_drawn_over_the_levels(tmp_path: Path, monkeypatch: pytest.Mo
     draw_robustness(rows=rows, output=tmp_path / "curves.png")
     assert (tmp_path / "curves.png").stat().st_size > 1000
     drawn: list[object] = []
-    monkeypatch.setattr(robustness, "draw_curves", lambda path, curves, metric: (drawn.append(curves), path.touch()))
+
+    def draw(path: Path, curves: object, metric: str) -> None:
+        drawn.append(curves)
+        path.touch()
+
+    monkeypatch.setattr(robustness, "draw_curves", draw)
     draw_robustness(rows=rows, output=tmp_path / "curves.png")
     assert drawn == [{AXES["missing"]: {"fca": {0: 1.0}}, AXES["noise"]: {"fca": {10: 0.25}}}]
