@@ -1,6 +1,7 @@
 # make demo   run the whole workflow on the demo collection
 # make test   run the tests; make test-slow those that run the workflow for minutes
-# Both install into .venv first, once, with the versions of requirements.lock.
+# make docs   build the documentation into site/; a link that leads nowhere is an error
+# All install into .venv first, once, with the versions of requirements.lock.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -9,14 +10,14 @@ CORES ?= all
 WORKERS ?= 2
 PYTEST = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: install demo test test-slow benchmark check settings clean
+.PHONY: install demo test test-slow benchmark check settings docs clean
 
 install: .venv/.installed
 
 .venv/.installed: pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "firstsight needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
 	@$(PYTHON) -m venv .venv || { echo "python3 cannot make a virtual environment: install the package python3-venv"; exit 1; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[test,slurm]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[test,docs,slurm]'
 	@touch $@
 
 demo: install
@@ -42,6 +43,9 @@ check: install
 settings: install
 	$(BIN)/python docs/make_settings.py
 
+docs: install
+	$(BIN)/mkdocs build --strict
+
 clean:
-	rm -rf .venv .snakemake
+	rm -rf .venv .snakemake site
 	find results -mindepth 1 ! -name .gitkeep -delete

@@ -6,9 +6,11 @@ from pathlib import Path
 
 from snakemake.utils import min_version
 
-min_version("9.10")
+min_version("9.27")
 
-sys.path.insert(0, str(Path(workflow.basedir) / "src"))
+# Not workflow.basedir, which is another folder where another workflow uses this one as a module.
+BASE = Path(workflow.current_basedir.get_path_or_uri(secret_free=False))
+sys.path.insert(0, str(BASE / "src"))
 
 
 include: "workflow/rules/common.smk"
@@ -23,11 +25,9 @@ include: "workflow/rules/cluster.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/names.smk"
-include: "workflow/rules/common_export.smk"
 include: "workflow/rules/export.smk"
 include: "workflow/rules/common_studies.smk"
 include: "workflow/rules/studies.smk"
-include: "workflow/rules/common_comparisons.smk"
 include: "workflow/rules/comparisons.smk"
 
 
@@ -43,11 +43,11 @@ localrules:
 rule all:
     default_target: True
     input:
-        page=f"{RESULTS}/reports/index.html",
-        tables=expand(f"{RESULTS}/tables/{{table}}.parquet", table=TABLES),
+        page=PATHS.page,
+        tables=expand(PATHS.table, table=TABLES),
 
 
 rule assign:
     input:
-        page=f"{RESULTS}/reports/index.html",
-        clusters=everywhere(f"{KINDS}/clusters.parquet", only=lambda collection, detector: collection.is_new),
+        page=PATHS.page,
+        clusters=everywhere(PLAN, PATHS.clusters, only=lambda collection, detector: collection.is_new),

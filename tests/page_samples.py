@@ -114,7 +114,7 @@ def sample_page() -> Page:
     fewer = {name: -score for name, score in scores.items() if name != names[2]}
     second = detector("grnr", found(fewer, {}), (), clusters_chosen="no image has a map")
     plain = [f"{number}.png" for number in range(3)]
-    nothing = {"images": [], "points": [], "method": "principal components", "tree": None}
+    nothing: dict[str, Any] = {"images": [], "points": [], "method": "principal components", "tree": None}
     third = detector("fca", found(dict.fromkeys(plain, 1.5), {}), (), charts=nothing)
     odd = (("<b>photo.jpg", 2.75), ("0.png", 2.5))
     aside = (("broken.png", "truncated file"), ("<img src=x onerror=alert(1)>", "1 x 1 <pixel>"), (NOT_UNICODE, "odd"))

@@ -65,7 +65,7 @@ def test_no_two_files_import_each_other() -> None:
 
 
 def test_planning_needs_no_torch() -> None:
-    names = ("run", "loading", "config_files", "degraded", "provenance")
+    names = ("run", "loading", "config_files", "study_tables", "provenance", "files")
     line = f"import sys, {', '.join(f'firstsight.plan.{name}' for name in names)}; print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", line], capture_output=True, text=True, check=True).stdout.split()
     assert not {"torch", "numba", "pandas", "zarr"} & set(modules)

@@ -1,24 +1,48 @@
 """The documentation is true: its tables are those of the code, its steps work as they are written."""
 
+import ast
 import importlib.util
 import os
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas
 import pytest
+import yaml
 from PIL import Image
 
 from firstsight.storage.tables import read_table
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / ".github").rglob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+SITE: dict[str, Any] = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+CODE = re.compile(r"```.*?```|`[^`\n]+`", re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)")
+SPELT_OUT = {
+    "AP": "average precision",
+    "ARI": "adjusted Rand index",
+    "AUROC": "area under the receiver operating characteristic",
+    "CFA": "coupled-hypersphere-based feature adaptation",
+    "FCA": "feature correspondence analysis",
+    "GLCM": "grey-level co-occurrence matrix",
+    "GRNR": "global-regularized neighborhood regression",
+    "NMI": "normalised mutual information",
+    "PFAM": "pretrained feature attentive module",
+    "PRO": "per-region overlap",
+    "RPCA": "robust principal component analysis",
+    "SBM": "shape-biased module",
+    "SWW": "sample-weighted Wasserstein",
+    "VAE": "variational autoencoder",
+}
+OF_SNAKEMAKE = {"Directory cannot be locked", "Missing files after … seconds"}
+"""Lines of the page on troubles that Snakemake writes, not firstsight."""
 
 
 def test_what_is_made_from_the_settings_is_up_to_date() -> None:
@@ -31,9 +55,7 @@ def test_what_is_made_from_the_settings_is_up_to_date() -> None:
         assert (ROOT / name).read_text(encoding="utf-8") == text, f"{name}: run `make settings`"
 
 
-@pytest.mark.parametrize(
-    "page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda page: page.name
-)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_links_lead_somewhere(page: Path) -> None:
     for path, anchor in LINK.findall(page.read_text(encoding="utf-8")):
         linked = page.parent / path if path else page
@@ -41,6 +63,83 @@ def test_links_lead_somewhere(page: Path) -> None:
         if anchor:
             titles = re.findall(r"^#+ (.+)$", linked.read_text(encoding="utf-8"), re.MULTILINE)
             assert anchor in {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
+
+
+# The table of settings is made from the code, a sentence for each setting that stands alone.
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if page.name != "settings.md"], ids=lambda page: page.relative_to(ROOT).as_posix()
+)
+def test_abbreviations_are_spelt_out_where_they_first_stand(page: Path) -> None:
+    prose = " ".join(CODE.sub(" ", page.read_text(encoding="utf-8")).split())
+    for short, words in SPELT_OUT.items():
+        first = re.search(rf"\b{short}\b", prose)
+        if first is not None:
+            nearby = prose[max(first.start() - len(words) - 40, 0) : first.end() + len(words) + 40]
+            assert words.lower() in nearby.lower(), f"{short}: …{nearby}…"
+
+
+def pages_of(entry: Any) -> list[str]:
+    """The pages of a part of the site's navigation."""
+    if isinstance(entry, str):
+        return [entry]
+    return [page for part in (entry.values() if isinstance(entry, dict) else entry) for page in pages_of(part)]
+
+
+def test_the_site_has_every_page_once() -> None:
+    pages = sorted(path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md"))
+    assert sorted(pages_of(SITE["nav"])) == pages
+
+
+def test_the_site_is_whole_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
+    done = subprocess.run(build, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    pages = sorted(tmp_path.rglob("*.html"))
+    assert len(pages) > len(pages_of(SITE["nav"]))
+    loads = re.compile(
+        r"<(?:script|img|iframe|source)\b[^>]*\bsrc=[\"']?(?:https?:)?//|<link\b[^>]*\bhref=[\"']?(?:https?:)?//"
+    )
+    for page in pages:
+        assert not loads.findall(page.read_text(encoding="utf-8")), page.name
+    for style in tmp_path.rglob("*.css"):
+        assert not re.search(r"@import|url\([\"']?(?:https?:)?//", style.read_text(encoding="utf-8")), style.name
+
+
+def test_the_picture_of_the_rules_shows_rules() -> None:
+    picture = (ROOT / "docs/rules.svg").read_text(encoding="utf-8")
+    shown = set(re.findall(r"<text[^>]*>(\w+)</text>", picture))
+    files = [ROOT / "Snakefile", *(ROOT / "workflow/rules").glob("*.smk")]
+    rules = {name for path in files for name in re.findall(r"^rule (\w+):", path.read_text(encoding="utf-8"), re.M)}
+    assert {"all", "features", "detect", "cluster", "page"} <= shown
+    assert shown <= rules
+
+
+def messages(path: Path) -> Iterator[re.Pattern[str]]:
+    """Patterns of the texts in a source file that are long enough to be a message; what a text fills in is anything."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    inside = {id(part) for text in ast.walk(tree) if isinstance(text, ast.JoinedStr) for part in ast.walk(text)}
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            parts = [part.value if isinstance(part, ast.Constant) else None for part in node.values]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inside | docstrings:
+            parts = [node.value]
+        else:
+            continue
+        texts = [re.sub(r"^(firstsight|config): ", "", part) if isinstance(part, str) else None for part in parts]
+        if sum(map(len, filter(None, texts))) >= len("empty file"):
+            yield re.compile("".join(".+" if text is None else re.escape(text) for text in texts))
+
+
+def test_troubles_are_told_in_the_words_of_the_code() -> None:
+    text = CODE.findall((ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8"))
+    lines = {code.strip("`") for code in text if code.count(" ") >= 2 and not code.startswith(("```", "`--"))}
+    lines = {line for line in lines if "{" not in line} - OF_SNAKEMAKE
+    assert len(lines) > 20
+    known = [pattern for path in (ROOT / "src").rglob("*.py") for pattern in messages(path)]
+    for line in lines:
+        filled = line.removeprefix("firstsight: ").removeprefix("config: ").replace("…", "7 7")
+        assert any(pattern.search(filled) for pattern in known), line
 
 
 def test_a_detector_is_added_word_by_word(tmp_path: Path) -> None:

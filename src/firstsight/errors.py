@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class FirstsightError(ValueError):
-    """A mistake in what firstsight was given (config, image, weights, settings); its text is one clear line."""
+    """A mistake in what the user gave (config, image, weights, settings); its text is one clear line."""
 
 
 class Mistake(NamedTuple):
@@ -34,19 +34,19 @@ class ConfigError(FirstsightError):
 
 
 class DamagedError(FirstsightError):
-    """A result of an earlier job is not what that job wrote; ``path`` is to be made again."""
+    """A result is no longer what the job that made it wrote; ``path`` must be made again."""
 
     def __init__(self, message: str, path: Path) -> None:
         super().__init__(message)
         self.path = path
 
     def __reduce__(self) -> tuple[type["DamagedError"], tuple[str, Path]]:
-        # It crosses from workers of dask to the job.
+        # Dask workers pickle it to hand it to the job.
         return type(self), (str(self), self.path)
 
 
 def suggestion(name: str, choices: Iterable[str]) -> str:
-    """End of an error message about an unknown ``name``: the nearest of ``choices``, or all of them."""
+    """How an error message about an unknown ``name`` ends: with the closest of ``choices``, or with all of them."""
     choices = list(choices)
-    near = difflib.get_close_matches(name, choices, n=1)
-    return f"did you mean {near[0]}?" if near else f"there are {', '.join(choices)}"
+    closest = difflib.get_close_matches(name, choices, n=1)
+    return f"did you mean {closest[0]}?" if closest else f"there are {', '.join(choices)}"

@@ -1,9 +1,13 @@
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from firstsight.clustering.contrastive import (
     ContrastiveSettings,
@@ -39,7 +43,7 @@ KINDS = [0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2]
 
 
 @pytest.fixture(autouse=True)
-def one_thread():
+def one_thread() -> Iterator[None]:
     """Steps as small as these lose far more than they gain when threads wait for each other on a busy machine."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -53,12 +57,14 @@ class Image:
     anomaly_map: np.ndarray
     reads: list = field(default_factory=list)
 
-    def read(self):
+    def read(self) -> tuple[NDArray[Any], NDArray[Any]]:
         self.reads.append(1)
         return self.features, self.anomaly_map
 
 
-def collection(kinds=KINDS, shape=(9, 7), dtype=np.float32):
+def collection(
+    kinds: Sequence[int | None] = KINDS, shape: tuple[int, int] = (9, 7), dtype: type[Any] = np.float32
+) -> tuple[list[Image], NDArray[np.float64]]:
     """Noise with a square of one kind of anomaly in each image, and noisy descriptors of the kinds; kind None: good."""
     rng = np.random.default_rng(0)
     directions = np.eye(CHANNELS) * 3
@@ -73,8 +79,24 @@ def collection(kinds=KINDS, shape=(9, 7), dtype=np.float32):
     return images, np.array(descriptors)
 
 
-def train(images, descriptors, settings=SETTINGS, *, temperature=0.5, threshold=3.0, **keywords):
+def train(
+    images: list[Image],
+    descriptors: NDArray[np.float64],
+    settings: ContrastiveSettings = SETTINGS,
+    *,
+    temperature: float = 0.5,
+    threshold: float = 3.0,
+    **keywords: Any,
+) -> Head | None:
     return train_head(images, descriptors, settings, temperature=temperature, threshold=threshold, **keywords)
+
+
+def trained(
+    images: list[Image], descriptors: NDArray[np.float64], settings: ContrastiveSettings = SETTINGS, **keywords: Any
+) -> Head:
+    head = train(images, descriptors, settings, **keywords)
+    assert head is not None
+    return head
 
 
 def same(first: Head, second: Head) -> bool:
@@ -85,7 +107,7 @@ def same(first: Head, second: Head) -> bool:
     "counts", [(2, 3, 4, 5, 6), (1, 1, 1, 1, 1), (2, 0, 3, 2, 2), (2, 2, 3, 0, 0), (2, 0, 3, 0, 0)]
 )
 @pytest.mark.parametrize("margin", [0.5, 3.0])
-def test_the_loss_equals_the_definition(counts, margin):
+def test_the_loss_equals_the_definition(counts: tuple[int, int, int, int, int], margin: float) -> None:
     rng = np.random.default_rng(1)
     cells = [rng.normal(size=(count, 5)) for count in counts]
     cells = [each / np.linalg.norm(each, axis=1, keepdims=True) for each in cells]
@@ -93,24 +115,25 @@ def test_the_loss_equals_the_definition(counts, margin):
     assert found.item() == pytest.approx(slow_loss(cells, margin), rel=1e-9)
 
 
-def test_the_loss_of_equal_outputs_and_of_none_has_finite_gradients():
+def test_the_loss_of_equal_outputs_and_of_none_has_finite_gradients() -> None:
     for count in (0, 3):
         outputs = torch.zeros(count, 4, requires_grad=True)
         contrastive_loss(StepCells(*[outputs] * 5), 0.5).backward()
+        assert outputs.grad is not None
         assert torch.isfinite(outputs.grad).all()
 
 
 @pytest.mark.parametrize("count", [3, 4, 5, 6, 7, 20])
 @pytest.mark.parametrize("positives", [1, 3])
 @pytest.mark.parametrize("ties", [False, True])
-def test_neighbours_equal_the_definition(count, positives, ties):
+def test_neighbours_equal_the_definition(count: int, positives: int, ties: bool) -> None:
     rng = np.random.default_rng([count, positives])
     descriptors = rng.integers(0, 2, (count, 2)).astype(float) if ties else rng.normal(size=(count, 4))
     nearest, farther = rank_neighbours(descriptors, positives)
     assert (nearest.tolist(), farther.tolist()) == slow_neighbours(descriptors.tolist(), positives)
 
 
-def test_images_that_are_the_same_are_no_neighbours_of_themselves():
+def test_images_that_are_the_same_are_no_neighbours_of_themselves() -> None:
     nearest, farther = rank_neighbours(np.ones((6, 3)), 3)
     for image in range(6):
         both = nearest[image].tolist() + farther[image].tolist()
@@ -119,7 +142,7 @@ def test_images_that_are_the_same_are_no_neighbours_of_themselves():
 
 
 @pytest.mark.parametrize("shape", [(9, 7), (1, 5), (66, 64)])
-def test_an_image_is_mapped_cell_by_cell(shape):
+def test_an_image_is_mapped_cell_by_cell(shape: tuple[int, int]) -> None:
     torch.manual_seed(0)
     head = Head(torch.randn(5), torch.rand(5) + 0.5, 8, 7, torch.Generator().manual_seed(3))
     features = torch.randn(5, *shape)
@@ -130,9 +153,9 @@ def test_an_image_is_mapped_cell_by_cell(shape):
     np.testing.assert_allclose(found.numpy(), slow_head(state, features.numpy()), atol=1e-5)
 
 
-def test_a_head_survives_being_saved(tmp_path):
+def test_a_head_survives_being_saved(tmp_path: Path) -> None:
     images, descriptors = collection()
-    head = train(images, descriptors)
+    head = trained(images, descriptors)
     torch.save(head.state(), tmp_path / "head")
     again = load_head(torch.load(tmp_path / "head", weights_only=True))
     features = torch.from_numpy(images[0].features)
@@ -140,25 +163,25 @@ def test_a_head_survives_being_saved(tmp_path):
 
 
 @pytest.mark.parametrize("state", [{}, {"mean": 3}, {"second.weight": torch.zeros(3)}])
-def test_what_is_no_state_of_a_head_is_refused(state):
+def test_what_is_no_state_of_a_head_is_refused(state: dict[str, Any]) -> None:
     with pytest.raises(FirstsightError, match="not the state of a contrastive head"):
         load_head(state)
 
 
-def test_a_state_with_weights_of_other_shapes_is_refused():
+def test_a_state_with_weights_of_other_shapes_is_refused() -> None:
     images, descriptors = collection()
-    state = train(images, descriptors).state()
+    state = trained(images, descriptors).state()
     with pytest.raises(FirstsightError, match="not the state of a contrastive head"):
         load_head(state | {"first.bias": torch.zeros(3)})
 
 
-def test_features_of_other_channels_are_refused():
+def test_features_of_other_channels_are_refused() -> None:
     head = Head(torch.zeros(5), torch.ones(5), 8, 7, torch.Generator())
     with pytest.raises(FirstsightError, match=r"\(4, 2, 2\) do not match a head for \(5, h, w\)"):
         apply_head(head, torch.zeros(4, 2, 2))
 
 
-def test_pooled_cells_are_of_their_image_and_their_kind():
+def test_pooled_cells_are_of_their_image_and_their_kind() -> None:
     images, _ = collection([0, 1, None], dtype=np.float16)
     pool = pool_by_threshold(images, 3.0, 5, torch.Generator())
     assert list(pool.anomalous) == [0, 1]
@@ -177,7 +200,7 @@ def test_pooled_cells_are_of_their_image_and_their_kind():
             assert len(set(map(tuple, found))) == 5
 
 
-def test_weighted_cells_are_drawn_as_often_as_their_weights_say():
+def test_weighted_cells_are_drawn_as_often_as_their_weights_say() -> None:
     features = np.arange(6, dtype=np.float16).reshape(1, 2, 3)
     anomaly_map = np.array([[0.0, 1.0, 2.0], [0.5, -9.0, 1.5]], dtype=np.float32)
     pool = pool_by_weight([Image(features, anomaly_map)], 0.7, 50_000, torch.Generator().manual_seed(1))
@@ -190,21 +213,21 @@ def test_weighted_cells_are_drawn_as_often_as_their_weights_say():
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1e-300])
-def test_without_temperature_the_highest_scores_alone_are_drawn(temperature):
+def test_without_temperature_the_highest_scores_alone_are_drawn(temperature: float) -> None:
     features = np.arange(4, dtype=np.float32).reshape(1, 2, 2)
     image = Image(features, np.array([[0.0, 3.0], [3.0, 2.9]]))
     pool = pool_by_weight([image], temperature, 100, torch.Generator())
     assert set(pool.anomalous[0][:, 0].tolist()) == {1, 2}
 
 
-def test_a_score_at_the_threshold_is_normal():
+def test_a_score_at_the_threshold_is_normal() -> None:
     image = Image(np.zeros((2, 1, 2), np.float32), np.array([[1.0, 1.5]]))
     pool = pool_by_threshold([image], 1.0, 256, torch.Generator())
     assert len(pool.anomalous[0]) == len(pool.normal[0]) == 1
     assert not pool_by_threshold([image], 1.5, 256, torch.Generator()).anomalous
 
 
-def test_statistics_are_those_of_all_cells_and_a_constant_channel_keeps_its_unit():
+def test_statistics_are_those_of_all_cells_and_a_constant_channel_keeps_its_unit() -> None:
     images, _ = collection()
     for image in images:
         image.features[3] = 0.1
@@ -217,7 +240,7 @@ def test_statistics_are_those_of_all_cells_and_a_constant_channel_keeps_its_unit
     np.testing.assert_allclose(scale.numpy(), deviation, rtol=1e-5)
 
 
-def test_the_cells_of_a_step_come_from_the_images_that_were_asked_for():
+def test_the_cells_of_a_step_come_from_the_images_that_were_asked_for() -> None:
     images, _ = collection([0, 0, 1, 1, None])
     for index, image in enumerate(images):
         image.features[0] = index
@@ -228,7 +251,7 @@ def test_the_cells_of_a_step_come_from_the_images_that_were_asked_for():
     assert origins == [{0}, {0}, {1, 2}, {1, 2, 3, 4}, {3}]
 
 
-def test_a_kind_of_cell_that_no_image_has_gives_no_cells():
+def test_a_kind_of_cell_that_no_image_has_gives_no_cells() -> None:
     images, _ = collection([0, 1])
     pool = pool_by_threshold(images, -1.0, 20, torch.Generator())
     cells = draw_step(pool, 0, [1], [1], anchor_cells=3, other_cells=4, generator=torch.Generator())
@@ -236,36 +259,37 @@ def test_a_kind_of_cell_that_no_image_has_gives_no_cells():
 
 
 @pytest.mark.parametrize("cells", ["weighted", "threshold"])
-def test_training_brings_alike_anomalies_together(cells):
+def test_training_brings_alike_anomalies_together(cells: Literal["weighted", "threshold"]) -> None:
     images, descriptors = collection()
-    lines = []
-    head = train(images, descriptors, replace(SETTINGS, cells=cells, epochs=10, learning_rate=0.003), note=lines.append)
+    lines: list[str] = []
+    settings = replace(SETTINGS, cells=cells, epochs=10, learning_rate=0.003)
+    head = trained(images, descriptors, settings, note=lines.append)
     losses = [float(line.split()[-1]) for line in lines]
     assert len(losses) == 10
     assert losses[-1] < 0.5 * losses[0]
     # Fresh noise: what was learnt is not the cells themselves.
     rng = np.random.default_rng(9)
     kinds = np.repeat([0, 1, 2], 50)
-    cells = rng.normal(size=(150, CHANNELS)) + 3 * np.eye(CHANNELS)[kinds]
-    outputs = apply_head(head, torch.from_numpy(cells.T[:, None].astype(np.float32)))[:, 0].T.numpy()
+    fresh = rng.normal(size=(150, CHANNELS)) + 3 * np.eye(CHANNELS)[kinds]
+    outputs = apply_head(head, torch.from_numpy(fresh.T[:, None].astype(np.float32)))[:, 0].T.numpy()
     distances = ((outputs[:, None] - outputs) ** 2).sum(axis=2)
     own = kinds[:, None] == kinds
     assert distances[own].mean() < 0.5 * distances[~own].mean()
 
 
 @pytest.mark.parametrize("settings", [SETTINGS, WEIGHTED])
-def test_the_same_seed_gives_the_same_head_and_no_global_state_takes_part(settings):
+def test_the_same_seed_gives_the_same_head_and_no_global_state_takes_part(settings: ContrastiveSettings) -> None:
     images, descriptors = collection()
     torch.manual_seed(1)
     before = torch.get_rng_state()
-    first = train(images, descriptors, settings)
+    first = trained(images, descriptors, settings)
     assert torch.equal(torch.get_rng_state(), before)
     torch.rand(7)
-    assert same(first, train(images, descriptors, settings))
-    assert not same(first, train(images, descriptors, replace(settings, seed=1)))
+    assert same(first, trained(images, descriptors, settings))
+    assert not same(first, trained(images, descriptors, replace(settings, seed=1)))
 
 
-def test_every_image_is_read_once_and_no_more_than_the_most_images():
+def test_every_image_is_read_once_and_no_more_than_the_most_images() -> None:
     images, descriptors = collection()
     train(images, descriptors)
     assert [len(image.reads) for image in images] == [1] * 12
@@ -274,58 +298,58 @@ def test_every_image_is_read_once_and_no_more_than_the_most_images():
 
 
 @pytest.mark.parametrize("anomalous", [0, 1, 4])
-def test_too_few_images_with_anomalies_give_no_head(anomalous):
-    images, descriptors = collection([0] * anomalous + [None] * 6)
-    lines = []
+def test_too_few_images_with_anomalies_give_no_head(anomalous: int) -> None:
+    images, descriptors = collection([*[0] * anomalous, *[None] * 6])
+    lines: list[str] = []
     assert train(images, descriptors, note=lines.append) is None
     assert lines == [f"only {anomalous} images have anomalous cells: no contrastive head is trained"]
 
 
-def test_weighted_cells_need_no_threshold_but_five_images():
+def test_weighted_cells_need_no_threshold_but_five_images() -> None:
     images, descriptors = collection([None] * 5)
     assert train(images, descriptors, WEIGHTED) is not None
     assert train(images[:4], descriptors[:4], WEIGHTED) is None
 
 
-def test_no_images_give_no_head():
+def test_no_images_give_no_head() -> None:
     assert train([], np.empty((0, 4))) is None
 
 
 @pytest.mark.parametrize("kinds", [[0, 0, 1, 1, 2], [0, 1, None, 1, 2, 0, None]])
-def test_five_images_with_anomalies_are_enough(kinds):
+def test_five_images_with_anomalies_are_enough(kinds: list[int | None]) -> None:
     images, descriptors = collection(kinds)
-    head = train(images, descriptors)
+    head = trained(images, descriptors)
     assert all(torch.isfinite(value).all() for value in head.state().values())
 
 
 @pytest.mark.parametrize("settings", [SETTINGS, WEIGHTED])
 @pytest.mark.parametrize("threshold", [-1.0, 3.0])
-def test_images_that_are_all_the_same_give_a_finite_head(settings, threshold):
+def test_images_that_are_all_the_same_give_a_finite_head(settings: ContrastiveSettings, threshold: float) -> None:
     images, _ = collection([0])
-    head = train(images * 6, np.zeros((6, 4)), settings, threshold=threshold)
+    head = trained(images * 6, np.zeros((6, 4)), settings, threshold=threshold)
     mapped = apply_head(head, torch.from_numpy(images[0].features))
     assert torch.isfinite(mapped).all()
 
 
 @pytest.mark.parametrize("settings", [SETTINGS, WEIGHTED])
 @pytest.mark.parametrize("value", [0.0, 0.1, 1e4])
-def test_constant_features_give_a_finite_head(settings, value):
+def test_constant_features_give_a_finite_head(settings: ContrastiveSettings, value: float) -> None:
     images, descriptors = collection()
     for image in images:
         image.features[:] = value
         image.anomaly_map[:] = 5
-    head = train(images, descriptors, settings)
+    head = trained(images, descriptors, settings)
     assert torch.isfinite(apply_head(head, torch.full((CHANNELS, 3, 2), value))).all()
 
 
-def test_images_may_differ_in_size():
+def test_images_may_differ_in_size() -> None:
     images, descriptors = collection()
     images[3] = Image(images[3].features[:, :6], images[3].anomaly_map[:6])
     assert train(images, descriptors) is not None
 
 
-def spoil(image: Image, **changes) -> Image:
-    return Image(**({"features": image.features, "anomaly_map": image.anomaly_map} | changes))
+def spoil(image: Image, **changes: NDArray[np.float64]) -> Image:
+    return Image(changes.get("features", image.features), changes.get("anomaly_map", image.anomaly_map))
 
 
 @pytest.mark.parametrize(
@@ -339,14 +363,14 @@ def spoil(image: Image, **changes) -> Image:
         ({"anomaly_map": np.full((9, 7), np.inf)}, "image 2 hold"),
     ],
 )
-def test_bad_images_are_named(changes, message):
+def test_bad_images_are_named(changes: dict[str, NDArray[np.float64]], message: str) -> None:
     images, descriptors = collection()
     images[2] = spoil(images[2], **changes)
     with pytest.raises(FirstsightError, match=message):
         train(images, descriptors)
 
 
-def test_bad_descriptors_and_thresholds_are_refused():
+def test_bad_descriptors_and_thresholds_are_refused() -> None:
     images, descriptors = collection()
     for bad in (descriptors[:-1], descriptors[0], np.full_like(descriptors, np.nan)):
         with pytest.raises(FirstsightError, match="12 images need as many finite descriptors"):
@@ -357,7 +381,7 @@ def test_bad_descriptors_and_thresholds_are_refused():
         train(images, descriptors, temperature=-0.1)
 
 
-def test_training_that_diverges_is_told():
+def test_training_that_diverges_is_told() -> None:
     images, descriptors = collection()
     for image in images:
         image.features[:] *= np.float32(1e30)
@@ -380,16 +404,16 @@ def test_training_that_diverges_is_told():
         ("seed", -1),
     ],
 )
-def test_bad_settings_are_named(name, value):
+def test_bad_settings_are_named(name: str, value: Any) -> None:
     with pytest.raises(FirstsightError, match=f"{name} is {value!r}"):
         ContrastiveSettings(**{name: value})
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_a_head_can_be_trained_on_a_gpu():
+def test_a_head_can_be_trained_on_a_gpu() -> None:
     images, descriptors = collection()
-    head = train(images, descriptors, device="cuda")
+    head = trained(images, descriptors, device="cuda")
     mapped = apply_head(head, torch.from_numpy(images[0].features).cuda())
     assert mapped.is_cuda
     again = apply_head(load_head(head.state()), torch.from_numpy(images[0].features))

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from firstsight.clustering.descriptors import (
     blur_features,
@@ -136,7 +137,13 @@ def test_one_descriptor() -> None:
         (np.ones((2, 3)), np.ones(3), [1.0], np.ones(2), "share"),
     ],
 )
-def test_bad_cells_are_named(features, scores, temperatures, share, message) -> None:
+def test_bad_cells_are_named(
+    features: NDArray[np.float64],
+    scores: NDArray[np.float64],
+    temperatures: list[float],
+    share: NDArray[np.float64] | None,
+    message: str,
+) -> None:
     with pytest.raises(FirstsightError, match=message):
         describe(features, scores, temperatures, share)
 

@@ -26,7 +26,7 @@ def piled(family: str, share: float, count: int = 50_000, seed: int = 0) -> np.n
 
 @pytest.mark.parametrize("rate", [0.001, 0.01, 0.05])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_the_achieved_rate_is_near_the_one_asked_for_with_and_without_anomalies(family, rate):
+def test_the_achieved_rate_is_near_the_one_asked_for_with_and_without_anomalies(family: str, rate: float) -> None:
     for share in (0.0, 0.005, 0.03):
         achieved = FAMILIES[family].sf(pixel_threshold(piled(family, share), rate))
         # What the anomalies take of the bulk makes the estimate shy; no more is promised far out in the tail.
@@ -35,13 +35,13 @@ def test_the_achieved_rate_is_near_the_one_asked_for_with_and_without_anomalies(
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_many_anomalies_do_not_raise_the_rate(family):
+def test_many_anomalies_do_not_raise_the_rate(family: str) -> None:
     for rate in (0.001, 0.01, 0.05):
         assert FAMILIES[family].sf(pixel_threshold(piled(family, 0.12), rate)) < rate * 1.1
 
 
 @pytest.mark.parametrize("count", [2, 7, 500])
-def test_the_null_is_the_best_of_all_lines(count):
+def test_the_null_is_the_best_of_all_lines(count: int) -> None:
     scores = np.random.default_rng(count).gamma(2, 1, count)
     null = fit_null(scores)
     assert (null.shape, null.origin, null.scale) == pytest.approx(slow_null(list(scores)), rel=1e-6, abs=1e-9)
@@ -49,14 +49,14 @@ def test_the_null_is_the_best_of_all_lines(count):
 
 @pytest.mark.parametrize("images", [1, 3, 60])
 @pytest.mark.parametrize("rate", [0.01, 0.3])
-def test_the_threshold_of_images_equals_the_definition(images, rate):
+def test_the_threshold_of_images_equals_the_definition(images: int, rate: float) -> None:
     tiles = np.random.default_rng(images).gumbel(5, 2, (images, 16))
     maxima = tiles.max(axis=1)
     expected = slow_image_threshold(list(tiles.ravel()), list(maxima), rate)
     assert image_threshold(tiles.ravel(), maxima, rate) == pytest.approx(expected)
 
 
-def test_more_false_alarms_are_a_lower_threshold():
+def test_more_false_alarms_are_a_lower_threshold() -> None:
     scores = piled("gamma", 0.02)
     thresholds = [pixel_threshold(scores, rate) for rate in (0.0005, 0.001, 0.01, 0.1, 0.5)]
     assert thresholds == sorted(thresholds, reverse=True)
@@ -64,7 +64,7 @@ def test_more_false_alarms_are_a_lower_threshold():
 
 
 @pytest.mark.parametrize("factor", [1e-6, 1.0, 1e6])
-def test_the_threshold_moves_with_the_scale_and_the_zero_of_the_scores(factor):
+def test_the_threshold_moves_with_the_scale_and_the_zero_of_the_scores(factor: float) -> None:
     scores = np.random.default_rng(1).gamma(3, 1, 900)
     tiles, maxima = scores[:800], scores[:800].reshape(50, 16).max(axis=1)
     for found in (pixel_threshold, lambda values, rate: image_threshold(values[:800], factor * (maxima + 2), rate)):
@@ -73,20 +73,20 @@ def test_the_threshold_moves_with_the_scale_and_the_zero_of_the_scores(factor):
 
 
 @pytest.mark.parametrize("scores", [[0.25], [0.1] * 3, [0.1] * 1000, [-3.0] * 7])
-def test_equal_scores_are_their_own_threshold(scores):
+def test_equal_scores_are_their_own_threshold(scores: list[float]) -> None:
     values = np.array(scores, np.float32)
     assert pixel_threshold(values, 0.01) == values[0]
     assert image_threshold(values, values[:1], 0.01) == values[0]
 
 
-def test_the_order_of_scores_does_not_matter():
+def test_the_order_of_scores_does_not_matter() -> None:
     scores = piled("normal", 0.02, 999)
     assert pixel_threshold(scores[::-1], 0.01) == pytest.approx(pixel_threshold(scores, 0.01), rel=1e-12)
 
 
 @pytest.mark.parametrize("rate", [0.02, 0.1])
 @pytest.mark.parametrize("anomalous", [0, 50, 150])
-def test_few_normal_images_have_a_score_above_even_where_most_are_anomalous(rate, anomalous):
+def test_few_normal_images_have_a_score_above_even_where_most_are_anomalous(rate: float, anomalous: int) -> None:
     rng = np.random.default_rng(anomalous)
     maps = rng.gamma(3, 1, (200, 32, 32))
     maps[:anomalous, 8:20, 3:9] += 15
@@ -99,7 +99,7 @@ def test_few_normal_images_have_a_score_above_even_where_most_are_anomalous(rate
     assert (maps[:anomalous].max(axis=(1, 2)) > threshold).all()
 
 
-def test_a_single_image_and_a_map_of_one_cell_have_a_threshold():
+def test_a_single_image_and_a_map_of_one_cell_have_a_threshold() -> None:
     one = np.random.default_rng(0).gamma(3, 1, (9, 7))
     assert one.min() < image_threshold(tile_maxima(one), np.array([one.max()]), 0.01) <= one.max()
     assert pixel_threshold(one.ravel(), 0.01) <= one.max()
@@ -107,7 +107,7 @@ def test_a_single_image_and_a_map_of_one_cell_have_a_threshold():
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (3, 5), (4, 4), (17, 30)])
-def test_tiles_cover_the_map(shape):
+def test_tiles_cover_the_map(shape: tuple[int, int]) -> None:
     scores = np.random.default_rng(5).random(shape).astype(np.float32)
     found = tile_maxima(scores)
     assert found.tolist() == slow_tile_maxima(scores.tolist(), 4)
@@ -115,14 +115,14 @@ def test_tiles_cover_the_map(shape):
 
 
 @pytest.mark.parametrize("rate", [0.0, 1.0, -0.1, np.nan])
-def test_a_rate_that_is_none_is_named(rate):
+def test_a_rate_that_is_none_is_named(rate: float) -> None:
     with pytest.raises(FirstsightError, match=r"rate of false alarms is .*, not within"):
         pixel_threshold(np.arange(9.0), rate)
     with pytest.raises(FirstsightError, match=r"rate of false alarms is"):
         image_threshold(np.arange(9.0), np.arange(3.0), rate)
 
 
-def test_scores_that_are_not_finite_are_refused():
+def test_scores_that_are_not_finite_are_refused() -> None:
     with pytest.raises(FirstsightError, match="1 values that are not finite"):
         pixel_threshold(np.array([1.0, np.nan]), 0.01)
     with pytest.raises(FirstsightError, match="no scores"):

@@ -1,6 +1,7 @@
 """Kinds: outliers are set aside, the calm cluster is normal, new images are recognised or unknown."""
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -106,7 +107,7 @@ def test_an_image_of_another_texture_is_an_outlier_and_changes_nothing_for_the_o
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize("clusters", ["auto", 1, 2, 5])
-def test_few_images(count: int, clusters: int | str) -> None:
+def test_few_images(count: int, clusters: int | Literal["auto"]) -> None:
     descriptors, _ = groups([count], spread=1.0)
     if clusters != "auto" and clusters > count:
         with pytest.raises(FirstsightError, match=f"{clusters} clusters"):
@@ -121,7 +122,7 @@ def test_few_images(count: int, clusters: int | str) -> None:
 
 
 @pytest.mark.parametrize("clusters", ["auto", 1, 3, 8])
-def test_the_same_image_many_times(clusters: int | str) -> None:
+def test_the_same_image_many_times(clusters: int | Literal["auto"]) -> None:
     kinds, clustering = fit_kinds(named(8), np.full((8, 2, 5), 0.3), clusters)
     assert clustering.n_clusters >= 1
     np.testing.assert_array_equal(clustering.distance, 0)

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from firstsight.clustering.regions import covered_cells, find_regions
 from firstsight.errors import FirstsightError
@@ -10,7 +11,7 @@ from oracles.regions import slow_regions
 @pytest.mark.parametrize("shape", [(1, 1), (1, 17), (23, 1), (8, 8), (31, 47)])
 @pytest.mark.parametrize("density", [0.1, 0.35, 0.6, 0.95])
 @pytest.mark.parametrize("minimum_area", [0, 1, 3, 4.5])
-def test_regions_equal_a_flood_fill(shape, density, minimum_area):
+def test_regions_equal_a_flood_fill(shape: tuple[int, int], density: float, minimum_area: float) -> None:
     rng = np.random.default_rng([*shape, int(100 * density)])
     anomaly_map = rng.random(shape).astype(np.float32)
     threshold = 1 - density
@@ -37,19 +38,19 @@ def test_regions_equal_a_flood_fill(shape, density, minimum_area):
     np.testing.assert_array_equal(labels, painted)
 
 
-def test_diagonal_neighbours_are_one_region():
+def test_diagonal_neighbours_are_one_region() -> None:
     _, regions = find_regions(np.eye(4), 0.5)
     assert [region.area for region in regions] == [4]
 
 
-def test_a_region_whose_parts_meet_below_has_one_number():
+def test_a_region_whose_parts_meet_below_has_one_number() -> None:
     anomaly_map = np.array([[1, 0, 1, 0, 1], [1, 0, 1, 0, 0], [1, 1, 1, 0, 1]])
     labels, regions = find_regions(anomaly_map, 0.5)
     assert [(region.x, region.y, region.area) for region in regions] == [(0, 0, 7), (4, 0, 1), (4, 2, 1)]
     np.testing.assert_array_equal(labels[0], [1, 0, 1, 0, 2])
 
 
-def test_numbers_stay_consecutive_when_small_regions_are_dropped():
+def test_numbers_stay_consecutive_when_small_regions_are_dropped() -> None:
     anomaly_map = np.zeros((5, 9))
     anomaly_map[0, 0] = 1
     anomaly_map[2, 1:4] = 1
@@ -60,13 +61,13 @@ def test_numbers_stay_consecutive_when_small_regions_are_dropped():
     assert set(np.unique(labels)) == {0, 1, 2}
 
 
-def test_a_score_equal_to_the_threshold_is_not_above_it():
+def test_a_score_equal_to_the_threshold_is_not_above_it() -> None:
     labels, regions = find_regions(np.full((3, 4), 0.25), 0.25)
     assert regions == []
     assert not labels.any()
 
 
-def test_an_infinite_threshold_finds_nothing_and_minus_infinity_everything():
+def test_an_infinite_threshold_finds_nothing_and_minus_infinity_everything() -> None:
     anomaly_map = np.arange(6.0).reshape(2, 3)
     assert find_regions(anomaly_map, np.inf)[1] == []
     assert find_regions(anomaly_map, -np.inf)[1][0].area == 6
@@ -83,7 +84,9 @@ def test_an_infinite_threshold_finds_nothing_and_minus_infinity_everything():
         (np.zeros((2, 2)), 0.5, np.nan, "nan"),
     ],
 )
-def test_bad_values_are_named(anomaly_map, threshold, minimum_area, message):
+def test_bad_values_are_named(
+    anomaly_map: NDArray[np.float64], threshold: float, minimum_area: float, message: str
+) -> None:
     with pytest.raises(FirstsightError, match=message):
         find_regions(anomaly_map, threshold, minimum_area=minimum_area)
 

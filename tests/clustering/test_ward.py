@@ -1,5 +1,8 @@
+from typing import Any, Literal
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from firstsight.clustering.ward import cluster_descriptors, estimate_clusters
 from firstsight.errors import FirstsightError
@@ -16,7 +19,7 @@ def blobs(counts: list[int], spread: float, dimensions: int = 6, seed: int = 0) 
 
 
 @pytest.mark.parametrize(("count", "dimensions"), [(2, 1), (3, 2), (7, 1), (12, 5), (25, 3)])
-def test_clusters_equal_the_definition(count, dimensions):
+def test_clusters_equal_the_definition(count: int, dimensions: int) -> None:
     descriptors = np.random.default_rng([count, dimensions]).standard_normal((count, dimensions))
     for number in {1, 2, min(4, count), count}:
         clustering = cluster_descriptors(descriptors, number)
@@ -35,18 +38,18 @@ def test_clusters_equal_the_definition(count, dimensions):
             assert squares[medoid] == pytest.approx(min(squares))
 
 
-def test_silhouettes_are_the_same_when_taken_in_several_parts():
+def test_silhouettes_are_the_same_when_taken_in_several_parts() -> None:
     descriptors, _ = blobs([700, 600], 3.0, 4)
     clustering = cluster_descriptors(descriptors, 3)
     np.testing.assert_allclose(clustering.silhouette, slow_silhouettes(descriptors, clustering.cluster), atol=1e-9)
 
 
-def test_clusters_are_numbered_by_size_then_by_first_member():
+def test_clusters_are_numbered_by_size_then_by_first_member() -> None:
     descriptors = np.array([[0.0], [50], [100], [100.1], [0.1], [50.1], [50.2]])
     np.testing.assert_array_equal(cluster_descriptors(descriptors, 3).cluster, [1, 0, 2, 2, 1, 0, 0])
 
 
-def test_result_types():
+def test_result_types() -> None:
     clustering = cluster_descriptors(blobs([5, 5], 0.1)[0].astype(np.float32))
     assert clustering.cluster.dtype == np.int32
     assert clustering.distance.dtype == clustering.silhouette.dtype == np.float64
@@ -55,7 +58,7 @@ def test_result_types():
 
 
 @pytest.mark.parametrize("counts", [[8, 8], [30, 10, 20], [12, 9, 7, 20, 15], [10] * 9])
-def test_well_parted_groups_are_counted_and_found(counts):
+def test_well_parted_groups_are_counted_and_found(counts: list[int]) -> None:
     descriptors, kinds = blobs(counts, 0.8)
     clustering = cluster_descriptors(descriptors)
     assert clustering.n_clusters == len(counts)
@@ -64,7 +67,7 @@ def test_well_parted_groups_are_counted_and_found(counts):
     assert estimate_clusters(descriptors) == (clustering.n_clusters, clustering.criterion)
 
 
-def test_a_weak_elbow_is_drawn_towards_the_usual_number():
+def test_a_weak_elbow_is_drawn_towards_the_usual_number() -> None:
     rng = np.random.default_rng(1)
     descriptors = np.eye(60)[rng.permutation(np.repeat([0, 1], 40))] * 6 + rng.standard_normal((80, 60))
     number, criterion = estimate_clusters(descriptors)
@@ -81,7 +84,7 @@ def loners(seed: int = 0) -> np.ndarray:
 
 @pytest.mark.parametrize("smallest", [1, 2, 4, 5])
 @pytest.mark.parametrize("wanted", [1, 2, 3, 4, 9])
-def test_small_clusters_are_outliers_and_the_tree_is_cut_until_enough_are_large(smallest, wanted):
+def test_small_clusters_are_outliers_and_the_tree_is_cut_until_enough_are_large(smallest: int, wanted: int) -> None:
     descriptors = loners()
     found = cluster_descriptors(descriptors, wanted, smallest=smallest)
     best: tuple[int, np.ndarray] = (0, np.zeros(0))
@@ -106,7 +109,7 @@ def test_small_clusters_are_outliers_and_the_tree_is_cut_until_enough_are_large(
     assert found.is_medoid.sum() == found.n_clusters
 
 
-def test_outliers_among_more_descriptors_than_can_be_linked():
+def test_outliers_among_more_descriptors_than_can_be_linked() -> None:
     descriptors, kinds = blobs([300, 200], 0.3)
     descriptors = np.concatenate([descriptors, [[500.0] * 6]])
     sampled = cluster_descriptors(descriptors, 2, smallest=2, largest_linkage=400, seed=0)
@@ -115,13 +118,13 @@ def test_outliers_among_more_descriptors_than_can_be_linked():
 
 
 @pytest.mark.parametrize("count", [5, 20, 80])
-def test_one_round_cloud_is_mostly_one_cluster(count):
+def test_one_round_cloud_is_mostly_one_cluster(count: int) -> None:
     clouds = [np.random.default_rng([count, seed]).standard_normal((count, 30)) for seed in range(10)]
     assert sum(estimate_clusters(cloud)[0] == 1 for cloud in clouds) >= 8
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 4])
-def test_very_few_descriptors(count):
+def test_very_few_descriptors(count: int) -> None:
     clustering = cluster_descriptors(np.arange(3.0 * count).reshape(count, 3))
     assert clustering.n_clusters == min(count, 1)
     assert len(clustering.cluster) == len(clustering.distance) == len(clustering.silhouette) == count
@@ -131,7 +134,7 @@ def test_very_few_descriptors(count):
 
 @pytest.mark.parametrize("value", [0.0, 0.1, 1e100])
 @pytest.mark.parametrize("clusters", ["auto", 1, 3, 9])
-def test_identical_descriptors(value, clusters):
+def test_identical_descriptors(value: float, clusters: int | Literal["auto"]) -> None:
     clustering = cluster_descriptors(np.full((9, 4), value), clusters)
     number = 1 if clusters == "auto" else clusters
     assert clustering.n_clusters == number == len(np.unique(clustering.cluster))
@@ -140,7 +143,7 @@ def test_identical_descriptors(value, clusters):
     assert clustering.is_medoid.sum() == number
 
 
-def test_descriptors_with_few_different_values():
+def test_descriptors_with_few_different_values() -> None:
     descriptors = np.repeat([[0.0, 0], [1, 0], [0, 1]], 6, axis=0)
     clustering = cluster_descriptors(descriptors)
     assert clustering.n_clusters == 3
@@ -148,7 +151,7 @@ def test_descriptors_with_few_different_values():
 
 
 @pytest.mark.parametrize("clusters", ["auto", 4])
-def test_more_descriptors_than_can_be_linked(clusters):
+def test_more_descriptors_than_can_be_linked(clusters: int | Literal["auto"]) -> None:
     descriptors, kinds = blobs([900, 700, 500, 300], 0.8)
     clustering = cluster_descriptors(descriptors, clusters, largest_linkage=150, seed=3)
     np.testing.assert_array_equal(clustering.cluster, kinds)
@@ -158,7 +161,7 @@ def test_more_descriptors_than_can_be_linked(clusters):
     np.testing.assert_allclose(clustering.centres, everything.centres)
 
 
-def test_the_same_seed_gives_the_same_clusters():
+def test_the_same_seed_gives_the_same_clusters() -> None:
     descriptors = np.random.default_rng(0).standard_normal((300, 5))
     first, second = (cluster_descriptors(descriptors, 5, largest_linkage=50, seed=7) for _ in range(2))
     np.testing.assert_array_equal(first.cluster, second.cluster)
@@ -167,7 +170,7 @@ def test_the_same_seed_gives_the_same_clusters():
 
 
 @pytest.mark.parametrize("dimensions", [1, 2, 3])
-def test_few_dimensions(dimensions):
+def test_few_dimensions(dimensions: int) -> None:
     descriptors = np.repeat(np.arange(3.0), 7)[:, None] * np.ones(dimensions) * 10
     descriptors += np.random.default_rng(0).standard_normal(descriptors.shape) * 0.3
     assert cluster_descriptors(descriptors).n_clusters == 3
@@ -186,12 +189,12 @@ def test_few_dimensions(dimensions):
         (np.ones((3, 2)), "many", "'many'"),
     ],
 )
-def test_bad_values_are_named(descriptors, clusters, message):
+def test_bad_values_are_named(descriptors: NDArray[np.float64], clusters: Any, message: str) -> None:
     with pytest.raises(FirstsightError, match=message):
         cluster_descriptors(descriptors, clusters)
 
 
-def test_linkage_of_less_than_two_is_refused():
+def test_linkage_of_less_than_two_is_refused() -> None:
     with pytest.raises(FirstsightError, match="largest_linkage=1"):
         cluster_descriptors(np.ones((3, 2)), largest_linkage=1)
 

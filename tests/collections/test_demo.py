@@ -1,7 +1,10 @@
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from firstsight.collections.demo import (
@@ -21,11 +24,11 @@ from firstsight.errors import FirstsightError
 SMALL = DemoSettings(tile_size=96, good=2, per_defect=2)
 
 
-def pixels(path):
+def pixels(path: Path) -> NDArray[np.uint8]:
     return np.asarray(Image.open(path))
 
 
-def test_listing_before_equals_listing_after(tmp_path):
+def test_listing_before_equals_listing_after(tmp_path: Path) -> None:
     files = list_demo(tmp_path, SMALL)
     assert not list(tmp_path.iterdir())
     make_demo(tmp_path, SMALL)
@@ -36,12 +39,12 @@ def test_listing_before_equals_listing_after(tmp_path):
     assert written == {file.path for file in files} | {file.mask for file in files if file.mask}
 
 
-def test_the_default_collections_are_about_forty_images(tmp_path):
+def test_the_default_collections_are_about_forty_images(tmp_path: Path) -> None:
     count = sum(len(list_demo(tmp_path, DemoSettings(texture=texture))) for texture in PHOTOGRAPHS)
     assert 36 <= count <= 44
 
 
-def test_same_settings_same_pixels_other_settings_others(tmp_path):
+def test_same_settings_same_pixels_other_settings_others(tmp_path: Path) -> None:
     variants = {
         "a": SMALL,
         "b": SMALL,
@@ -61,7 +64,7 @@ def test_same_settings_same_pixels_other_settings_others(tmp_path):
 @pytest.mark.parametrize("texture", PHOTOGRAPHS)
 @pytest.mark.parametrize("kind", DEFECTS)
 @pytest.mark.parametrize("seed", range(5))
-def test_a_mask_holds_what_changed(texture, kind, seed):
+def test_a_mask_holds_what_changed(texture: str, kind: str, seed: int) -> None:
     generator = np.random.default_rng(seed)
     tile = cut_tile(texture, 256, generator)
     damaged, mask = DEFECTS[kind](tile, texture, generator)
@@ -87,7 +90,7 @@ def test_a_mask_holds_what_changed(texture, kind, seed):
 
 
 @pytest.mark.parametrize("size", [64, 101, 512])
-def test_tiles_of_every_size_are_crops_of_the_photograph(size):
+def test_tiles_of_every_size_are_crops_of_the_photograph(size: int) -> None:
     tile = to_bytes(cut_tile("brick", size, np.random.default_rng(3)))
     photograph = PHOTOGRAPHS["brick"]()
     assert tile.shape == (size, size)
@@ -109,6 +112,6 @@ def test_tiles_of_every_size_are_crops_of_the_photograph(size):
         ({"seed": -1}, "seed must not be negative: -1"),
     ],
 )
-def test_settings_name_the_bad_value(bad, message):
+def test_settings_name_the_bad_value(bad: dict[str, Any], message: str) -> None:
     with pytest.raises(FirstsightError, match=message):
         DemoSettings(**bad)

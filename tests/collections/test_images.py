@@ -5,11 +5,13 @@ import zlib
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import imagecodecs
 import numpy as np
 import pytest
 import tifffile
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from firstsight.collections import samples
@@ -73,31 +75,33 @@ def adam7(values: np.ndarray) -> list[bytes]:
         (COLOUR, "webp", {"lossless": True}),
     ],
 )
-def test_eight_bits_without_loss(tmp_path, values, suffix, options):
+def test_eight_bits_without_loss(
+    tmp_path: Path, values: NDArray[np.uint8], suffix: str, options: dict[str, Any]
+) -> None:
     path = tmp_path / f"0.{suffix}"
     Image.fromarray(values).save(path, **options)
     assert_reads(path, rgb(values, 255))
 
 
 @pytest.mark.parametrize(("values", "suffix"), [(GREY, "png"), (COLOUR, "png"), (COLOUR, "webp"), (COLOUR, "tif")])
-def test_alpha_is_dropped_not_blended(tmp_path, values, suffix):
+def test_alpha_is_dropped_not_blended(tmp_path: Path, values: NDArray[np.uint8], suffix: str) -> None:
     path = tmp_path / f"0.{suffix}"
     stacked = np.concatenate([values.reshape(13, 9, -1), ALPHA], axis=2)
-    options = {"lossless": True, "exact": True} if suffix == "webp" else {}
+    options: dict[str, Any] = {"lossless": True, "exact": True} if suffix == "webp" else {}
     Image.fromarray(stacked, "LA" if values is GREY else "RGBA").save(path, **options)
     assert_reads(path, rgb(values, 255))
     assert inspect_image(ImageFile("0", path, None, None, None))["channels"] == stacked.shape[2]
 
 
 @pytest.mark.parametrize("suffix", ["png", "bmp", "tif"])
-def test_palette(tmp_path, suffix):
+def test_palette(tmp_path: Path, suffix: str) -> None:
     image = Image.fromarray(COLOUR).quantize(16)
     image.save(tmp_path / f"0.{suffix}")
     assert_reads(tmp_path / f"0.{suffix}", rgb(np.asarray(image.convert("RGB")), 255))
 
 
 @pytest.mark.parametrize("transparency", [3, bytes([0, 128, 255])])
-def test_palette_with_transparency_keeps_the_colours(tmp_path, transparency):
+def test_palette_with_transparency_keeps_the_colours(tmp_path: Path, transparency: bytes | int) -> None:
     image = Image.fromarray(COLOUR).quantize(16)
     image.save(tmp_path / "0.png", transparency=transparency)
     expected = rgb(np.asarray(image.convert("RGB")), 255)
@@ -107,7 +111,7 @@ def test_palette_with_transparency_keeps_the_colours(tmp_path, transparency):
         assert_reads(tmp_path / "0.png", expected)
 
 
-def test_where_nothing_was_seen_a_pixel_is_missing(tmp_path):
+def test_where_nothing_was_seen_a_pixel_is_missing(tmp_path: Path) -> None:
     alpha = np.full((13, 9, 1), 7, np.uint8)
     alpha[2:5, 3:] = 0
     hole = alpha[..., 0] == 0
@@ -129,7 +133,7 @@ def test_where_nothing_was_seen_a_pixel_is_missing(tmp_path):
     assert not np.isnan(read_image(tmp_path / "other.tif")).any()
 
 
-def test_missing_pixels_turn_with_the_image(tmp_path):
+def test_missing_pixels_turn_with_the_image(tmp_path: Path) -> None:
     values = np.stack([GREY, np.full_like(GREY, 9)], axis=2)
     values[0, 1, 1] = 0
     image = Image.fromarray(values, "LA")
@@ -139,7 +143,7 @@ def test_missing_pixels_turn_with_the_image(tmp_path):
     assert np.argwhere(np.isnan(read_image(tmp_path / "0.png")[..., 0])).tolist() == [[1, 12]]
 
 
-def test_a_mask_of_missing_pixels(tmp_path):
+def test_a_mask_of_missing_pixels(tmp_path: Path) -> None:
     mask = GREY > 200
     Image.fromarray(COLOUR).save(tmp_path / "0.png")
     Image.fromarray(mask).save(tmp_path / "mask.png")
@@ -158,7 +162,7 @@ def test_a_mask_of_missing_pixels(tmp_path):
             read_image(tmp_path / "0.png", tmp_path / name)
 
 
-def test_an_image_that_varies_only_where_it_is_missing_is_constant(tmp_path):
+def test_an_image_that_varies_only_where_it_is_missing_is_constant(tmp_path: Path) -> None:
     values = np.full((4, 3), 0.5, np.float32)
     values[1, 1] = np.nan
     tifffile.imwrite(tmp_path / "0.tif", values)
@@ -166,7 +170,7 @@ def test_an_image_that_varies_only_where_it_is_missing_is_constant(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["png", "bmp", "tif"])
-def test_one_bit(tmp_path, suffix):
+def test_one_bit(tmp_path: Path, suffix: str) -> None:
     bits = GREY > 100
     Image.fromarray(bits).save(tmp_path / f"0.{suffix}")
     assert_reads(tmp_path / f"0.{suffix}", rgb(bits))
@@ -174,15 +178,15 @@ def test_one_bit(tmp_path, suffix):
 
 
 @pytest.mark.parametrize("depth", [2, 4])
-def test_grey_png_of_few_bits(tmp_path, depth):
-    values = GREY[:, :8] >> (8 - depth)
+def test_grey_png_of_few_bits(tmp_path: Path, depth: int) -> None:
+    values = GREY[:, :8] >> np.uint8(8 - depth)
     bits = np.unpackbits(values[..., None], axis=2)[..., 8 - depth :].reshape(13, -1)
     (tmp_path / "0.png").write_bytes(png_bytes([row.tobytes() for row in np.packbits(bits, axis=1)], (8, 13), depth, 0))
     assert_reads(tmp_path / "0.png", rgb(values, 2**depth - 1))
 
 
 @pytest.mark.parametrize(("values", "colour_type"), [(GREY, 0), (COLOUR, 2), (DEEP[..., 0], 0), (DEEP[..., :3], 2)])
-def test_interlaced_png(tmp_path, values, colour_type):
+def test_interlaced_png(tmp_path: Path, values: NDArray[Any], colour_type: int) -> None:
     depth = values.itemsize * 8
     (tmp_path / "0.png").write_bytes(png_bytes(adam7(values), (9, 13), depth, colour_type, interlace=1))
     assert_reads(tmp_path / "0.png", rgb(values, 2**depth - 1))
@@ -190,7 +194,7 @@ def test_interlaced_png(tmp_path, values, colour_type):
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
 @pytest.mark.parametrize("progressive", [False, True])
-def test_jpeg(tmp_path, mode, progressive):
+def test_jpeg(tmp_path: Path, mode: str, progressive: bool) -> None:
     rows, columns = np.mgrid[:40, :56]
     smooth = np.stack([rows * 5, columns * 4, 255 - rows * 3], axis=2).astype(np.uint8)
     image = Image.fromarray(smooth).convert(mode)
@@ -200,14 +204,14 @@ def test_jpeg(tmp_path, mode, progressive):
 
 
 @pytest.mark.parametrize("suffix", ["webp", "png", "tif"])
-def test_the_first_frame_or_page_is_read(tmp_path, suffix):
+def test_the_first_frame_or_page_is_read(tmp_path: Path, suffix: str) -> None:
     first, *others = (Image.fromarray(np.roll(COLOUR, shift, axis=2)) for shift in range(3))
-    options = {"lossless": True} if suffix == "webp" else {}
+    options: dict[str, Any] = {"lossless": True} if suffix == "webp" else {}
     first.save(tmp_path / f"0.{suffix}", save_all=True, append_images=others, **options)
     assert_reads(tmp_path / f"0.{suffix}", rgb(COLOUR, 255))
 
 
-def test_the_content_tells_the_format_not_the_suffix(tmp_path):
+def test_the_content_tells_the_format_not_the_suffix(tmp_path: Path) -> None:
     Image.fromarray(COLOUR).save(tmp_path / "0.png")
     (tmp_path / "0.png").rename(tmp_path / "0.jpg")
     assert_reads(tmp_path / "0.jpg", rgb(COLOUR, 255))
@@ -217,7 +221,7 @@ def test_the_content_tells_the_format_not_the_suffix(tmp_path):
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
-def test_sixteen_bit_png_keeps_its_depth(tmp_path, channels):
+def test_sixteen_bit_png_keeps_its_depth(tmp_path: Path, channels: int) -> None:
     values = np.ascontiguousarray(DEEP[..., :channels].squeeze())
     (tmp_path / "0.png").write_bytes(imagecodecs.png_encode(values))
     expected = DEEP[..., 0] if channels < 3 else DEEP[..., :3]
@@ -228,7 +232,7 @@ def test_sixteen_bit_png_keeps_its_depth(tmp_path, channels):
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "uint32", "int8", "int16", "int32"])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_integer_tiff(tmp_path, dtype, channels):
+def test_integer_tiff(tmp_path: Path, dtype: str, channels: int) -> None:
     values = GENERATOR.integers(0, np.iinfo(dtype).max, (13, 9, channels), dtype=dtype, endpoint=True).squeeze()
     tifffile.imwrite(tmp_path / "0.tif", values, photometric="minisblack" if channels == 1 else "rgb")
     assert_reads(tmp_path / "0.tif", rgb(values, np.iinfo(dtype).max))
@@ -236,7 +240,7 @@ def test_integer_tiff(tmp_path, dtype, channels):
     assert (row["channels"], row["dtype"], row["width"], row["height"]) == (channels, dtype, 9, 13)
 
 
-def test_integers_below_zero_are_scaled_to_their_range(tmp_path):
+def test_integers_below_zero_are_scaled_to_their_range(tmp_path: Path) -> None:
     values = np.array([[-300, 0], [100, 300]], np.int16)
     tifffile.imwrite(tmp_path / "0.tif", values)
     assert_reads(tmp_path / "0.tif", rgb((values + 300.0) / 600))
@@ -255,19 +259,19 @@ def test_integers_below_zero_are_scaled_to_their_range(tmp_path):
         {"metadata": None, "extrasamples": ["unassalpha"]},
     ],
 )
-def test_ways_to_store_a_tiff(tmp_path, options):
+def test_ways_to_store_a_tiff(tmp_path: Path, options: dict[str, Any]) -> None:
     values = DEEP if "extrasamples" in options else DEEP[..., :3]
     tifffile.imwrite(tmp_path / "0.tif", values, photometric="rgb", **options)
     assert_reads(tmp_path / "0.tif", rgb(DEEP[..., :3], 65535))
 
 
-def test_tiff_with_planes_one_after_the_other(tmp_path):
+def test_tiff_with_planes_one_after_the_other(tmp_path: Path) -> None:
     planes = np.moveaxis(DEEP[..., :3], 2, 0)
     tifffile.imwrite(tmp_path / "0.tif", planes, photometric="rgb", planarconfig="separate", compression="zlib")
     assert_reads(tmp_path / "0.tif", rgb(DEEP[..., :3], 65535))
 
 
-def test_tiff_colour_models(tmp_path):
+def test_tiff_colour_models(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "white.tif", DEEP[..., 0], photometric="miniswhite")
     assert_reads(tmp_path / "white.tif", rgb(65535 - DEEP[..., 0], 65535))
     ink = np.concatenate([COLOUR, ALPHA // 2], axis=2)
@@ -286,7 +290,7 @@ def test_tiff_colour_models(tmp_path):
         read_image(tmp_path / "complex.tif")
 
 
-def test_tiff_compressed_as_jpeg(tmp_path):
+def test_tiff_compressed_as_jpeg(tmp_path: Path) -> None:
     rows, columns = np.mgrid[:48, :64]
     smooth = np.stack([rows * 5, columns * 3, rows + columns], axis=2).astype(np.uint8)
     tifffile.imwrite(tmp_path / "0.tif", smooth, photometric="rgb", compression="jpeg", compressionargs={"level": 98})
@@ -294,21 +298,21 @@ def test_tiff_compressed_as_jpeg(tmp_path):
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_floats_in_the_unit_range_are_taken_as_they_are(tmp_path, dtype):
+def test_floats_in_the_unit_range_are_taken_as_they_are(tmp_path: Path, dtype: type[Any]) -> None:
     values = (0.2 + 0.5 * GENERATOR.random((13, 9))).astype(dtype)
     tifffile.imwrite(tmp_path / "0.tif", values)
     assert_reads(tmp_path / "0.tif", rgb(values))
 
 
 @pytest.mark.parametrize(("low", "high"), [(-1, 1), (0, 255), (5, 5.5), (-3e38, 3e38), (0, 1.0001)])
-def test_other_floats_are_scaled_to_their_range(tmp_path, low, high):
+def test_other_floats_are_scaled_to_their_range(tmp_path: Path, low: float, high: float) -> None:
     unit = GENERATOR.random((13, 9, 3))
     unit.flat[:2] = 0, 1
     tifffile.imwrite(tmp_path / "0.tif", (low + unit * (high - low)).astype(np.float32), photometric="rgb")
     assert_reads(tmp_path / "0.tif", unit, tolerance=1e-5)
 
 
-def test_a_constant_float_image_out_of_range_is_black(tmp_path):
+def test_a_constant_float_image_out_of_range_is_black(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "0.tif", np.full((4, 5), 7, np.float32))
     assert_reads(tmp_path / "0.tif", np.zeros((4, 5, 3)))
 
@@ -318,19 +322,19 @@ def test_a_constant_float_image_out_of_range_is_black(tmp_path):
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "tif"])
-def test_orientation_is_applied_to_image_and_mask(tmp_path, orientation, suffix):
+def test_orientation_is_applied_to_image_and_mask(tmp_path: Path, orientation: int, suffix: str) -> None:
     path = tmp_path / f"0.{suffix}"
     exif = Image.Exif()
     exif[0x0112] = orientation
-    options = {"webp": {"lossless": True}, "jpg": {"quality": 95}}.get(suffix, {})
-    Image.fromarray(COLOUR).save(path, exif=exif, **options)
+    options: dict[str, dict[str, Any]] = {"webp": {"lossless": True}, "jpg": {"quality": 95}}
+    Image.fromarray(COLOUR).save(path, exif=exif, **options.get(suffix, {}))
     upright = np.asarray(ImageOps.exif_transpose(Image.open(path)).convert("RGB"))
     assert upright.shape[:2] == ((9, 13) if orientation > 4 else (13, 9))
     assert_reads(path, rgb(upright, 255))
     assert np.array_equal(read_mask(path), upright.max(axis=2) > 127)
 
 
-def test_orientation_of_a_sixteen_bit_png(tmp_path):
+def test_orientation_of_a_sixteen_bit_png(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.fromarray(DEEP[..., 0]).save(tmp_path / "0.png", exif=exif)
@@ -338,7 +342,7 @@ def test_orientation_of_a_sixteen_bit_png(tmp_path):
 
 
 @pytest.mark.parametrize("exif", [b"Exif\0\0broken", b"Exif\0\0II*\0\x08\0\0\0\x05\0\x12\x01\x03", b""])
-def test_broken_exif_does_not_cost_the_image(tmp_path, exif, capfd):
+def test_broken_exif_does_not_cost_the_image(tmp_path: Path, exif: bytes, capfd: pytest.CaptureFixture[str]) -> None:
     Image.fromarray(COLOUR).save(tmp_path / "0.jpg", exif=exif, quality=95)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -350,21 +354,21 @@ def test_broken_exif_does_not_cost_the_image(tmp_path, exif, capfd):
 
 
 @pytest.mark.parametrize("maximum", [255, 65535])
-def test_masks_count_above_half_of_the_range(tmp_path, maximum):
+def test_masks_count_above_half_of_the_range(tmp_path: Path, maximum: int) -> None:
     values = np.array([[0, 1, maximum // 2, maximum // 2 + 1, maximum]], np.uint8 if maximum == 255 else np.uint16)
     (tmp_path / "0.png").write_bytes(imagecodecs.png_encode(values))
     assert read_mask(tmp_path / "0.png").tolist() == [[False, False, False, True, True]]
 
 
 @pytest.mark.parametrize("values", [[[0, 1, 0]], [[1, 1]], [[0, 0]]])
-def test_masks_of_zeros_and_ones(tmp_path, values):
+def test_masks_of_zeros_and_ones(tmp_path: Path, values: list[list[int]]) -> None:
     Image.fromarray(np.array(values, np.uint8)).save(tmp_path / "0.png")
     tifffile.imwrite(tmp_path / "0.tif", np.array(values, np.float32))
     assert read_mask(tmp_path / "0.png").tolist() == (np.array(values) == 1).tolist()
     assert read_mask(tmp_path / "0.tif").tolist() == (np.array(values) == 1).tolist()
 
 
-def test_masks_of_bits(tmp_path):
+def test_masks_of_bits(tmp_path: Path) -> None:
     bits = GREY > 100
     # Without a photometric tifffile says "0 is white" of bits, and so they would be read the other way round.
     tifffile.imwrite(tmp_path / "0.tif", bits, photometric="minisblack")
@@ -373,7 +377,7 @@ def test_masks_of_bits(tmp_path):
     assert np.array_equal(read_mask(tmp_path / "ones.png"), bits)
 
 
-def test_masks_in_colour_palette_and_alpha(tmp_path):
+def test_masks_in_colour_palette_and_alpha(tmp_path: Path) -> None:
     mask = GREY > 128
     red = np.zeros((13, 9, 3), np.uint8)
     red[mask] = 200, 0, 0
@@ -451,7 +455,7 @@ def assert_fit_for_a_table(status: str) -> None:
     assert 0 < len(status) < 150
 
 
-def test_every_bad_file_is_a_row_with_its_reason(tmp_path, capfd):
+def test_every_bad_file_is_a_row_with_its_reason(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     expected = write_bad_files(tmp_path)
     rows = {file.image: inspect_image(file) for file in list_images(tmp_path)}
     assert capfd.readouterr() == ("", "")
@@ -469,7 +473,7 @@ def test_every_bad_file_is_a_row_with_its_reason(tmp_path, capfd):
                 read_image(tmp_path / name)
 
 
-def test_a_folder_or_a_pipe_is_not_a_file(tmp_path):
+def test_a_folder_or_a_pipe_is_not_a_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
     for path in (tmp_path, tmp_path / "pipe.png"):
         with pytest.raises(FirstsightError, match=r"^not a file$"):
@@ -479,20 +483,20 @@ def test_a_folder_or_a_pipe_is_not_a_file(tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may open everything")
-def test_unreadable_file(tmp_path):
+def test_unreadable_file(tmp_path: Path) -> None:
     Image.fromarray(COLOUR).save(tmp_path / "0.png")
     (tmp_path / "0.png").chmod(0)
     row = inspect_image(list_images(tmp_path)[0])
     assert (row["status"], row["sha256"]) == ("cannot be opened: Permission denied", None)
 
 
-def test_a_known_problem_is_the_status(tmp_path):
+def test_a_known_problem_is_the_status(tmp_path: Path) -> None:
     Image.fromarray(COLOUR).save(tmp_path / "0.png")
     row = inspect_image(ImageFile("0.png (row 3)", tmp_path / "0.png", None, None, "duplicate row in the sheet"))
     assert (row["status"], row["width"]) == ("duplicate row in the sheet", None)
 
 
-def test_a_row_of_the_manifest(tmp_path):
+def test_a_row_of_the_manifest(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     path = tmp_path / os.fsdecode(b"caf\xe9.jpg")
@@ -514,7 +518,7 @@ def test_a_row_of_the_manifest(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "tif"])
-def test_a_header_that_claims_too_much(tmp_path, suffix, capfd):
+def test_a_header_that_claims_too_much(tmp_path: Path, suffix: str, capfd: pytest.CaptureFixture[str]) -> None:
     path, side = tmp_path / f"0.{suffix}", 2**16
     if suffix == "png":
         path.write_bytes(png_bytes([b"\0" * 10], (side, side), 8, 0))
@@ -537,23 +541,24 @@ def test_a_header_that_claims_too_much(tmp_path, suffix, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_name_that_no_file_can_have():
+def test_a_name_that_no_file_can_have() -> None:
     with pytest.raises(FirstsightError, match=r"^cannot be opened: embedded null byte$"):
         read_image(Path("a\0.png"))
 
 
 @pytest.mark.parametrize("suffix", ["png", "bmp", "webp", "tif"])
 @pytest.mark.parametrize("size", [(1, 1), (1, 37), (37, 1), (3, 1), (1, 4), (7, 5)])
-def test_thin_and_odd_sizes(tmp_path, suffix, size):
+def test_thin_and_odd_sizes(tmp_path: Path, suffix: str, size: tuple[int, int]) -> None:
     values = GENERATOR.integers(0, 256, (*size, 3), dtype=np.uint8)
-    Image.fromarray(values).save(tmp_path / f"0.{suffix}", **({"lossless": True} if suffix == "webp" else {}))
+    options: dict[str, Any] = {"lossless": True} if suffix == "webp" else {}
+    Image.fromarray(values).save(tmp_path / f"0.{suffix}", **options)
     assert_reads(tmp_path / f"0.{suffix}", rgb(values, 255))
     if suffix == "tif":
         tifffile.imwrite(tmp_path / "0.tif", values, photometric="rgb", compression="zlib")
         assert_reads(tmp_path / "0.tif", rgb(values, 255))
 
 
-def test_a_long_thin_image_is_ok(tmp_path):
+def test_a_long_thin_image_is_ok(tmp_path: Path) -> None:
     values = np.tile(np.arange(20000, dtype=np.uint16).astype(np.uint8), (2, 1))
     Image.fromarray(values).save(tmp_path / "0.png")
     row = inspect_image(list_images(tmp_path)[0])
@@ -561,7 +566,7 @@ def test_a_long_thin_image_is_ok(tmp_path):
     assert_reads(tmp_path / "0.png", rgb(values, 255))
 
 
-def test_masks_are_inspected_against_the_size_of_the_image(tmp_path):
+def test_masks_are_inspected_against_the_size_of_the_image(tmp_path: Path) -> None:
     Image.new("L", (10, 12)).save(tmp_path / "0.png")
     (tmp_path / "empty.png").write_bytes(b"")
     assert inspect_mask(tmp_path / "0.png", height=12, width=10) == "ok"
@@ -572,7 +577,7 @@ def test_masks_are_inspected_against_the_size_of_the_image(tmp_path):
     assert inspect_mask(tmp_path, height=1, width=1) == "mask cannot be read: not a file"
 
 
-def test_pillow_and_warnings_are_left_as_they_were(tmp_path, monkeypatch):
+def test_pillow_and_warnings_are_left_as_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.fromarray(COLOUR).save(tmp_path / "0.png")
     Image.fromarray(COLOUR).save(tmp_path / "0.webp")
     # To Pillow 117 pixels are now a decompression bomb.
@@ -587,7 +592,9 @@ def test_pillow_and_warnings_are_left_as_they_were(tmp_path, monkeypatch):
     assert warnings.filters == filters
 
 
-def test_damaged_bytes_never_raise(tmp_path, monkeypatch, capfd):
+def test_damaged_bytes_never_raise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     # A flipped bit may ask for an image of gigabytes, which is right to try but slow to test.
     monkeypatch.setattr(samples, "PIXEL_LIMIT", 10**5)
     for suffix, options in [("png", {}), ("jpg", {}), ("bmp", {}), ("webp", {}), ("tif", {"compression": "tiff_lzw"})]:

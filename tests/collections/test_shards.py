@@ -1,4 +1,5 @@
 import random
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -18,38 +19,38 @@ def assert_partition(plan: dict[str, tuple[str, ...]], images: list[str]) -> Non
     assert all(plan.values())
 
 
-def test_sorted_runs_with_a_short_last_one():
+def test_sorted_runs_with_a_short_last_one() -> None:
     plan = plan_shards(["c", "a", "e", "b", "d"], 2, {})
     assert list(plan.values()) == [("a", "b"), ("c", "d"), ("e",)]
     assert all(len(shard) == 10 and int(shard, 16) >= 0 for shard in plan)
 
 
-def test_ids_never_change():
+def test_ids_never_change() -> None:
     # Written down, since a changed id means that every finished shard of every user is done again.
     # printf "5:a.png8:ä/b.png" | sha256sum
     assert list(plan_shards(["a.png", "ä/b.png"], 2, {})) == ["ff7757ccb4"]
 
 
-def test_digest_tells_lists_apart_that_read_alike():
+def test_digest_tells_lists_apart_that_read_alike() -> None:
     lists = [("ab",), ("a", "b"), ("a", "b", ""), ("", "a", "b"), ("b", "a"), ("1:a", "b"), ()]
     assert len({members_digest(members) for members in lists}) == len(lists)
 
 
-def test_added_images_leave_finished_shards_alone():
+def test_added_images_leave_finished_shards_alone() -> None:
     before = plan_shards(["b", "d", "f", "h"], 2, {})
     after = plan_shards(["a", "b", "c", "d", "e", "f", "h"], 2, before)
     assert list(after.values()) == [("a", "c"), ("b", "d"), ("e",), ("f", "h")]
     assert before.items() <= after.items()
 
 
-def test_a_removed_image_dissolves_only_its_own_shard():
+def test_a_removed_image_dissolves_only_its_own_shard() -> None:
     before = plan_shards("abcdef", 2, {})
     after = plan_shards("abdef", 2, before)
     assert list(after.values()) == [("a", "b"), ("d",), ("e", "f")]
     assert len(before.keys() & after.keys()) == 2
 
 
-def test_where_finished_shards_overlap_the_first_id_stays():
+def test_where_finished_shards_overlap_the_first_id_stays() -> None:
     assert plan_shards("abc", 9, {"2": ["a", "b"], "1": ["b", "c"]})["1"] == ("b", "c")
     # A shard that cannot be kept does not stand in the way of a later one.
     kept = plan_shards("abc", 9, {"2": ["a", "b"], "1": ["b", "gone"]})
@@ -57,14 +58,14 @@ def test_where_finished_shards_overlap_the_first_id_stays():
     assert "1" not in kept
 
 
-def test_finished_shards_keep_their_id_and_order_and_empty_ones_go():
+def test_finished_shards_keep_their_id_and_order_and_empty_ones_go() -> None:
     plan = plan_shards("abc", 1, {"mine": ["c", "a"], "none": [], "twice": ["b", "b"]})
     assert plan["mine"] == ("c", "a")
     assert sorted(plan.values()) == [("b",), ("c", "a")]
     assert not {"none", "twice"} & plan.keys()
 
 
-def test_equal_short_ids_grow(monkeypatch):
+def test_equal_short_ids_grow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shards, "ID_DIGITS", 1)
     images = [f"{number:03d}" for number in range(100)]
     plan = plan_shards(images, 1, {})
@@ -75,7 +76,7 @@ def test_equal_short_ids_grow(monkeypatch):
 
 
 @given(collections, sizes, st.randoms())
-def test_a_plan_is_a_partition_whatever_the_order(images, size, order):
+def test_a_plan_is_a_partition_whatever_the_order(images: list[str], size: int, order: Random) -> None:
     plan = plan_shards(images, size, {})
     assert_partition(plan, images)
     assert all(len(members) <= size for members in plan.values())
@@ -85,7 +86,9 @@ def test_a_plan_is_a_partition_whatever_the_order(images, size, order):
 
 
 @given(collections, sizes, collections, sizes, st.data())
-def test_replanning_in_the_middle_of_a_run_changes_nothing(images, size, added, other_size, data):
+def test_replanning_in_the_middle_of_a_run_changes_nothing(
+    images: list[str], size: int, added: list[str], other_size: int, data: st.DataObject
+) -> None:
     first = plan_shards(images, other_size, {})
     more = sorted({*images, *added})
     kept = dict(data.draw(st.lists(st.sampled_from(sorted(first.items())), unique=True))) if first else {}
@@ -97,7 +100,7 @@ def test_replanning_in_the_middle_of_a_run_changes_nothing(images, size, added, 
 
 
 @given(collections.filter(bool), sizes, st.data())
-def test_removing_keeps_every_shard_that_lost_nothing(images, size, data):
+def test_removing_keeps_every_shard_that_lost_nothing(images: list[str], size: int, data: st.DataObject) -> None:
     before = plan_shards(images, size, {})
     gone = data.draw(st.sets(st.sampled_from(images)))
     left = [image for image in images if image not in gone]
@@ -108,11 +111,13 @@ def test_removing_keeps_every_shard_that_lost_nothing(images, size, data):
 
 
 @given(collections, sizes, st.dictionaries(names, st.lists(names, max_size=4), max_size=8))
-def test_any_record_of_finished_shards_gives_a_partition(images, size, finished):
+def test_any_record_of_finished_shards_gives_a_partition(
+    images: list[str], size: int, finished: dict[str, list[str]]
+) -> None:
     assert_partition(plan_shards(images, size, finished), images)
 
 
-def test_errors_name_the_value():
+def test_errors_name_the_value() -> None:
     with pytest.raises(FirstsightError, match="at least 1, not 0"):
         plan_shards(["a"], 0, {})
     with pytest.raises(FirstsightError, match="image listed twice: b"):
@@ -136,12 +141,12 @@ def test_errors_name_the_value():
         (10_000, 0, 1024),
     ],
 )
-def test_small_and_many_images_make_large_shards(count, kilobytes, expected):
+def test_small_and_many_images_make_large_shards(count: int, kilobytes: float, expected: int) -> None:
     assert images_per_shard(count, kilobytes * 1024) == expected
 
 
 @given(st.integers(1, 10**7), st.floats(0, 1e9))
-def test_a_collection_has_few_shards_but_not_too_few(count, image_bytes):
+def test_a_collection_has_few_shards_but_not_too_few(count: int, image_bytes: float) -> None:
     size = images_per_shard(count, image_bytes)
     assert size >= 32
     assert count / size <= 500

@@ -110,7 +110,7 @@ def test_every_image_of_a_stack(tmp_path: Path, kind: str, layout: str) -> None:
     ids=lambda values: f"{values.dtype} {values.shape}",
 )
 def test_numbers_are_scaled_as_those_of_files(tmp_path: Path, kind: str, values: np.ndarray) -> None:
-    more = {"photometric": "rgb"} if kind == "tiff_stack" and values.ndim == 4 else {}
+    more: dict[str, Any] = {"photometric": "rgb"} if kind == "tiff_stack" and values.ndim == 4 else {}
     if kind == "tiff_stack" and values.ndim == 4 and values.shape[3] == 4:
         more["extrasamples"] = ["unassalpha"]
     files = list_images(write(tmp_path, kind, values, **more))

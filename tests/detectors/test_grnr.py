@@ -1,6 +1,9 @@
 """GRNR against Equations 3, 15, 19 and 20 solved slowly, and where its equations leave something open."""
 
 import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,28 +21,30 @@ from firstsight.storage.geometry import Geometry, map_to_pixels
 from oracles import grnr as oracle
 
 
-def relu_features(*shape, seed=0):
+def relu_features(*shape: int, seed: int = 0) -> torch.Tensor:
     """Many zeros, and neighbours that are alike, as in a texture."""
     generator = torch.Generator().manual_seed(seed)
     common = torch.randn(shape[0], 1, 1, generator=generator)
     return (common + torch.randn(shape, generator=generator)).relu()
 
 
-def place(stride, offset=0.0):
+def place(stride: int, offset: float = 0.0) -> Geometry:
     return Geometry(64, 48, 64, 48, stride, offset)
 
 
 @pytest.mark.parametrize("shape", [(12, 7, 9), (40, 5, 6), (3, 6, 6), (1, 4, 5), (9, 1, 8), (9, 8, 1), (5, 2, 2)])
 @pytest.mark.parametrize(("radius", "count", "eta"), [(1, 7, 5.0), (1, 40, 0.0), (1, 1, 0.3), (2, 40, 5.0)])
-def test_errors_equal_the_least_squares_of_equation_15(shape, radius, count, eta):
+def test_errors_equal_the_least_squares_of_equation_15(
+    shape: tuple[int, int, int], radius: int, count: int, eta: float
+) -> None:
     features = relu_features(*shape)
-    chosen = {"neighbour_radius": radius, "global_cells": count, "eta": eta}
+    chosen: dict[str, Any] = {"neighbour_radius": radius, "global_cells": count, "eta": eta}
     expected = oracle.regression_errors(features, **chosen, ridge=module.RIDGE)
     found = regression_errors(features, GrnrSettings(**chosen))
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-3, atol=1e-6 * features.square().sum(0).mean().item())
 
 
-def test_without_the_ridge_the_errors_are_those_of_equation_15(monkeypatch):
+def test_without_the_ridge_the_errors_are_those_of_equation_15(monkeypatch: pytest.MonkeyPatch) -> None:
     features = relu_features(60, 7, 9)
     expected = oracle.regression_errors(features, neighbour_radius=1, global_cells=40, eta=5.0)
     monkeypatch.setattr(module, "RIDGE", 0.0)
@@ -48,13 +53,13 @@ def test_without_the_ridge_the_errors_are_those_of_equation_15(monkeypatch):
 
 @pytest.mark.parametrize("shape", [(12, 7, 9), (1, 1, 1), (2, 1, 8), (5, 13, 3)])
 @pytest.mark.parametrize("count", [1, 10, 200])
-def test_typical_cells_are_those_of_equation_3(shape, count):
+def test_typical_cells_are_those_of_equation_3(shape: tuple[int, int, int], count: int) -> None:
     features = relu_features(*shape)
     found = typical_cells(features, count)
     np.testing.assert_array_equal(found.T.double().numpy(), oracle.typical_cells(features, count))
 
 
-def test_equally_typical_cells_are_taken_in_raster_order():
+def test_equally_typical_cells_are_taken_in_raster_order() -> None:
     values = torch.tensor([3.0, -1, 1, 1, -1, -3, -1, 1])
     features = torch.stack([values, 0 * values]).view(2, 2, 4)
     np.testing.assert_array_equal(typical_cells(features, 3)[0], [-1, 1, 1])
@@ -63,7 +68,7 @@ def test_equally_typical_cells_are_taken_in_raster_order():
 
 @pytest.mark.parametrize("offset", [0.0, 7.5])
 @pytest.mark.parametrize("sigma", [4.0, 16.0, 0.0])
-def test_the_map_is_the_smoothed_product_of_the_layers(offset, sigma):
+def test_the_map_is_the_smoothed_product_of_the_layers(offset: float, sigma: float) -> None:
     features = {"layer3": relu_features(20, 6, 4), "layer2": relu_features(12, 11, 8, seed=1)}
     places = {"layer2": place(8), "layer3": place(16, offset)}
     errors = {
@@ -80,7 +85,7 @@ def test_the_map_is_the_smoothed_product_of_the_layers(offset, sigma):
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-3)
 
 
-def test_blocks_of_rows_give_the_same(monkeypatch):
+def test_blocks_of_rows_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     features = relu_features(12, 11, 7)
     settings = GrnrSettings(neighbour_radius=2)
     expected = regression_errors(features, settings)
@@ -90,22 +95,27 @@ def test_blocks_of_rows_give_the_same(monkeypatch):
         torch.testing.assert_close(regression_errors(features, settings), expected, rtol=1e-5, atol=0)
 
 
-def test_the_same_features_give_the_same_map():
+def test_the_same_features_give_the_same_map() -> None:
     features = {"layer2": relu_features(12, 11, 7)}
     maps = [grnr(features, {"layer2": place(8)}, GrnrSettings()) for _ in range(2)]
     assert torch.equal(*maps)
 
 
-def test_no_side_of_the_image_is_special():
+def test_no_side_of_the_image_is_special() -> None:
     features = relu_features(12, 7, 9)
     expected = regression_errors(features, GrnrSettings())
-    for flipped in (lambda map_: map_.flip(-1), lambda map_: map_.flip(-2), lambda map_: map_.mT):
+    flips: list[Callable[[torch.Tensor], torch.Tensor]] = [
+        lambda values: values.flip(-1),
+        lambda values: values.flip(-2),
+        lambda values: values.mT,
+    ]
+    for flipped in flips:
         found = regression_errors(flipped(features), GrnrSettings())
         torch.testing.assert_close(found, flipped(expected), rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0, -3e-20, 1e8])
-def test_a_constant_image_has_nothing_to_show(value):
+def test_a_constant_image_has_nothing_to_show(value: float) -> None:
     features = {"layer2": torch.full((16, 8, 6), value), "layer3": torch.full((32, 4, 3), value)}
     found = grnr(features, {"layer2": place(8), "layer3": place(16)}, GrnrSettings())
     assert found.max() <= 1e-8 * value**4
@@ -113,20 +123,20 @@ def test_a_constant_image_has_nothing_to_show(value):
 
 @pytest.mark.parametrize("shape", [(5, 1, 1), (5, 1, 6), (5, 6, 1), (1, 2, 2)])
 @pytest.mark.parametrize("scale", [1e-40, 1e-21, 1e15, 1e37])
-def test_every_finite_image_has_a_finite_map(shape, scale):
+def test_every_finite_image_has_a_finite_map(shape: tuple[int, int, int], scale: float) -> None:
     features = {"layer2": scale * relu_features(*shape), "layer3": scale * relu_features(*shape, seed=1)}
     found = grnr(features, {"layer2": place(8), "layer3": place(16)}, GrnrSettings())
     assert torch.isfinite(found).all()
     assert (found >= 0).all()
 
 
-def test_a_texture_of_tiny_values_beside_a_large_one_has_a_finite_map():
+def test_a_texture_of_tiny_values_beside_a_large_one_has_a_finite_map() -> None:
     features = relu_features(5, 9, 9) * 1e-21
     features[:, 0, 0] = 1.0
     assert torch.isfinite(regression_errors(features, GrnrSettings())).all()
 
 
-def test_errors_grow_with_the_square_of_the_features():
+def test_errors_grow_with_the_square_of_the_features() -> None:
     features = relu_features(12, 7, 9)
     expected = regression_errors(features, GrnrSettings())
     torch.testing.assert_close(regression_errors(64 * features, GrnrSettings()), 64**2 * expected)
@@ -135,13 +145,13 @@ def test_errors_grow_with_the_square_of_the_features():
     )
 
 
-def test_cells_that_no_neighbour_resembles_stand_out():
+def test_cells_that_no_neighbour_resembles_stand_out() -> None:
     features = 1 + 0.1 * relu_features(12, 16, 16)
     features[:6, 4, 11] += 1
     assert regression_errors(features, GrnrSettings()).argmax() == 4 * 16 + 11
 
 
-def test_real_defects_are_found_on_the_whole_frame(shared):
+def test_real_defects_are_found_on_the_whole_frame(shared: Path) -> None:
     folder = shared / "data" / "fabric02"
     weights = shared / "weights" / "resnet18_imagenet_trunk_layer3.pth"
     extractor = load_extractor("resnet18", weights=weights, layers=("layer2", "layer3"))
@@ -150,8 +160,9 @@ def test_real_defects_are_found_on_the_whole_frame(shared):
         image = next((folder / "test" / mask.parent.name).glob(f"{mask.stem.removesuffix('_mask')}.*"))
         pixels = torch.from_numpy(read_image(image)).permute(2, 0, 1)[None]
         features = extractor(resize_image(pixels, (320, 320)))
+        height, width = pixels.shape[2:]
         places = {
-            layer: Geometry(*pixels.shape[2:], 320, 320, extractor.strides[layer], extractor.offsets[layer])
+            layer: Geometry(height, width, 320, 320, extractor.strides[layer], extractor.offsets[layer])
             for layer in features
         }
         found = grnr({layer: values[0] for layer, values in features.items()}, places, GrnrSettings())
@@ -162,7 +173,7 @@ def test_real_defects_are_found_on_the_whole_frame(shared):
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here")
-def test_a_gpu_gives_the_map_of_the_cpu():
+def test_a_gpu_gives_the_map_of_the_cpu() -> None:
     features = {"layer2": relu_features(64, 40, 33), "layer3": relu_features(128, 20, 17, seed=1)}
     places = {"layer2": place(8), "layer3": place(16)}
     expected = grnr(features, places, GrnrSettings())
@@ -181,12 +192,12 @@ def test_a_gpu_gives_the_map_of_the_cpu():
         ({"sigma": float("inf")}, "sigma: inf"),
     ],
 )
-def test_wrong_settings_are_named(given, message):
+def test_wrong_settings_are_named(given: dict[str, float], message: str) -> None:
     with pytest.raises(FirstsightError, match=re.escape(f"config: detectors.grnr.{message} should be ")):
         read_settings(GrnrSettings, given, ("detectors", "grnr"))
 
 
-def test_values_that_are_not_finite_are_refused():
+def test_values_that_are_not_finite_are_refused() -> None:
     features = relu_features(3, 4, 5)
     features[1, 2, 3] = float("nan")
     with pytest.raises(FirstsightError, match="1 values that are not finite"):

@@ -27,25 +27,25 @@ STOCHASTIC = {
 
 @pytest.mark.parametrize("shape", [(8, 8), (9, 14), (13, 8)])
 @pytest.mark.parametrize("share", [1.0, 0.7])
-def test_the_autocorrelation_equals_the_oracle(shape, share):
+def test_the_autocorrelation_equals_the_oracle(shape: tuple[int, int], share: float) -> None:
     rng = np.random.default_rng(1)
     values, known = rng.normal(size=shape), rng.random(shape) < share
     np.testing.assert_allclose(autocorrelation(values, known), oracle.autocorrelation(values, known), atol=1e-10)
 
 
 @pytest.mark.parametrize("name", PERIODIC)
-def test_patterns_are_periodic(name):
+def test_patterns_are_periodic(name: str) -> None:
     assert periodicity(PERIODIC[name]) > 0.8
     noisy = PERIODIC[name] + 0.5 * PERIODIC[name].std() * NOISE
     assert periodicity(noisy) > 0.55
 
 
 @pytest.mark.parametrize("name", STOCHASTIC)
-def test_grain_is_not(name):
+def test_grain_is_not(name: str) -> None:
     assert periodicity(STOCHASTIC[name]) < 0.35
 
 
-def test_neither_an_anomaly_nor_light_nor_missing_pixels_hide_a_pattern():
+def test_neither_an_anomaly_nor_light_nor_missing_pixels_hide_a_pattern() -> None:
     image = PERIODIC["stripes"] + COLUMNS / 128
     image[20:50, 30:60] = 3.0
     known = np.random.default_rng(2).random(image.shape) > 0.3
@@ -57,11 +57,11 @@ def test_neither_an_anomaly_nor_light_nor_missing_pixels_hide_a_pattern():
 
 @pytest.mark.parametrize("value", [0.0, 0.1, 1.0])
 @pytest.mark.parametrize("shape", [(1, 1), (7, 90), (40, 50)])
-def test_nothing_is_not_periodic(value, shape):
+def test_nothing_is_not_periodic(value: float, shape: tuple[int, int]) -> None:
     assert periodicity(np.full(shape, value)) == 0
     assert periodicity(np.full(shape, value), np.zeros(shape, dtype=bool)) == 0
 
 
-def test_scale_and_brightness_do_not_matter():
+def test_scale_and_brightness_do_not_matter() -> None:
     image = PERIODIC["grid"] + 0.2 * NOISE
     assert periodicity(0.1 * image + 5) == pytest.approx(periodicity(image))

@@ -29,7 +29,7 @@ def random_maps(*shape: int) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 
 
-def test_the_lowest_frequencies_come_by_diagonals():
+def test_the_lowest_frequencies_come_by_diagonals() -> None:
     assert lowest_frequencies(6) == [(0, 0), (0, 1), (1, 0), (0, 2), (1, 1), (2, 0)]
     for count in range(1, 40):
         pairs = lowest_frequencies(count)
@@ -39,7 +39,7 @@ def test_the_lowest_frequencies_come_by_diagonals():
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_coefficients_are_those_of_scipys_cosine_transform(size):
+def test_coefficients_are_those_of_scipys_cosine_transform(size: tuple[int, int]) -> None:
     maps = random_maps(2, 12, *size)
     frequencies = lowest_frequencies(12)
     expected = oracle.frequency_coefficients(maps.numpy(), frequencies)
@@ -48,7 +48,7 @@ def test_coefficients_are_those_of_scipys_cosine_transform(size):
     )
 
 
-def test_frequency_zero_is_the_mean():
+def test_frequency_zero_is_the_mean() -> None:
     maps = random_maps(2, 3, 6, 5)
     found = frequency_coefficients(maps, torch.zeros(3, 2, dtype=torch.int64))
     torch.testing.assert_close(found, maps.mean((2, 3)))
@@ -56,7 +56,7 @@ def test_frequency_zero_is_the_mean():
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize(("channels", "count"), [(11, 4), (3, 16), (40, 16)])
-def test_channel_attention_equals_the_oracle(size, channels, count):
+def test_channel_attention_equals_the_oracle(size: tuple[int, int], channels: int, count: int) -> None:
     attention = FrequencyChannelAttention(channels, count)
     weights = randomise(attention)
     maps = random_maps(2, channels, *size)
@@ -66,7 +66,7 @@ def test_channel_attention_equals_the_oracle(size, channels, count):
         np.testing.assert_allclose(found[image], expected, rtol=1e-10, atol=1e-12)
 
 
-def test_channels_are_dealt_out_evenly_to_the_frequencies():
+def test_channels_are_dealt_out_evenly_to_the_frequencies() -> None:
     attention = FrequencyChannelAttention(11, 4)
     counts = [attention.frequencies.count(pair) for pair in lowest_frequencies(4)]
     assert sum(counts) == 11
@@ -76,7 +76,9 @@ def test_channels_are_dealt_out_evenly_to_the_frequencies():
 
 @pytest.mark.parametrize("chunk", [1, 50, 10**6])
 @pytest.mark.parametrize("size", SIZES)
-def test_position_attention_equals_the_oracle_whatever_the_chunks(size, chunk, monkeypatch):
+def test_position_attention_equals_the_oracle_whatever_the_chunks(
+    size: tuple[int, int], chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(pfam_attention, "_CHUNK_ENTRIES", chunk)
     attention = PositionAttention(5, most_cells=1000)
     weights = randomise(attention)
@@ -88,7 +90,7 @@ def test_position_attention_equals_the_oracle_whatever_the_chunks(size, chunk, m
         )
 
 
-def test_of_many_cells_p_and_v_are_averages():
+def test_of_many_cells_p_and_v_are_averages() -> None:
     attention = PositionAttention(4, most_cells=12)
     weights = randomise(attention)
     maps = random_maps(1, 4, 6, 8)
@@ -100,7 +102,7 @@ def test_of_many_cells_p_and_v_are_averages():
 
 @pytest.mark.parametrize("size", [(6, 8), (64, 64), (500, 3), (3, 500), (1, 999), (5000, 1), (301, 77)])
 @pytest.mark.parametrize("most", [1, 2, 10, 100, 4096])
-def test_the_pooled_size_fits_and_is_no_larger(size, most):
+def test_the_pooled_size_fits_and_is_no_larger(size: tuple[int, int], most: int) -> None:
     rows, columns = pooled_size(*size, most)
     assert 1 <= rows <= size[0]
     assert 1 <= columns <= size[1]
@@ -109,7 +111,7 @@ def test_the_pooled_size_fits_and_is_no_larger(size, most):
         assert (rows, columns) == size
 
 
-def test_memory_does_not_grow_with_the_square_of_the_area():
+def test_memory_does_not_grow_with_the_square_of_the_area() -> None:
     # The whole attention map of these 40,000 cells would be 6.4 GB.
     attention = PositionAttention(4, most_cells=64)
     torch.nn.init.ones_(attention.alpha)
@@ -117,7 +119,7 @@ def test_memory_does_not_grow_with_the_square_of_the_area():
     assert attention(maps).shape == maps.shape
 
 
-def test_alpha_zero_means_no_contribution():
+def test_alpha_zero_means_no_contribution() -> None:
     attention = PositionAttention(5, most_cells=1000)
     randomise(attention)
     torch.nn.init.zeros_(attention.alpha)

@@ -3,6 +3,7 @@
 import inspect
 import subprocess
 import sys
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from firstsight.errors import FirstsightError
 from firstsight.settings_model import read_settings
 from firstsight.storage.geometry import Geometry
 
-PATCH_STATISTICS = {
+PATCH_STATISTICS: dict[str, Callable[..., torch.Tensor]] = {
     "fca": patch_statistics.fca,
     "sample_weighted_wasserstein": patch_statistics.sample_weighted_wasserstein,
     "histogram": patch_statistics.histogram,
@@ -74,7 +75,7 @@ def test_settings_are_arguments_of_the_function_with_its_defaults(name: str) -> 
 def test_fca_reads_channels_scaled_to_one_range(features: dict[str, torch.Tensor]) -> None:
     layer = features["layer2"]
     detector = DETECTORS["fca"]
-    found = detector.detect({"layer2": layer * 7 - 3}, PLACES, detector.settings(patch_size=9))
+    found = detector.detect({"layer2": layer * 7 - 3}, PLACES, read_settings(detector.settings, {"patch_size": 9}))
     expected = patch_statistics.fca(scale_channels(layer))
     np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-3, atol=1e-6)
 

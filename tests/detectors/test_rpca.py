@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from firstsight.detectors.rpca import RpcaSettings, detect, robust_pca
 from firstsight.errors import FirstsightError
@@ -10,19 +11,21 @@ from firstsight.settings_model import read_settings
 from oracles import rpca as oracle
 
 
-def low_rank_plus_sparse(rows, columns, rank=2, share=0.05, seed=0):
+def low_rank_plus_sparse(
+    rows: int, columns: int, rank: int = 2, share: float = 0.05, seed: int = 0
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     rng = np.random.default_rng(seed)
     low_rank = rng.normal(size=(rows, rank)) @ rng.normal(size=(rank, columns))
     sparse = np.where(rng.random((rows, columns)) < share, rng.choice([-5.0, 5.0], size=(rows, columns)), 0)
     return low_rank, sparse
 
 
-def stripes(height, width):
+def stripes(height: int, width: int) -> torch.Tensor:
     return 0.5 + 0.3 * torch.sin(torch.arange(width) * 0.7).expand(height, width).clone()
 
 
 @pytest.mark.parametrize("shape", [(60, 80), (80, 60), (80, 200)])
-def test_known_parts_are_recovered(shape):
+def test_known_parts_are_recovered(shape: tuple[int, int]) -> None:
     low_rank, sparse = low_rank_plus_sparse(*shape)
     found_low_rank, found_sparse = robust_pca(torch.from_numpy(low_rank + sparse), 1 / max(shape) ** 0.5)
     assert found_low_rank.dtype == found_sparse.dtype == torch.float64
@@ -31,7 +34,7 @@ def test_known_parts_are_recovered(shape):
 
 
 @pytest.mark.parametrize("shape", [(12, 20), (20, 12), (1, 9), (15, 15)])
-def test_the_minimum_is_that_of_the_oracle(shape):
+def test_the_minimum_is_that_of_the_oracle(shape: tuple[int, int]) -> None:
     matrix = np.random.default_rng(1).random(shape)
     weight = 1 / max(shape) ** 0.5
     expected = oracle.objective(*oracle.robust_pca(matrix, weight), weight)
@@ -42,20 +45,20 @@ def test_the_minimum_is_that_of_the_oracle(shape):
     assert expected * (1 - 1e-6) <= found <= expected * 1.02
 
 
-def test_a_matrix_of_zeros_has_no_parts():
+def test_a_matrix_of_zeros_has_no_parts() -> None:
     low_rank, sparse = robust_pca(torch.zeros(4, 7), 0.3)
     assert (low_rank == 0).all()
     assert (sparse == 0).all()
 
 
-def test_iterations_end():
+def test_iterations_end() -> None:
     matrix = torch.rand(10, 12, generator=torch.Generator().manual_seed(0))
     one, _ = robust_pca(matrix, 0.3, iterations=1)
     many, _ = robust_pca(matrix, 0.3, iterations=50)
     assert not torch.allclose(one, many)
 
 
-def test_a_spot_on_stripes_stands_out_and_its_score_is_its_contrast():
+def test_a_spot_on_stripes_stands_out_and_its_score_is_its_contrast() -> None:
     image = stripes(80, 96)
     image[30:34, 50:54] += 0.4
     found = detect({"image": image.expand(3, -1, -1)}, {}, RpcaSettings(sigma=0.1))
@@ -66,7 +69,7 @@ def test_a_spot_on_stripes_stands_out_and_its_score_is_its_contrast():
     assert found.max() < 0.05
 
 
-def test_a_spot_at_the_corner_counts_as_much():
+def test_a_spot_at_the_corner_counts_as_much() -> None:
     image = stripes(80, 96)
     image[:4, :4] += 0.4
     found = detect({"image": image.expand(3, -1, -1)}, {}, RpcaSettings(sigma=0.1))
@@ -74,12 +77,12 @@ def test_a_spot_at_the_corner_counts_as_much():
 
 
 @pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
-def test_a_constant_image_has_nothing_in_it(value):
+def test_a_constant_image_has_nothing_in_it(value: float) -> None:
     found = detect({"image": torch.full((3, 40, 40), value)}, {}, RpcaSettings())
     assert found.abs().max() < 1e-5
 
 
-def test_large_images_are_reduced_and_missing_pixels_filled():
+def test_large_images_are_reduced_and_missing_pixels_filled() -> None:
     image = torch.rand(3, 90, 120, generator=torch.Generator().manual_seed(0))
     image[:, 3:9, 100:] = torch.nan
     found = detect({"image": image}, {}, RpcaSettings(image_size=48))
@@ -87,7 +90,7 @@ def test_large_images_are_reduced_and_missing_pixels_filled():
     assert found.isfinite().all()
 
 
-def test_an_image_smaller_than_a_patch_is_refused():
+def test_an_image_smaller_than_a_patch_is_refused() -> None:
     with pytest.raises(FirstsightError, match="patch_size is 16, but the image is only 1 x 90"):
         detect({"image": torch.rand(3, 1, 90)}, {}, RpcaSettings())
 
@@ -104,6 +107,6 @@ def test_an_image_smaller_than_a_patch_is_refused():
         ({"image_size": 0}, "image_size: 0"),
     ],
 )
-def test_wrong_settings_are_named(given, message):
+def test_wrong_settings_are_named(given: dict[str, float], message: str) -> None:
     with pytest.raises(FirstsightError, match=message):
         read_settings(RpcaSettings, given, ("detectors", "rpca"))

@@ -1,6 +1,9 @@
 """SSDnet from end to end, with small networks and little training."""
 
-import numpy as np
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
 import pytest
 import torch
 
@@ -24,29 +27,29 @@ SMALL = SsdnetSettings(
 
 
 @pytest.fixture(autouse=True)
-def _one_thread():
+def _one_thread() -> Iterator[None]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
 
 
-def generator(seed=0):
+def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def stripes(height, width, seed=0):
+def stripes(height: int, width: int, seed: int = 0) -> torch.Tensor:
     noise = 0.05 * torch.randn(3, height, width, generator=generator(seed))
     return (0.5 + 0.25 * torch.sin(torch.arange(width) * 1.3) + noise).clamp(0, 1)
 
 
-def detect(image, settings=SMALL):
+def detect(image: torch.Tensor, settings: SsdnetSettings = SMALL) -> torch.Tensor:
     return ssdnet({"image": image}, {}, settings)
 
 
 @pytest.mark.parametrize("size", [(24, 24), (31, 45), (9, 60), (70, 11)])
 @pytest.mark.parametrize("inference", ["masked", "paper"])
-def test_maps_have_the_size_of_the_image(size, inference):
+def test_maps_have_the_size_of_the_image(size: tuple[int, int], inference: Literal["masked", "paper"]) -> None:
     found = detect(stripes(*size), SMALL.model_copy(update=dict(inference=inference)))
     assert found.shape == size
     assert found.dtype == torch.float32
@@ -54,18 +57,18 @@ def test_maps_have_the_size_of_the_image(size, inference):
     assert (found >= 0).all()
 
 
-def test_large_images_are_reduced():
+def test_large_images_are_reduced() -> None:
     found = detect(stripes(50, 77), SMALL.model_copy(update=dict(image_size=24)))
     assert found.shape == (50, 77)
     assert torch.isfinite(found).all()
 
 
 @pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
-def test_a_constant_image_gives_a_finite_map(value):
+def test_a_constant_image_gives_a_finite_map(value: float) -> None:
     assert torch.isfinite(detect(torch.full((3, 20, 26), value))).all()
 
 
-def test_a_spot_stands_out():
+def test_a_spot_stands_out() -> None:
     image = stripes(48, 64)
     image[:, 20:26, 40:46] = 1.0
     found = detect(image, SMALL.model_copy(update=dict(steps=40, crop_size=32, channels=(8, 16))))
@@ -74,7 +77,7 @@ def test_a_spot_stands_out():
     assert abs(column - 42.5) <= 5
 
 
-def test_the_same_seed_gives_the_same_map_and_torch_keeps_its_own_random_numbers():
+def test_the_same_seed_gives_the_same_map_and_torch_keeps_its_own_random_numbers() -> None:
     image = stripes(30, 40)
     image[:, 3:6, 3:6] = torch.nan
     state = torch.random.get_rng_state()
@@ -88,14 +91,14 @@ def test_the_same_seed_gives_the_same_map_and_torch_keeps_its_own_random_numbers
 
 
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
-def test_the_mode_of_the_caller_does_not_matter(mode):
+def test_the_mode_of_the_caller_does_not_matter(mode: type[Any]) -> None:
     image = stripes(24, 30)
     expected = detect(image)
     with mode():
         assert torch.equal(detect(stripes(24, 30)), expected)
 
 
-def test_the_input_is_left_alone():
+def test_the_input_is_left_alone() -> None:
     image = stripes(24, 30)
     image[:, 2, 3] = torch.nan
     before = image.clone()
@@ -103,7 +106,7 @@ def test_the_input_is_left_alone():
     torch.testing.assert_close(image, before, rtol=0, atol=0, equal_nan=True)
 
 
-def test_values_under_missing_pixels_do_not_matter():
+def test_values_under_missing_pixels_do_not_matter() -> None:
     image = stripes(30, 40)
     one, other = image.clone(), image.clone()
     one[:, 5:12, 8:20] = torch.nan
@@ -112,7 +115,7 @@ def test_values_under_missing_pixels_do_not_matter():
     assert torch.equal(detect(one), detect(other))
 
 
-def test_missing_pixels_are_filled_and_hardly_change_the_map_elsewhere():
+def test_missing_pixels_are_filled_and_hardly_change_the_map_elsewhere() -> None:
     image = stripes(48, 64)
     image[:, 30:36, 10:16] = 1.0
     settings = SMALL.model_copy(update=dict(steps=60, crop_size=32, channels=(8, 16)))
@@ -130,20 +133,20 @@ def test_missing_pixels_are_filled_and_hardly_change_the_map_elsewhere():
 
 
 @pytest.mark.parametrize("share", [0.3, 0.97])
-def test_scattered_missing_pixels(share):
+def test_scattered_missing_pixels(share: float) -> None:
     image = stripes(40, 52)
     image[:, torch.rand(40, 52, generator=generator()) < share] = torch.nan
     assert torch.isfinite(detect(image)).all()
     assert torch.isfinite(detect(image, SMALL.model_copy(update=dict(image_size=20)))).all()
 
 
-def test_a_single_known_pixel_is_enough():
+def test_a_single_known_pixel_is_enough() -> None:
     image = torch.full((3, 60, 60), torch.nan)
     image[:, 31, 7] = 0.4
     assert torch.isfinite(detect(image, SMALL.model_copy(update=dict(image_size=20)))).all()
 
 
-def test_inpainting_keeps_known_pixels():
+def test_inpainting_keeps_known_pixels() -> None:
     image = stripes(20, 24)
     known = torch.rand(20, 24, generator=generator()) > 0.4
     network = make_network((4, 8), 2, 4, generator(), torch.device("cpu"))
@@ -152,12 +155,12 @@ def test_inpainting_keeps_known_pixels():
     assert not torch.equal(found[:, ~known], image[:, ~known])
 
 
-def test_masked_rebuilding_does_not_see_the_pixel():
+def test_masked_rebuilding_does_not_see_the_pixel() -> None:
     network = make_network((4, 8), 2, 4, generator(), torch.device("cpu"))
     # The statistics of the batch see every pixel: a normalisation that does nothing shows what the mask hides.
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
-            module.forward = torch.nn.Identity()
+            module.forward = torch.nn.Identity()  # type: ignore[method-assign]
     image = torch.full((3, 24, 24), 0.5)
     changed = image.clone()
     # The mean colour stays.
@@ -170,7 +173,7 @@ def test_masked_rebuilding_does_not_see_the_pixel():
     torch.testing.assert_close(*dealt_together)
 
 
-def test_weights_are_chosen_by_the_texture_and_may_be_given():
+def test_weights_are_chosen_by_the_texture_and_may_be_given() -> None:
     known = torch.ones(64, 64, dtype=torch.bool)
     chosen = SMALL.model_copy(update=dict(w_rec=None, w_perc=None))
     grain = torch.rand(3, 64, 64, generator=generator())
@@ -179,22 +182,22 @@ def test_weights_are_chosen_by_the_texture_and_may_be_given():
     assert loss_weights(grain, known, SMALL.model_copy(update=dict(w_rec=0.5, w_perc=0.25))) == (0.5, 0.25)
 
 
-def test_a_periodic_image_needs_no_weights(monkeypatch):
-    def refuse(*_):
+def test_a_periodic_image_needs_no_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
         raise AssertionError("VGG19 was loaded")
 
     monkeypatch.setattr(ssdnet_training, "load_similarity", refuse)
     assert torch.isfinite(detect(stripes(48, 48), SMALL.model_copy(update=dict(w_rec=None, w_perc=None)))).all()
 
 
-def test_missing_weights_are_named(tmp_path):
+def test_missing_weights_are_named(tmp_path: Path) -> None:
     path = tmp_path / "none.pth"
     with pytest.raises(FirstsightError, match=r"none\.pth"):
         detect(stripes(24, 24), SMALL.model_copy(update=dict(w_rec=0.0, w_perc=1.0, weights=str(path))))
 
 
 @pytest.mark.parametrize("changes", [{"w_rec": 0.0, "w_perc": 1.0}, {"alpha_perc": 1.0}, {"min_max": True}])
-def test_perception(shared, changes):
+def test_perception(shared: Path, changes: dict[str, Any]) -> None:
     weights = str(shared / "weights" / "vgg19_oxford_features0_to_16.pth")
     settings = SMALL.model_copy(update=dict(weights=weights, **changes))
     image = stripes(25, 32)
@@ -205,7 +208,7 @@ def test_perception(shared, changes):
     assert torch.equal(detect(image, settings), found)
 
 
-def test_training_stops_early():
+def test_training_stops_early() -> None:
     settings = SMALL.model_copy(update=dict(epochs=50, stopping_loss=10.0))
     assert torch.equal(
         detect(stripes(24, 30), settings), detect(stripes(24, 30), settings.model_copy(update={"epochs": 50}))
@@ -218,7 +221,7 @@ def test_training_stops_early():
     assert torch.equal(steps.get_state(), once.get_state())
 
 
-def test_a_network_is_made_by_its_generator_alone():
+def test_a_network_is_made_by_its_generator_alone() -> None:
     networks = [make_network((4, 8, 8), 2, 4, generator(seed), torch.device("cpu")) for seed in (0, 0, 1)]
     values = [torch.cat([each.detach().flatten() for each in network.parameters()]) for network in networks]
     assert torch.equal(values[0], values[1])
@@ -228,7 +231,7 @@ def test_a_network_is_made_by_its_generator_alone():
 
 @pytest.mark.parametrize("scales", [1, 2, 3])
 @pytest.mark.parametrize("skip_channels", [0, 3])
-def test_the_smallest_image_of_a_network(scales, skip_channels):
+def test_the_smallest_image_of_a_network(scales: int, skip_channels: int) -> None:
     network = make_network((4,) * scales, skip_channels, 4, generator(), torch.device("cpu"))
     side = smallest_side(scales)
     for size in ((side, side), (side, side + 6), (side + 3, side)):
@@ -247,12 +250,12 @@ def test_the_smallest_image_of_a_network(scales, skip_channels):
         (torch.zeros(3, 1, 20), "20 x 1"),
     ],
 )
-def test_bad_images_are_named(image, message):
+def test_bad_images_are_named(image: torch.Tensor, message: str) -> None:
     with pytest.raises(FirstsightError, match=message):
         detect(image)
 
 
-def test_features_are_not_an_image():
+def test_features_are_not_an_image() -> None:
     with pytest.raises(FirstsightError, match="layer1"):
         ssdnet({"layer1": torch.zeros(3, 20, 20)}, {}, SMALL)
 
@@ -277,12 +280,12 @@ def test_features_are_not_an_image():
         ({"channels": []}, "channels"),
     ],
 )
-def test_bad_settings_are_named(given, message):
+def test_bad_settings_are_named(given: dict[str, Any], message: str) -> None:
     with pytest.raises(FirstsightError, match=message):
         read_settings(SsdnetSettings, given, ("detectors", "ssdnet"))
 
 
-def test_settings_of_yaml():
+def test_settings_of_yaml() -> None:
     found = read_settings(SsdnetSettings, {"patch_sizes": [4, 8], "w_rec": 1, "w_perc": 0})
     assert found.patch_sizes == (4, 8)
-    assert np.isclose(found.w_rec, 1)
+    assert found.w_rec == 1

@@ -3,11 +3,14 @@ import re
 import weakref
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import dask
 import numpy as np
 import pytest
 from distributed import Client, LocalCluster
+from numpy.typing import NDArray
 
 from firstsight.errors import FirstsightError
 from firstsight.evaluation.localization import (
@@ -20,17 +23,16 @@ from firstsight.evaluation.localization import (
     image_auroc,
     image_auroc_from_scores,
     image_auroc_from_statistics,
-    localization_statistics,
     pro,
     pro_from_statistics,
 )
-from firstsight.evaluation.localization_statistics import Part, localization_statistics_of
+from firstsight.evaluation.localization_statistics import Part, localization_statistics, localization_statistics_of
 from oracles import localization as oracle
 
 PIXEL_METRICS = [auroc, average_precision, f1_max, pro]
 
 
-def blobs(random, height, width, count):
+def blobs(random: np.random.Generator, height: int, width: int, count: int) -> NDArray[np.bool]:
     """A mask of `count` rectangles, which may touch by a corner or overlap."""
     mask = np.zeros((height, width), dtype=bool)
     for _ in range(count):
@@ -39,11 +41,12 @@ def blobs(random, height, width, count):
     return mask
 
 
-def collection(seed, levels=None):
+def collection(seed: int, levels: int | None = None) -> tuple[list[NDArray[np.bool]], list[NDArray[np.float32]]]:
     """Images of unlike, odd sizes, one pixel and one row among them; a third without a defect; `levels` scores tie."""
     random = np.random.default_rng(seed)
-    sizes = [(7, 11), (1, 1), (12, 5), (1, 9), (8, 8), tuple(random.integers(1, 14, 2))]
-    masks = [blobs(random, *size, count=random.integers(0, 4)) for size in sizes]
+    height, width = map(int, random.integers(1, 14, 2))
+    sizes = [(7, 11), (1, 1), (12, 5), (1, 9), (8, 8), (height, width)]
+    masks = [blobs(random, *size, int(random.integers(0, 4))) for size in sizes]
     masks[0][2, 3] = True
     maps = [(random.normal(size=mask.shape) + mask).astype(np.float32) for mask in masks]
     if levels:
@@ -52,7 +55,7 @@ def collection(seed, levels=None):
 
 
 @pytest.mark.parametrize("case", ["cont", "ties"])
-def test_metrics_equal_the_reference_numbers(shared, case):
+def test_metrics_equal_the_reference_numbers(shared: Path, case: str) -> None:
     golden = np.load(shared / "golden" / "metrics.npz")
     masks, maps = golden[f"{case}.masks"], golden[f"{case}.maps"]
     whole = localization_statistics(masks, maps)
@@ -72,19 +75,19 @@ def test_metrics_equal_the_reference_numbers(shared, case):
 
 @pytest.mark.parametrize("levels", [None, 8, 2, 1])
 @pytest.mark.parametrize("seed", range(5))
-def test_metrics_equal_a_sweep_over_all_thresholds(seed, levels):
+def test_metrics_equal_a_sweep_over_all_thresholds(seed: int, levels: int | None) -> None:
     masks, maps = collection(seed, levels)
     assert auroc(masks, maps) == pytest.approx(oracle.auroc(masks, maps), abs=1e-12)
     assert average_precision(masks, maps) == pytest.approx(oracle.average_precision(masks, maps), abs=1e-12)
     assert f1_max(masks, maps) == pytest.approx(oracle.f1_max(masks, maps), abs=1e-12)
     for limit in (0.01, 0.05, 0.3, 0.77, 1.0):
         assert pro(masks, maps, limit) == pytest.approx(oracle.pro(masks, maps, limit), abs=1e-12)
-    anomalous, scores = [mask.any() for mask in masks], [values.max() for values in maps]
+    anomalous, scores = np.array([mask.any() for mask in masks]), np.array([values.max() for values in maps])
     assert image_auroc(masks, maps) == pytest.approx(oracle.pairwise_auroc(anomalous, scores), abs=1e-12)
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_defective_only_leaves_the_normal_pixels_of_other_images_out(seed):
+def test_defective_only_leaves_the_normal_pixels_of_other_images_out(seed: int) -> None:
     masks, maps = collection(seed, levels=8)
     statistics = localization_statistics(masks, maps, defective_only=True)
     kept = [index for index, mask in enumerate(masks) if mask.any()]
@@ -95,7 +98,7 @@ def test_defective_only_leaves_the_normal_pixels_of_other_images_out(seed):
     assert image_auroc_from_statistics(statistics) == image_auroc(masks, maps)
 
 
-def test_statistics_describe_the_collection():
+def test_statistics_describe_the_collection() -> None:
     mask = np.array([[1, 0, 0, 0], [0, 1, 0, 1], [0, 0, 0, 0]], dtype=bool)  # the first two touch by a corner
     values = np.array([[5, 5, 1, 9], [0, 2, 2, 5], [2, 0, 0, 0]], dtype=np.float32)
     statistics = localization_statistics([mask, mask[2:]], [values, values[2:]])
@@ -108,7 +111,7 @@ def test_statistics_describe_the_collection():
     assert statistics.image_scores.tolist() == [9, 2]
 
 
-def test_perfect_and_inverted_maps_reach_the_ends_of_the_range():
+def test_perfect_and_inverted_maps_reach_the_ends_of_the_range() -> None:
     mask = np.zeros((10, 10), dtype=bool)
     mask[2:4, 5:8] = True
     for metric in PIXEL_METRICS:
@@ -118,7 +121,7 @@ def test_perfect_and_inverted_maps_reach_the_ends_of_the_range():
     assert average_precision([mask], [inverted]) == pytest.approx(0.06)
 
 
-def test_a_constant_map_is_a_coin():
+def test_a_constant_map_is_a_coin() -> None:
     mask = np.zeros((5, 6), dtype=bool)
     mask[1, 1:3] = True
     values = np.full(mask.shape, -3.5)
@@ -129,7 +132,7 @@ def test_a_constant_map_is_a_coin():
     assert pro([mask], [values], 0.3) == pytest.approx(0.15)  # the diagonal up to 0.3
 
 
-def test_without_anomalous_pixels_every_metric_is_nan():
+def test_without_anomalous_pixels_every_metric_is_nan() -> None:
     masks, maps = [np.zeros((3, 4), dtype=bool)] * 2, [np.ones((3, 4), dtype=np.float32)] * 2
     assert all(math.isnan(metric(masks, maps)) for metric in [*PIXEL_METRICS, image_auroc])
     statistics = localization_statistics(masks, maps, defective_only=True)
@@ -137,13 +140,13 @@ def test_without_anomalous_pixels_every_metric_is_nan():
 
 
 @pytest.mark.parametrize("shape", [(4, 3), (1, 1)])
-def test_without_normal_pixels_only_precision_is_defined(shape):
+def test_without_normal_pixels_only_precision_is_defined(shape: tuple[int, int]) -> None:
     mask, values = np.ones(shape, dtype=bool), np.random.default_rng(0).normal(size=shape)
     assert average_precision([mask], [values]) == f1_max([mask], [values]) == 1
     assert all(math.isnan(metric([mask], [values])) for metric in [auroc, pro, image_auroc])
 
 
-def test_a_mask_entirely_anomalous_beside_normal_images():
+def test_a_mask_entirely_anomalous_beside_normal_images() -> None:
     random = np.random.default_rng(3)
     masks = [np.ones((4, 5), dtype=bool), np.zeros((6, 3), dtype=bool)]
     maps = [random.normal(size=mask.shape) for mask in masks]
@@ -151,7 +154,7 @@ def test_a_mask_entirely_anomalous_beside_normal_images():
     assert auroc(masks, maps) == pytest.approx(oracle.auroc(masks, maps), abs=1e-12)
 
 
-def test_many_images_count_like_one_large_image():
+def test_many_images_count_like_one_large_image() -> None:
     # More images than NumPy takes arguments in one call, and no region crosses an image border.
     random = np.random.default_rng(4)
     masks = random.random((150, 6, 7)) < 0.1
@@ -162,7 +165,7 @@ def test_many_images_count_like_one_large_image():
         assert metric(masks, maps) == pytest.approx(metric(*whole), abs=1e-12)
 
 
-def test_maps_of_different_types_are_compared_without_rounding():
+def test_maps_of_different_types_are_compared_without_rounding() -> None:
     masks = [np.array([[True, False]]), np.array([[False, False]])]
     fine = 1 + 2.0**-40  # 1 in float32
     maps = [np.array([[1, 0]], dtype=np.float32), np.array([[fine, 0]])]
@@ -171,7 +174,7 @@ def test_maps_of_different_types_are_compared_without_rounding():
         assert auroc(masks, [maps[0].astype(dtype), np.zeros((1, 2), dtype)]) == 1
 
 
-def test_uint8_masks_hold_0_and_255_or_0_and_1():
+def test_uint8_masks_hold_0_and_255_or_0_and_1() -> None:
     masks, maps = collection(seed=1)
     reference = pro(masks, maps)
     assert pro([mask.astype(np.uint8) for mask in masks], maps) == reference
@@ -189,7 +192,9 @@ def test_uint8_masks_hold_0_and_255_or_0_and_1():
         (0.49, (2, 3), np.s_[0:2, 1:2]),
     ],
 )
-def test_crop_cuts_a_fraction_of_every_side_first(crop, shape, inside):
+def test_crop_cuts_a_fraction_of_every_side_first(
+    crop: float, shape: tuple[int, int], inside: tuple[slice, slice]
+) -> None:
     random = np.random.default_rng(5)
     mask, values = random.random(shape) < 0.3, random.normal(size=shape)
     mask[inside].flat[0] = True
@@ -204,16 +209,16 @@ def test_crop_cuts_a_fraction_of_every_side_first(crop, shape, inside):
 class Lazy:
     """Makes its arrays on access; knows how often each was read and how many were ever alive at once."""
 
-    def __init__(self, arrays):
+    def __init__(self, arrays: list[NDArray[Any]]) -> None:
         self.arrays = arrays
         self.reads = [0] * len(arrays)
-        self.made = []
+        self.made: list[weakref.ref[NDArray[Any]]] = []
         self.most_alive = 0
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.arrays)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> NDArray[Any]:
         self.reads[index] += 1
         array = self.arrays[index].copy()
         self.made.append(weakref.ref(array))
@@ -221,7 +226,7 @@ class Lazy:
         return array
 
 
-def test_lazy_sequences_are_read_twice_and_not_kept():
+def test_lazy_sequences_are_read_twice_and_not_kept() -> None:
     masks, maps = collection(seed=2)
     lazy_masks, lazy_maps = Lazy(masks), Lazy(maps)
     assert pro(lazy_masks, lazy_maps) == pro(masks, maps)
@@ -229,7 +234,7 @@ def test_lazy_sequences_are_read_twice_and_not_kept():
     assert max(lazy_masks.most_alive, lazy_maps.most_alive) <= 2
 
 
-def test_inputs_stay_as_they_are():
+def test_inputs_stay_as_they_are() -> None:
     masks, maps = collection(seed=6, levels=8)
     before = [values.copy() for values in maps]
     localization_statistics(masks, maps, crop=0.1)
@@ -261,26 +266,26 @@ GOOD = np.zeros((2, 3), dtype=bool)
         ([GOOD], [np.zeros((2, 3), dtype=complex)], "image 0: a map must hold real numbers, got complex128"),
     ],
 )
-def test_bad_images_are_named(masks, maps, message):
+def test_bad_images_are_named(masks: list[NDArray[Any]], maps: list[NDArray[Any]], message: str) -> None:
     for metric in [*PIXEL_METRICS, image_auroc]:
         with pytest.raises(FirstsightError, match=re.escape(message)):
             metric(masks, maps)
 
 
 @pytest.mark.parametrize("limit", [0, -0.3, 1.01, math.nan])
-def test_a_bad_limit_is_named(limit):
+def test_a_bad_limit_is_named(limit: float) -> None:
     with pytest.raises(FirstsightError, match=re.escape(f"must be in (0, 1], got {limit}")):
         pro([GOOD], [np.zeros((2, 3))], limit)
 
 
 @pytest.mark.parametrize("crop", [-0.1, 0.5, math.nan])
-def test_a_bad_crop_is_named(crop):
+def test_a_bad_crop_is_named(crop: float) -> None:
     with pytest.raises(FirstsightError, match=re.escape(f"crop must be in [0, 0.5), got {crop}")):
         localization_statistics([GOOD], [np.zeros((2, 3))], crop=crop)
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_image_auroc_from_scores_counts_pairs(seed):
+def test_image_auroc_from_scores_counts_pairs(seed: int) -> None:
     random = np.random.default_rng(seed)
     scores = random.integers(0, 6, 25) / 4
     anomalous = random.random(25) < 0.4
@@ -289,7 +294,7 @@ def test_image_auroc_from_scores_counts_pairs(seed):
     assert image_auroc_from_scores(anomalous.astype(int).tolist(), scores.tolist()) == pytest.approx(expected)
 
 
-def test_image_auroc_from_scores_needs_both_labels():
+def test_image_auroc_from_scores_needs_both_labels() -> None:
     assert math.isnan(image_auroc_from_scores([True, True], [0.1, 0.2]))
     assert math.isnan(image_auroc_from_scores([False], [0.1]))
 
@@ -305,23 +310,31 @@ def test_image_auroc_from_scores_needs_both_labels():
         ([0, 1], ["a", "b"], "image scores must be real numbers"),
     ],
 )
-def test_bad_labels_and_scores_are_named(anomalous, scores, message):
+def test_bad_labels_and_scores_are_named(
+    anomalous: list[bool | int | str], scores: list[float | str], message: str
+) -> None:
     with pytest.raises(FirstsightError, match=re.escape(message)):
         image_auroc_from_scores(anomalous, scores)
 
 
-def as_parts(masks, maps, cuts):
+def as_parts(masks: list[NDArray[np.bool]], maps: list[NDArray[Any]], cuts: list[int]) -> list[Part]:
     return [Part(last - first, partial(opened, masks[first:last], maps[first:last])) for first, last in pairwise(cuts)]
 
 
-def opened(masks, maps):
+def opened(
+    masks: list[NDArray[np.bool]], maps: list[NDArray[Any]]
+) -> tuple[list[NDArray[np.bool]], list[NDArray[Any]]]:
     return masks, maps
 
 
 @pytest.mark.parametrize("defective_only", [False, True])
 @pytest.mark.parametrize("levels", [None, 3])
-def test_any_cut_into_parts_on_any_scheduler_gives_the_same_statistics(levels, defective_only):
-    masks, maps = (first + second for first, second in zip(collection(1, levels), collection(2, levels), strict=True))
+def test_any_cut_into_parts_on_any_scheduler_gives_the_same_statistics(
+    levels: int | None, defective_only: bool
+) -> None:
+    (first_masks, first_maps), (more_masks, more_maps) = collection(1, levels), collection(2, levels)
+    masks = first_masks + more_masks
+    maps: list[NDArray[Any]] = [*first_maps, *more_maps]
     maps[3] = maps[3].astype(np.float64) + 1e-12
     found = [localization_statistics(masks, maps, defective_only=defective_only)]
     for cuts in ([0, 12], [0, 1, 5, 12], [0, *range(2, 12, 3), 12], list(range(13))):
@@ -340,7 +353,7 @@ def test_any_cut_into_parts_on_any_scheduler_gives_the_same_statistics(levels, d
             assert np.array_equal(value, getattr(other, name)), name
 
 
-def test_parts_of_a_collection_name_the_image_as_it_is_numbered_there():
+def test_parts_of_a_collection_name_the_image_as_it_is_numbered_there() -> None:
     masks, maps = collection(0)
     maps[4][0, 0] = np.nan
     with pytest.raises(FirstsightError, match=r"image 4: the map must be finite"):

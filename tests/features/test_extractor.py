@@ -1,7 +1,11 @@
 import math
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from firstsight.errors import FirstsightError
 from firstsight.features import EXTRACTORS, Extractor, load_extractor
@@ -16,9 +20,9 @@ LOPSIDED = ("random_kernels", "steerable")
 
 
 @pytest.fixture(scope="module")
-def symmetric_weights(tmp_path_factory):
+def symmetric_weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path | None]:
     """Files of positive weights whose kernels are their own mirror images, so that a response keeps its place."""
-    files = {name: None for name, spec in EXTRACTORS.items() if not spec.needs_weights}
+    files: dict[str, Path | None] = {name: None for name, spec in EXTRACTORS.items() if not spec.needs_weights}
     state_dicts = {
         "resnet18": resnet.random_state_dict("resnet18", seed=3, last="layer3"),
         "wide_resnet50_2": resnet.random_state_dict("wide_resnet50_2", seed=3, last="layer3"),
@@ -29,8 +33,8 @@ def symmetric_weights(tmp_path_factory):
             if value.ndim == 4:
                 flat = value.abs().mean((2, 3), keepdim=True).expand_as(value)
                 state_dict[key] = flat / flat.sum((1, 2, 3), keepdim=True)
-        files[name] = tmp_path_factory.mktemp("weights") / f"{name}.pth"
-        torch.save(state_dict, files[name])
+        files[name] = path = tmp_path_factory.mktemp("weights") / f"{name}.pth"
+        torch.save(state_dict, path)
     return files
 
 
@@ -44,7 +48,7 @@ def cells(extractor: Extractor, layer: str, side: int) -> int:
 
 
 @pytest.mark.parametrize(("name", "layer"), [case for case in CASES if case[0] not in LOPSIDED])
-def test_cells_lie_where_the_registry_says(symmetric_weights, name, layer):
+def test_cells_lie_where_the_registry_says(symmetric_weights: dict[str, Path | None], name: str, layer: str) -> None:
     """An impulse at the centre of a cell changes the map round that cell, as much on one side as on the other."""
     extractor = load_extractor(name, weights=symmetric_weights[name], layers=[layer], border="paper")
     stride, offset = extractor.strides[layer], extractor.offsets[layer]
@@ -66,7 +70,9 @@ def test_cells_lie_where_the_registry_says(symmetric_weights, name, layer):
 
 @pytest.mark.parametrize(("name", "layer"), CASES)
 @pytest.mark.parametrize("border", ["reflect", "paper"])
-def test_the_smallest_image_is_the_smallest_that_torch_can_pad(symmetric_weights, name, layer, border):
+def test_the_smallest_image_is_the_smallest_that_torch_can_pad(
+    symmetric_weights: dict[str, Path | None], name: str, layer: str, border: str
+) -> None:
     extractor = load_extractor(name, weights=symmetric_weights[name], layers=[layer], border=border)
     side = extractor.smallest_side
     assert side == EXTRACTORS[name].layers[layer].smallest_side or border == "paper"
@@ -80,7 +86,7 @@ def test_the_smallest_image_is_the_smallest_that_torch_can_pad(symmetric_weights
             extractor(random_images(1, 3, side + 1, side - 1))
 
 
-def test_the_text_for_an_image_too_small(symmetric_weights):
+def test_the_text_for_an_image_too_small(symmetric_weights: dict[str, Path | None]) -> None:
     extractor = load_extractor("resnet18", weights=symmetric_weights["resnet18"])
     for height, width in ((2, 20000), (1, 1)):
         with pytest.raises(FirstsightError) as error:
@@ -92,7 +98,7 @@ def test_the_text_for_an_image_too_small(symmetric_weights):
 
 @pytest.mark.parametrize("name", [name for name in EXTRACTORS if name != "wide_resnet50_2"])
 @pytest.mark.parametrize("size", [(64, 64), (33, 57)])
-def test_a_batch_equals_its_images(symmetric_weights, name, size):
+def test_a_batch_equals_its_images(symmetric_weights: dict[str, Path | None], name: str, size: tuple[int, int]) -> None:
     extractor = load_extractor(name, weights=symmetric_weights[name])
     images = random_images(3, 3, *size)
     for layer, batch in extractor(images).items():
@@ -104,7 +110,7 @@ def test_a_batch_equals_its_images(symmetric_weights, name, size):
             torch.testing.assert_close(batch[index], single, rtol=1e-5, atol=1e-5)
 
 
-def test_the_images_are_not_changed(symmetric_weights):
+def test_the_images_are_not_changed(symmetric_weights: dict[str, Path | None]) -> None:
     images = random_images(1, 3, 32, 32)
     before = images.clone()
     for name in EXTRACTORS:
@@ -114,7 +120,7 @@ def test_the_images_are_not_changed(symmetric_weights):
     assert torch.equal(images, before)
 
 
-def test_attributes(symmetric_weights):
+def test_attributes(symmetric_weights: dict[str, Path | None]) -> None:
     extractor = load_extractor("resnet18", weights=symmetric_weights["resnet18"], layers=["layer3", "layer1"])
     assert extractor.name == "resnet18"
     assert extractor.layers == ("layer1", "layer3")
@@ -122,6 +128,7 @@ def test_attributes(symmetric_weights):
     assert extractor.offsets == {"layer1": 0.0, "layer3": 0.0}
     assert extractor.border == "reflect"
     assert extractor.device == torch.device("cpu")
+    assert extractor.weights_sha256 is not None
     assert len(extractor.weights_sha256) == 64
     assert load_extractor("laws").weights_sha256 is None
     assert list(load_extractor("laws")(random_images(1, 3, 20, 20))) == ["energy"]
@@ -137,13 +144,13 @@ def test_attributes(symmetric_weights):
         ({"weights": "IMAGENET1K_V1"}, "extractor laws has no weights"),
     ],
 )
-def test_wrong_settings_are_named(settings, part):
+def test_wrong_settings_are_named(settings: dict[str, Any], part: str) -> None:
     with pytest.raises(FirstsightError, match=part) as error:
         load_extractor("laws", **settings)
     assert "\n" not in str(error.value)
 
 
-def test_an_unknown_extractor_lists_the_choices():
+def test_an_unknown_extractor_lists_the_choices() -> None:
     with pytest.raises(FirstsightError, match="unknown extractor 'vgg99': choose one of colors, random_kernels"):
         load_extractor("vgg99")
 
@@ -164,12 +171,12 @@ def test_an_unknown_extractor_lists_the_choices():
         (torch.full((1, 3, 32, 32), torch.inf), "from inf to inf"),
     ],
 )
-def test_wrong_images_are_named(images, part):
+def test_wrong_images_are_named(images: NDArray[np.float32] | torch.Tensor, part: str) -> None:
     with pytest.raises(FirstsightError, match=part):
-        load_extractor("laws")(images)
+        load_extractor("laws")(images)  # type: ignore[arg-type]
 
 
-def test_rounding_beyond_the_range_is_let_through():
+def test_rounding_beyond_the_range_is_let_through() -> None:
     images = torch.full((1, 3, 32, 32), 1 + 1e-6)
     images[0, 0] = -1e-6
     assert load_extractor("laws")(images)["energy"].isfinite().all()
@@ -178,7 +185,7 @@ def test_rounding_beyond_the_range_is_let_through():
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("name", [name for name in EXTRACTORS if name != "wide_resnet50_2"])
-def test_a_gpu_gives_the_same_features(symmetric_weights, name):
+def test_a_gpu_gives_the_same_features(symmetric_weights: dict[str, Path | None], name: str) -> None:
     images = random_images(2, 3, 65, 90)
     here = load_extractor(name, weights=symmetric_weights[name])(images)
     there = load_extractor(name, weights=symmetric_weights[name], device="cuda")(images)

@@ -7,11 +7,11 @@ import torch
 from firstsight.features.filling import fill_missing, known_share
 
 
-def random_image(height, width, seed=0):
+def random_image(height: int, width: int, seed: int = 0) -> torch.Tensor:
     return torch.rand(3, height, width, generator=torch.Generator().manual_seed(seed))
 
 
-def test_missing_pixels_take_the_values_round_them():
+def test_missing_pixels_take_the_values_round_them() -> None:
     image = random_image(13, 17) * 0.1 + torch.tensor([0.1, 0.4, 0.7]).view(3, 1, 1)
     holes = image.clone()
     holes[1, 2, 3] = torch.nan
@@ -26,7 +26,7 @@ def test_missing_pixels_take_the_values_round_them():
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 7), (5, 1), (9, 8)])
-def test_one_known_pixel_is_enough(shape):
+def test_one_known_pixel_is_enough(shape: tuple[int, int]) -> None:
     image = torch.full((3, *shape), torch.nan)
     image[:, -1, 0] = torch.tensor([0.2, 0.3, 0.4])
     filled = fill_missing(image)
@@ -34,7 +34,7 @@ def test_one_known_pixel_is_enough(shape):
 
 
 @pytest.mark.parametrize("size", [(8, 12), (9, 13), (3, 2), (1, 1)])
-def test_the_share_that_is_known_counts_pixels(size):
+def test_the_share_that_is_known_counts_pixels(size: tuple[int, int]) -> None:
     image = random_image(*size)
     image[1, torch.rand(size, generator=torch.Generator().manual_seed(1)) < 0.4] = torch.nan
     known = np.isfinite(image.numpy()).all(axis=0)

@@ -18,7 +18,7 @@ TORCHVISION_WEIGHTS = {
 
 
 @pytest.mark.parametrize("name", EXTRACTORS)
-def test_every_entry_is_consistent(name):
+def test_every_entry_is_consistent(name: str) -> None:
     spec = EXTRACTORS[name]
     assert spec.default_layers
     assert set(spec.default_layers) <= set(spec.layers)
@@ -29,18 +29,18 @@ def test_every_entry_is_consistent(name):
 
 
 @pytest.mark.parametrize("name", TORCHVISION_WEIGHTS)
-def test_names_and_files_of_weights_are_torchvisions(name):
+def test_names_and_files_of_weights_are_torchvisions(name: str) -> None:
     assert EXTRACTORS[name].weights == {
         weights.name: weights.url.rpartition("/")[2] for weights in TORCHVISION_WEIGHTS[name]
     }
 
 
 @pytest.mark.parametrize("name", EXTRACTORS)
-def test_only_networks_need_weights(name):
+def test_only_networks_need_weights(name: str) -> None:
     assert EXTRACTORS[name].needs_weights == (name in TORCHVISION_WEIGHTS)
 
 
-def test_layers_come_from_shallow_to_deep_and_once():
+def test_layers_come_from_shallow_to_deep_and_once() -> None:
     assert find_layers("resnet18", ["layer3", "layer1", "layer3"]) == ("layer1", "layer3")
     assert find_layers("resnet18", "layer3") == ("layer3",)
     assert find_layers("resnet18") == ("layer1", "layer2")
@@ -48,7 +48,7 @@ def test_layers_come_from_shallow_to_deep_and_once():
     assert find_layers("vgg19", ["features.10", "features.9"]) == ("features.9", "features.10")
 
 
-def test_unknown_names_list_the_choices():
+def test_unknown_names_list_the_choices() -> None:
     with pytest.raises(FirstsightError, match="unknown extractor 'resnet19': choose one of colors, random_kernels"):
         find_extractor("resnet19")
     with pytest.raises(FirstsightError, match="unknown layer 'layer5' of extractor resnet18: choose from layer1"):
@@ -57,7 +57,7 @@ def test_unknown_names_list_the_choices():
         find_layers("resnet18", [])
 
 
-def test_planning_and_reading_maps_do_not_import_torch():
+def test_planning_and_reading_maps_do_not_import_torch() -> None:
     code = """
 import sys
 import firstsight.features, firstsight.storage.store, firstsight.plan.fingerprints

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -12,7 +14,7 @@ CHANNELS = {
 
 
 @pytest.fixture(scope="module")
-def resnet18_file(tmp_path_factory):
+def resnet18_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "resnet18.pth"
     torch.save(random_state_dict("resnet18", seed=0), path)
     return path
@@ -24,7 +26,7 @@ def random_images(*shape: int) -> torch.Tensor:
 
 @pytest.mark.parametrize("border", ["paper", "reflect"])
 @pytest.mark.parametrize("size", [(64, 64), (37, 90)])
-def test_resnet18_equals_torchvision_exactly(resnet18_file, border, size):
+def test_resnet18_equals_torchvision_exactly(resnet18_file: Path, border: str, size: tuple[int, int]) -> None:
     images = random_images(2, 3, *size)
     extractor = load_extractor("resnet18", weights=resnet18_file, layers=CHANNELS["resnet18"], border=border)
     found = extractor(images)
@@ -35,7 +37,7 @@ def test_resnet18_equals_torchvision_exactly(resnet18_file, border, size):
         assert features.is_contiguous()
 
 
-def test_wide_resnet50_2_has_torchvisions_names_and_shapes(tmp_path):
+def test_wide_resnet50_2_has_torchvisions_names_and_shapes(tmp_path: Path) -> None:
     state_dict = random_state_dict("wide_resnet50_2", seed=1, last="layer3")
     torch.save(state_dict, tmp_path / "wide.pth")
     layers = ("layer1", "layer2", "layer3")
@@ -48,7 +50,7 @@ def test_wide_resnet50_2_has_torchvisions_names_and_shapes(tmp_path):
         assert torch.equal(found[layer], expected[layer])
 
 
-def test_a_layer_is_the_same_alone_and_among_others(resnet18_file):
+def test_a_layer_is_the_same_alone_and_among_others(resnet18_file: Path) -> None:
     images = random_images(1, 3, 40, 40)
     several = load_extractor("resnet18", weights=resnet18_file, layers=["layer1", "layer3"])(images)
     assert list(several) == ["layer1", "layer3"]
@@ -58,7 +60,7 @@ def test_a_layer_is_the_same_alone_and_among_others(resnet18_file):
         assert torch.equal(alone[layer], several[layer])
 
 
-def test_a_truncated_state_dict_serves_down_to_its_last_layer(tmp_path):
+def test_a_truncated_state_dict_serves_down_to_its_last_layer(tmp_path: Path) -> None:
     path = tmp_path / "trunk.pth"
     state_dict = random_state_dict("resnet18", seed=0, last="layer3")
     torch.save({key: value for key, value in state_dict.items() if "num_batches_tracked" not in key}, path)
@@ -70,7 +72,7 @@ def test_a_truncated_state_dict_serves_down_to_its_last_layer(tmp_path):
         load_extractor("resnet18", weights=path, layers=["layer4"])
 
 
-def test_weights_of_another_architecture_are_refused(tmp_path):
+def test_weights_of_another_architecture_are_refused(tmp_path: Path) -> None:
     torch.save(random_state_dict("resnet34", seed=0), tmp_path / "resnet34.pth")
     with pytest.raises(FirstsightError, match=r"not those of resnet18 to layer2, which has no layer1\.2"):
         load_extractor("resnet18", weights=tmp_path / "resnet34.pth")
@@ -79,11 +81,11 @@ def test_weights_of_another_architecture_are_refused(tmp_path):
         load_extractor("wide_resnet50_2", weights=tmp_path / "resnet50.pth")
 
 
-def test_reflecting_borders_leave_a_constant_image_constant(resnet18_file):
+def test_reflecting_borders_leave_a_constant_image_constant(resnet18_file: Path) -> None:
     images = torch.full((1, 3, 75, 64), 0.4)
     layers = ["layer1", "layer2", "layer3"]
 
-    def spread(border):
+    def spread(border: str) -> dict[str, float]:
         features = load_extractor("resnet18", weights=resnet18_file, layers=layers, border=border)(images)
         return {layer: (maps.amax((2, 3)) - maps.amin((2, 3))).max().item() for layer, maps in features.items()}
 
@@ -91,7 +93,7 @@ def test_reflecting_borders_leave_a_constant_image_constant(resnet18_file):
     assert min(spread("paper").values()) > 0.1
 
 
-def test_symmetric_kernels_see_the_mirrored_image(tmp_path):
+def test_symmetric_kernels_see_the_mirrored_image(tmp_path: Path) -> None:
     """A convolution commutes with mirroring where its kernel is symmetric: then the frame is that of a larger image."""
     state_dict = random_state_dict("resnet18", seed=2, last="layer2")
     for key, value in state_dict.items():
@@ -107,7 +109,7 @@ def test_symmetric_kernels_see_the_mirrored_image(tmp_path):
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 
-def test_the_real_trunk(shared):
+def test_the_real_trunk(shared: Path) -> None:
     path = shared / "weights/resnet18_imagenet_trunk_layer3.pth"
     images = random_images(2, 3, 70, 101)
     for border in ("paper", "reflect"):

@@ -1,5 +1,7 @@
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +11,8 @@ from torchvision import models
 
 from firstsight.errors import FirstsightError
 from firstsight.features import load_extractor
-from firstsight.features.sbm import SbmSettings, tune_extractor
+from firstsight.features.sbm import tune_extractor
+from firstsight.features.sbm_settings import SbmSettings
 from firstsight.features.sbm_training import CHECKPOINT, make_jigsaw_network
 from firstsight.features.trunk import normalise_images
 
@@ -27,7 +30,7 @@ SETTINGS = SbmSettings(
 
 
 @pytest.fixture(autouse=True)
-def one_thread():
+def one_thread() -> Iterator[None]:
     """Steps as small as these lose far more than they gain when threads wait for each other on a busy machine."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -36,7 +39,7 @@ def one_thread():
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory) -> Path:
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Weights of a ResNet18 to layer2, drawn from a seed."""
     with torch.device("meta"):
         entries = models.resnet18(weights=None).state_dict()
@@ -54,7 +57,7 @@ def weights(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def images(tmp_path_factory) -> list[Path]:
+def images(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Six images of one thing: each quarter has its own colour, with noise over all."""
     folder = tmp_path_factory.mktemp("images")
     colors = np.array([[[200, 40, 40], [40, 200, 40]], [[40, 40, 200], [200, 200, 40]]])
@@ -67,15 +70,22 @@ def images(tmp_path_factory) -> list[Path]:
     return paths
 
 
-def tune(images, weights, folder, settings=SETTINGS, **others):
-    others = {"extractor": "resnet18", "device": "cpu", "image_size": lambda height, width: (height, width)} | others
-    return tune_extractor(images, weights=str(weights), settings=settings, folder=folder, **others)
+def tune(
+    images: list[Path],
+    weights: Path,
+    folder: Path,
+    settings: SbmSettings = SETTINGS,
+    **others: Any,
+) -> dict[str, torch.Tensor]:
+    settled: dict[str, Any] = {"extractor": "resnet18", "device": "cpu"}
+    settled |= {"image_size": lambda height, width: (height, width)} | others
+    return tune_extractor(images, weights=str(weights), settings=settings, folder=folder, **settled)
 
 
-def stop_after(epochs: int):
+def stop_after(epochs: int) -> Callable[..., Any]:
     """A progress that kills the tuning when it begins the next epoch."""
 
-    def progress(items, total):
+    def progress(items: range, total: int) -> Iterator[int]:
         for count, item in enumerate(items):
             if count == epochs:
                 raise KeyboardInterrupt
@@ -88,7 +98,7 @@ def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> boo
     return first.keys() == second.keys() and all(torch.equal(value, second[name]) for name, value in first.items())
 
 
-def test_the_order_of_a_things_parts_is_learned(images, weights, tmp_path):
+def test_the_order_of_a_things_parts_is_learned(images: list[Path], weights: Path, tmp_path: Path) -> None:
     notes: list[str] = []
     tune(images, weights, tmp_path, replace(SETTINGS, epochs=6), note=notes.append)
     assert len(notes) == 7
@@ -98,7 +108,7 @@ def test_the_order_of_a_things_parts_is_learned(images, weights, tmp_path):
     assert notes[-1].endswith(" of the permutations found in 2 held-out images, 17% by chance")
 
 
-def test_tuned_weights_are_weights_of_the_extractor(images, weights, tmp_path):
+def test_tuned_weights_are_weights_of_the_extractor(images: list[Path], weights: Path, tmp_path: Path) -> None:
     before = torch.load(weights, weights_only=True)
     tuned = tune(images, weights, tmp_path / "folder")
     assert tuned.keys() == before.keys()
@@ -119,7 +129,7 @@ def test_tuned_weights_are_weights_of_the_extractor(images, weights, tmp_path):
 @pytest.mark.parametrize(
     ("extractor", "layer"), [("resnet18", "layer2"), ("wide_resnet50_2", "layer1"), ("vgg19", "features.3")]
 )
-def test_the_trunk_that_is_tuned_is_the_extractor(extractor, layer, tmp_path):
+def test_the_trunk_that_is_tuned_is_the_extractor(extractor: str, layer: str, tmp_path: Path) -> None:
     with torch.device("meta"):
         entries = models.get_model(extractor, weights=None).state_dict()
     generator = torch.Generator().manual_seed(0)
@@ -139,7 +149,7 @@ def test_the_trunk_that_is_tuned_is_the_extractor(extractor, layer, tmp_path):
     assert network(images).tolist() == [[0.0] * SETTINGS.permutations] * 2
 
 
-def test_the_seed_alone_decides(images, weights, tmp_path):
+def test_the_seed_alone_decides(images: list[Path], weights: Path, tmp_path: Path) -> None:
     settings = replace(SETTINGS, epochs=1)
     torch.manual_seed(1)
     untouched = torch.random.get_rng_state()
@@ -150,7 +160,9 @@ def test_the_seed_alone_decides(images, weights, tmp_path):
     assert not same(first, tune(images, weights, tmp_path / "third", replace(settings, seed=1)))
 
 
-def test_killed_at_every_epoch_it_ends_with_the_very_same_weights(images, weights, tmp_path):
+def test_killed_at_every_epoch_it_ends_with_the_very_same_weights(
+    images: list[Path], weights: Path, tmp_path: Path
+) -> None:
     expected_notes: list[str] = []
     expected = tune(images, weights, tmp_path / "whole", note=expected_notes.append)
     assert not same(expected, torch.load(weights, weights_only=True))
@@ -165,19 +177,19 @@ def test_killed_at_every_epoch_it_ends_with_the_very_same_weights(images, weight
 
 
 @pytest.mark.parametrize("change", ["cut", "flipped", "settings", "images", "size"])
-def test_a_checkpoint_that_does_not_fit_is_noted_and_not_used(images, weights, tmp_path, change):
+def test_a_checkpoint_that_does_not_fit_is_noted_and_not_used(
+    images: list[Path], weights: Path, tmp_path: Path, change: str
+) -> None:
     settings = replace(SETTINGS, epochs=1)
     expected = tune(images, weights, tmp_path / "whole", settings)
     assert not same(expected, torch.load(weights, weights_only=True))
-    others = {
+    others: dict[str, dict[str, Any]] = {
         "settings": {"settings": replace(settings, defects=0.2)},
         "images": {"images": images[1:]},
         "size": {"image_size": lambda height, width: (50, 50)},
     }
-    tune(
-        **{"images": images, "weights": weights, "folder": tmp_path / "other", "settings": settings}
-        | others.get(change, {})
-    )
+    usual: dict[str, Any] = {"images": images, "weights": weights, "folder": tmp_path / "other", "settings": settings}
+    tune(**usual | others.get(change, {}))
     checkpoint = tmp_path / "other" / CHECKPOINT
     content = checkpoint.read_bytes()
     middle = len(content) // 2
@@ -191,7 +203,7 @@ def test_a_checkpoint_that_does_not_fit_is_noted_and_not_used(images, weights, t
     assert notes[0] == f"the checkpoint {str(checkpoint)!r} is {reason}: training begins anew"
 
 
-def test_without_improvement_tuning_stops_and_keeps_the_best(images, weights, tmp_path):
+def test_without_improvement_tuning_stops_and_keeps_the_best(images: list[Path], weights: Path, tmp_path: Path) -> None:
     # The learning rate is high enough for the loss to rise again now and then.
     settings = replace(SETTINGS, epochs=20, patience=1, learning_rate=0.005)
     notes: list[str] = []
@@ -207,7 +219,7 @@ def test_without_improvement_tuning_stops_and_keeps_the_best(images, weights, tm
     assert all(torch.equal(network[f"trunk.{name}"], tuned[name]) for name in tuned if not name.startswith("layer2"))
 
 
-def test_noise_has_no_order_and_changes_nothing(weights, tmp_path):
+def test_noise_has_no_order_and_changes_nothing(weights: Path, tmp_path: Path) -> None:
     paths = [tmp_path / f"{index}.png" for index in range(4)]
     for index, path in enumerate(paths):
         pixels = np.random.default_rng(index).integers(256, size=(32, 32, 3), dtype=np.uint8)
@@ -218,7 +230,7 @@ def test_noise_has_no_order_and_changes_nothing(weights, tmp_path):
     assert same(found, torch.load(weights, weights_only=True))
 
 
-def test_images_that_cannot_be_used_are_noted_and_left_out(images, weights, tmp_path):
+def test_images_that_cannot_be_used_are_noted_and_left_out(images: list[Path], weights: Path, tmp_path: Path) -> None:
     broken, flat, missing = tmp_path / "broken.png", tmp_path / "flat.png", tmp_path / "missing.png"
     broken.write_bytes(images[0].read_bytes()[:300])
     Image.new("RGB", (40, 40), "gray").save(flat)
@@ -237,13 +249,13 @@ def test_images_that_cannot_be_used_are_noted_and_left_out(images, weights, tmp_
         tune([], weights, tmp_path / "none", settings)
 
 
-def test_a_single_image_serves_for_validation_too(images, weights, tmp_path):
+def test_a_single_image_serves_for_validation_too(images: list[Path], weights: Path, tmp_path: Path) -> None:
     notes: list[str] = []
     tune(images[:1], weights, tmp_path, replace(SETTINGS, epochs=1), note=notes.append)
     assert notes[0] == "there is one image only: its crops serve for validation, too"
 
 
-def test_mistakes_are_one_clear_line(images, weights, tmp_path):
+def test_mistakes_are_one_clear_line(images: list[Path], weights: Path, tmp_path: Path) -> None:
     with pytest.raises(FirstsightError, match="extractor laws has no weights to tune"):
         tune(images, weights, tmp_path, extractor="laws")
     with pytest.raises(FirstsightError, match="unknown layer 'layer9' of extractor resnet18"):
@@ -252,7 +264,8 @@ def test_mistakes_are_one_clear_line(images, weights, tmp_path):
         tune(images, weights, tmp_path, replace(SETTINGS, layer=None))
     with pytest.raises(FirstsightError, match="the jigsaw diverged in epoch 1: choose a lower learning_rate"):
         tune(images, weights, tmp_path, replace(SETTINGS, learning_rate=1e30))
-    for name, value in {"grid": 1, "permutations": 1, "epochs": 0, "patience": 0, "seed": -1}.items():
+    bad: dict[str, Any] = {"grid": 1, "permutations": 1, "epochs": 0, "patience": 0, "seed": -1}
+    for name, value in bad.items():
         with pytest.raises(FirstsightError, match=f"{name} is {value}, but must be at least"):
             SbmSettings(**{name: value})
     with pytest.raises(FirstsightError, match="defects is 2"):
@@ -262,10 +275,11 @@ def test_mistakes_are_one_clear_line(images, weights, tmp_path):
 
 
 @pytest.mark.gpu
-def test_tuning_on_a_gpu(images, weights, tmp_path):
+def test_tuning_on_a_gpu(images: list[Path], weights: Path, tmp_path: Path) -> None:
     if not torch.cuda.is_available():
         pytest.skip("no CUDA device")
-    on_cpu, on_gpu = [], []
+    on_cpu: list[str] = []
+    on_gpu: list[str] = []
     tune(images, weights, tmp_path / "cpu", note=on_cpu.append)
     tuned = tune(images, weights, tmp_path / "gpu", device="cuda", note=on_gpu.append)
     assert all(value.device.type == "cpu" for value in tuned.values())

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ PERMUTATIONS = choose_permutations(4, 5, torch.Generator().manual_seed(0))
 
 
 @pytest.fixture(scope="module")
-def images(tmp_path_factory) -> list[Path]:
+def images(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Three images of different sizes: red says which one, green and blue where a pixel is."""
     folder = tmp_path_factory.mktemp("images")
     paths = []
@@ -25,8 +26,9 @@ def images(tmp_path_factory) -> list[Path]:
     return paths
 
 
-def draw(images, count, seed=0, **others):
-    settings = {"image_size": lambda height, width: (height, width), "grid": 2, "tile_size": 8, "defects": 0.0} | others
+def draw(images: list[Path], count: int, seed: int = 0, **others: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    settings: dict[str, Any] = {"image_size": lambda height, width: (height, width), "grid": 2, "tile_size": 8}
+    settings |= {"defects": 0.0} | others
     return draw_crops(images, count, PERMUTATIONS, torch.Generator().manual_seed(seed), **settings)
 
 
@@ -35,7 +37,7 @@ def put_together(crops: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     return (shuffle_tiles(crops, PERMUTATIONS[labels].argsort(1), 2) * 255).round().int()
 
 
-def test_put_together_again_every_crop_is_a_part_of_an_image(images):
+def test_put_together_again_every_crop_is_a_part_of_an_image(images: list[Path]) -> None:
     crops, labels = draw(images, 20)
     assert crops.shape == (20, 3, 16, 16)
     assert crops.dtype == torch.float32
@@ -47,7 +49,7 @@ def test_put_together_again_every_crop_is_a_part_of_an_image(images):
         assert torch.equal(crop, image[:, top : top + 16, left : left + 16])
 
 
-def test_every_image_has_its_share_and_crops_lie_anywhere(images):
+def test_every_image_has_its_share_and_crops_lie_anywhere(images: list[Path]) -> None:
     crops, labels = draw(images, 31)
     whole = put_together(crops, labels)
     counts = [int((whole[:, 0, 0, 0] == 50 * (index + 1)).sum()) for index in range(3)]
@@ -58,10 +60,10 @@ def test_every_image_has_its_share_and_crops_lie_anywhere(images):
     assert len({int(crop[0, 0, 0]) for crop in put_together(few, labels)}) == 2
 
 
-def test_images_are_resized_and_never_too_small(images):
+def test_images_are_resized_and_never_too_small(images: list[Path]) -> None:
     sizes = []
 
-    def halved(height, width):
+    def halved(height: int, width: int) -> tuple[int, int]:
         sizes.append((height, width))
         return height // 2, width // 2
 
@@ -73,7 +75,7 @@ def test_images_are_resized_and_never_too_small(images):
     assert only[1, -1].min() > 66
 
 
-def test_the_given_share_has_defects(images):
+def test_the_given_share_has_defects(images: list[Path]) -> None:
     without = draw(images, 40)[0]
     for defects, least, most in [(0.0, 0, 0), (0.5, 8, 32), (1.0, 40, 40)]:
         crops, labels = draw(images, 40, defects=defects)
@@ -85,6 +87,6 @@ def test_the_given_share_has_defects(images):
     assert not torch.equal(without, draw(images, 40, seed=1)[0])
 
 
-def test_an_image_that_is_gone_is_named(images, tmp_path):
+def test_an_image_that_is_gone_is_named(images: list[Path], tmp_path: Path) -> None:
     with pytest.raises(FirstsightError, match=r"gone\.png' can no longer be read: "):
         draw([*images, tmp_path / "gone.png"], 8)

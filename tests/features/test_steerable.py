@@ -16,21 +16,21 @@ def random_images(*shape: int) -> torch.Tensor:
 
 @pytest.mark.parametrize("border", ["reflect", "paper"])
 @pytest.mark.parametrize("shape", [(17, 17), (18, 33), (40, 21)])
-def test_equals_the_first_level_of_pyrtools(border, shape):
+def test_equals_the_first_level_of_pyrtools(border: str, shape: tuple[int, int]) -> None:
     image = np.random.default_rng(0).random((3, *shape))
     found = steerable_bands(torch.from_numpy(image).float()[None], border=border)[0]
     assert found.shape == (len(CHANNELS), *shape)
     np.testing.assert_allclose(found, oracle.bands(image, border), atol=1e-6)
 
 
-def test_the_layer_is_the_bands():
+def test_the_layer_is_the_bands() -> None:
     images = random_images(2, 3, 20, 31)
     features = load_extractor("steerable")(images)
     assert list(features) == ["bands"]
     assert torch.equal(features["bands"], steerable_bands(images))
 
 
-def test_colours_do_not_mix():
+def test_colours_do_not_mix() -> None:
     images = random_images(1, 3, 16, 16)
     expected = steerable_bands(images)
     images[:, 1] = 0
@@ -39,7 +39,7 @@ def test_colours_do_not_mix():
     torch.testing.assert_close(found[:, [0, 1, 2, 3, 8, 9, 10, 11]], expected[:, [0, 1, 2, 3, 8, 9, 10, 11]])
 
 
-def test_the_first_band_sees_upright_edges_with_their_sign():
+def test_the_first_band_sees_upright_edges_with_their_sign() -> None:
     images = torch.zeros(1, 3, 20, 20)
     images[..., 10:] = 1
     bands = steerable_bands(images)[0, :4]
@@ -49,7 +49,7 @@ def test_the_first_band_sees_upright_edges_with_their_sign():
     torch.testing.assert_close(steerable_bands(images.flip(3))[0, 0], -bands[0].flip(1))
 
 
-def test_an_image_turned_counterclockwise_has_its_bands_turned_counterclockwise():
+def test_an_image_turned_counterclockwise_has_its_bands_turned_counterclockwise() -> None:
     images = random_images(1, 3, 24, 31)
     bands = steerable_bands(images)[0, :4].rot90(1, (1, 2))
     # A band turned by 180 degrees is its own negative.
@@ -57,7 +57,7 @@ def test_an_image_turned_counterclockwise_has_its_bands_turned_counterclockwise(
     torch.testing.assert_close(steerable_bands(images.rot90(1, (2, 3)))[0, :4], expected, rtol=1e-4, atol=1e-5)
 
 
-def test_gratings_of_any_orientation_have_the_same_energy():
+def test_gratings_of_any_orientation_have_the_same_energy() -> None:
     """What makes the filters steerable: a response goes with the third power of the cosine between grating and filter.
 
     The sum of the squares is then the same for every orientation: 1.25. The period is that of the filters' design.
@@ -71,19 +71,19 @@ def test_gratings_of_any_orientation_have_the_same_energy():
         torch.testing.assert_close(energies / energies.sum(), cosines**6 / 1.25, rtol=0, atol=0.02)
 
 
-def test_reflecting_borders_are_those_of_the_mirrored_image():
+def test_reflecting_borders_are_those_of_the_mirrored_image() -> None:
     images = random_images(2, 3, 20, 17)
     mirrored = steerable_bands(F.pad(images, (12, 12, 12, 12), mode="reflect"))
     torch.testing.assert_close(steerable_bands(images), mirrored[:, :, 12:-12, 12:-12], rtol=1e-4, atol=1e-5)
 
 
-def test_brightness_does_not_matter_and_contrast_scales():
+def test_brightness_does_not_matter_and_contrast_scales() -> None:
     images = random_images(1, 3, 24, 24) / 2
     torch.testing.assert_close(steerable_bands(images + 0.25), steerable_bands(images), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(steerable_bands(images * 2), 2 * steerable_bands(images), rtol=1e-4, atol=1e-5)
 
 
-def test_values_stay_below_the_stated_bound():
+def test_values_stay_below_the_stated_bound() -> None:
     # The response to an impulse is the kernel itself; half of its absolute sum is the most that [0, 1] can give.
     images = torch.zeros(1, 3, 21, 21)
     images[:, :, 10, 10] = 1

@@ -8,10 +8,13 @@ import os
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from firstsight.detectors import patch_statistics
 from firstsight.detectors.windows import centre_weights, spread_weights
@@ -61,23 +64,23 @@ pickle.dump(results, sys.stdout.buffer)
 """
 
 
-def values_like(kind, *shape, seed=0):
+def values_like(kind: str, *shape: int, seed: int = 0) -> NDArray[np.float32]:
     generator = np.random.default_rng(seed)
     values = generator.normal(size=shape).astype(np.float32)
     if kind == "half zeros":
         return np.maximum(values, 0)
     if kind == "few levels":
-        return np.round(values * 2) / 2
+        return np.round(values * 2) / np.float32(2)
     if kind == "constant":
         return np.full_like(values, 0.7)
     if kind == "far from zero":
-        return 1000 + np.round(values * 8) / 8
+        return np.float32(1000) + np.round(values * 8) / np.float32(8)
     if kind == "two scales":
         return np.where(generator.random(shape) < 0.5, 100 + values, np.abs(values) * np.float32(1e-7))
     return values
 
 
-def arguments(name):
+def arguments(name: str) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """Features, references and both weights; a case's weights are those of FCA or, in every third case, of SWW."""
     (channels, height, width), patch_size, count, kind, _ = CASES[name]
     references = np.sort(np.sort(values_like(kind, channels, patch_size**2, count, seed=1), axis=1), axis=2)
@@ -89,7 +92,7 @@ def arguments(name):
 
 
 @pytest.fixture(scope="module")
-def interpreted():
+def interpreted() -> dict[str, NDArray[np.float32]]:
     """What Triton's interpreter computes, case by case, in a process that asked for it before it loaded Triton."""
     cases = {name: (arguments(name), CASES[name][-1]) for name in CASES}
     found = subprocess.run(
@@ -103,14 +106,18 @@ def interpreted():
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_interpreted_kernel_equals_the_one_of_the_cpu(interpreted, name):
+def test_the_interpreted_kernel_equals_the_one_of_the_cpu(
+    interpreted: dict[str, NDArray[np.float32]], name: str
+) -> None:
     expected = on_cpu(*arguments(name), threads=1)
     assert interpreted[name].dtype == np.float32
     np.testing.assert_allclose(interpreted[name], expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("reference", REFERENCES)
-def test_every_reference_comes_through_the_interpreted_kernel(interpreted, reference):
+def test_every_reference_comes_through_the_interpreted_kernel(
+    interpreted: dict[str, NDArray[np.float32]], reference: patch_statistics.Reference
+) -> None:
     features = values_like("half zeros", 2, 5, 6)
     expected = patch_statistics.fca(features, patch_size=3, reference=reference, reference_count=5)
     np.testing.assert_allclose(interpreted[reference], expected.numpy(), rtol=1e-5, atol=1e-6)
@@ -118,7 +125,7 @@ def test_every_reference_comes_through_the_interpreted_kernel(interpreted, refer
 
 @pytest.mark.parametrize("capability", [80, 90])
 @pytest.mark.parametrize(("patch_size", "several"), [(1, False), (3, False), (3, True), (25, False)])
-def test_the_kernel_compiles_for_a_gpu(patch_size, several, capability):
+def test_the_kernel_compiles_for_a_gpu(patch_size: int, several: bool, capability: int) -> None:
     arrays = {"padded", "costs", "sums", "origins", "column_weights", "spread_costs"}
     rows = module._rows_at_once(patch_size)
     settings = {"SIZE": patch_size, "ROWS": rows, "SPREAD": 5, "SEVERAL": several, "CELLS": module.CELLS}
@@ -126,12 +133,12 @@ def test_the_kernel_compiles_for_a_gpu(patch_size, several, capability):
 
 
 @pytest.mark.parametrize("capability", [80, 90])
-def test_the_table_compiles_for_a_gpu(capability):
+def test_the_table_compiles_for_a_gpu(capability: int) -> None:
     arrays = {"values", "references", "sums", "origins", "table"}
     assert machine_code(module._cost_table_kernel, arrays, {"CELLS": module.CELLS}, capability)
 
 
-def machine_code(kernel, arrays, settings, capability):
+def machine_code(kernel: Any, arrays: set[str], settings: dict[str, Any], capability: int) -> bytes:
     """A kernel compiled for the GPUs of a compute capability."""
     types = {name: "*fp32" if name in arrays else "i32" for name in kernel.arg_names}
     signature = {**types, **dict.fromkeys(settings, "constexpr")}
@@ -140,7 +147,7 @@ def machine_code(kernel, arrays, settings, capability):
     return triton.compile(source, target=target, options={"enable_fp_fusion": True}).asm["cubin"]
 
 
-def on_gpu(features, *others):
+def on_gpu(features: NDArray[np.float32], *others: NDArray[np.float32]) -> NDArray[np.float32]:
     found = module.feature_correspondence(*(torch.from_numpy(array).cuda() for array in (features, *others)))
     assert found.is_cuda
     return found.cpu().numpy()
@@ -149,7 +156,7 @@ def on_gpu(features, *others):
 @pytest.mark.gpu
 @needs_gpu
 @pytest.mark.parametrize("name", CASES)
-def test_the_kernel_equals_the_one_of_the_cpu(name):
+def test_the_kernel_equals_the_one_of_the_cpu(name: str) -> None:
     expected = on_cpu(*arguments(name), threads=1)
     np.testing.assert_allclose(on_gpu(*arguments(name)), expected, rtol=1e-4, atol=1e-6)
 
@@ -158,9 +165,9 @@ def test_the_kernel_equals_the_one_of_the_cpu(name):
 @needs_gpu
 @pytest.mark.parametrize("kind", ["half zeros", "few levels", "constant", "signed", "far from zero"])
 @pytest.mark.parametrize("shape", [(7, 61, 43, 9), (65, 33, 130, 5), (3, 25, 70, 25), (2, 31, 29, 15), (5, 200, 11, 3)])
-def test_larger_maps_equal_those_of_the_cpu(shape, kind):
-    *shape, patch_size = shape
-    features = torch.from_numpy(values_like(kind, *shape))
+def test_larger_maps_equal_those_of_the_cpu(shape: tuple[int, ...], kind: str) -> None:
+    *sizes, patch_size = shape
+    features = torch.from_numpy(values_like(kind, *sizes))
     for function in (patch_statistics.fca, patch_statistics.sample_weighted_wasserstein):
         found = function(features.cuda(), patch_size=patch_size)
         torch.testing.assert_close(found.cpu(), function(features, patch_size=patch_size), rtol=1e-4, atol=1e-6)
@@ -170,7 +177,7 @@ def test_larger_maps_equal_those_of_the_cpu(shape, kind):
 @needs_gpu
 @pytest.mark.parametrize("function", [patch_statistics.fca, patch_statistics.sample_weighted_wasserstein])
 @pytest.mark.parametrize("reference", REFERENCES)
-def test_all_references_equal_those_of_the_cpu(function, reference):
+def test_all_references_equal_those_of_the_cpu(function: Callable[..., torch.Tensor], reference: str) -> None:
     features = torch.from_numpy(values_like("half zeros", 6, 23, 17))
     found = function(features.cuda(), patch_size=7, reference=reference)
     assert found.is_cuda
@@ -181,7 +188,7 @@ def test_all_references_equal_those_of_the_cpu(function, reference):
 @pytest.mark.gpu
 @needs_gpu
 @pytest.mark.parametrize("levels", [2, 3, 50])
-def test_the_order_of_equal_cells_does_not_matter(levels):
+def test_the_order_of_equal_cells_does_not_matter(levels: int) -> None:
     features = torch.randint(0, levels, (5, 40, 40), generator=torch.Generator().manual_seed(0)).float().cuda()
     found = patch_statistics.fca(features)
     torch.testing.assert_close(patch_statistics.fca(features.flip(1)).flip(0), found, rtol=1e-4, atol=1e-6)
@@ -190,7 +197,7 @@ def test_the_order_of_equal_cells_does_not_matter(levels):
 
 @pytest.mark.gpu
 @needs_gpu
-def test_arrays_need_not_be_contiguous():
+def test_arrays_need_not_be_contiguous() -> None:
     given = arguments("several references")
     turned = [torch.from_numpy(array).cuda().transpose(0, -1).contiguous().transpose(0, -1) for array in given]
     found = module.feature_correspondence(*turned).cpu().numpy()

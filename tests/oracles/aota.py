@@ -1,11 +1,12 @@
 """The method of Aota et al., cell by cell."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from oracles.patch_statistics import gaussian, windows
 
 
-def aota(features, *, patch_size, sigma, neighbours):
+def aota(features: NDArray[np.float32], *, patch_size: int, sigma: float, neighbours: int) -> NDArray[np.float64]:
     """The map at the resolution of the features."""
     weights = gaussian(patch_size, sigma)
     means = {centre: (window * weights).sum(axis=(1, 2)) for centre, window in windows(features, patch_size).items()}

@@ -1,9 +1,10 @@
 """The autoencoder in float64 numpy, cell by cell as the papers' 1x1 convolutions would see an image."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 
-def forward(weights, features):
+def forward(weights: dict[str, NDArray[np.float32]], features: NDArray[np.float64]) -> list[NDArray[np.float64]]:
     """Means and log deviations of the codes, and the reconstruction from the means: (latent, h, w) twice, (C, h, w).
 
     weights: by the names of the layers; features: (C, h, w).
@@ -20,7 +21,7 @@ def forward(weights, features):
     return results
 
 
-def divergence(mean, deviation, samples, seed):
+def divergence(mean: float, deviation: float, samples: int, seed: int) -> float:
     """KL(N(mean, deviation^2) || N(0, 1)) by its definition: the mean of log p(x) / q(x) over samples x of p."""
     x = np.random.default_rng(seed).normal(mean, deviation, samples)
     log_p = -(((x - mean) / deviation) ** 2) / 2 - np.log(deviation)
@@ -28,7 +29,9 @@ def divergence(mean, deviation, samples, seed):
     return (log_p - log_q).mean()
 
 
-def _cell(weights, cell):
+def _cell(
+    weights: dict[str, NDArray[np.float32]], cell: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     hidden = _relu(weights, "encoder.2", _relu(weights, "encoder.0", cell))
     mean = _linear(weights, "mean", hidden)
     log_deviation = _linear(weights, "log_deviation", hidden)
@@ -36,9 +39,9 @@ def _cell(weights, cell):
     return mean, log_deviation, _relu(weights, "output", hidden)
 
 
-def _linear(weights, name, vector):
+def _linear(weights: dict[str, NDArray[np.float32]], name: str, vector: NDArray[np.float64]) -> NDArray[np.float64]:
     return weights[f"{name}.weight"].astype(np.float64) @ vector + weights[f"{name}.bias"].astype(np.float64)
 
 
-def _relu(weights, name, vector):
+def _relu(weights: dict[str, NDArray[np.float32]], name: str, vector: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.maximum(_linear(weights, name, vector), 0)

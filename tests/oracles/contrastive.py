@@ -3,9 +3,10 @@
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 
-def slow_loss(cells, margin):
+def slow_loss(cells: list[NDArray[np.float64]], margin: float) -> float:
     """The five kinds of cells of a step to its loss: mean over the pulled pairs plus mean over the pushed ones."""
     anchor_anomalous, anchor_normal, positive, other_normal, counterexample = cells
     pulled = [_squared(a, b) for a in anchor_anomalous for b in positive]
@@ -15,7 +16,7 @@ def slow_loss(cells, margin):
     return (sum(pulled) / len(pulled) if pulled else 0.0) + (sum(hinges) / len(hinges) if hinges else 0.0)
 
 
-def slow_neighbours(descriptors, positives):
+def slow_neighbours(descriptors: list[list[float]], positives: int) -> tuple[list[list[int]], list[list[int]]]:
     """The nearest images and the farther half of the others, of each image; of equally far ones the lower first."""
     nearest, farther = [], []
     for image, descriptor in enumerate(descriptors):
@@ -27,7 +28,7 @@ def slow_neighbours(descriptors, positives):
     return nearest, farther
 
 
-def slow_head(state, features):
+def slow_head(state: dict[str, NDArray[np.float64]], features: NDArray[np.float32]) -> NDArray[np.float64]:
     """Features (C, h, w) through the head of a state of numpy arrays: (D, h, w)."""
     _, height, width = features.shape
     result = np.zeros((len(state["second.bias"]), height, width))
@@ -40,5 +41,5 @@ def slow_head(state, features):
     return result
 
 
-def _squared(a, b):
+def _squared(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     return sum((float(x) - float(y)) ** 2 for x, y in zip(a, b, strict=True))

@@ -1,9 +1,12 @@
 """Slow, obvious laying of a map on its image."""
 
 import numpy as np
+from numpy.typing import NDArray
+
+from firstsight.storage.geometry import Geometry
 
 
-def map_to_pixels(anomaly_map, geometry):
+def map_to_pixels(anomaly_map: NDArray[np.float32], geometry: Geometry) -> NDArray[np.float64]:
     """Every pixel in turn: find its place between the four cells round it."""
     height, width = anomaly_map.shape
     result = np.zeros((geometry.height, geometry.width))

@@ -1,19 +1,28 @@
 """Co-occurrence properties window by window, by scikit-image."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 from skimage.feature import graycomatrix, graycoprops
 
 from oracles.image_input import starts
 
 
-def skimage_matrix(window, levels, offset):
+def skimage_matrix(window: NDArray[Any], levels: int, offset: tuple[int, int]) -> NDArray[np.float64]:
     """The symmetric, normalised matrix (levels, levels) of one window for one offset (rows, columns)."""
     # scikit-image takes polar offsets and rounds them.
     distance, angle = np.hypot(*offset), np.arctan2(offset[0], offset[1])
-    return graycomatrix(window.astype(np.uint8), [distance], [angle], levels, symmetric=True, normed=True)
+    matrix: NDArray[np.float64] = graycomatrix(
+        window.astype(np.uint8), [distance], [angle], levels, symmetric=True, normed=True
+    )
+    return matrix
 
 
-def properties(quantised, levels, offset, names, *, window_size, step):
+def properties(
+    quantised: NDArray[Any], levels: int, offset: tuple[int, int], names: Sequence[str], *, window_size: int, step: int
+) -> dict[str, NDArray[np.float64]]:
     """{name: (rows, columns)} of all windows."""
     rows, columns = (starts(size, window_size, step) for size in quantised.shape)
     result = {name: np.zeros((len(rows), len(columns))) for name in names}
@@ -25,7 +34,9 @@ def properties(quantised, levels, offset, names, *, window_size, step):
     return result
 
 
-def distances(quantised, levels, names, *, distance, window_size, step):
+def distances(
+    quantised: NDArray[Any], levels: int, names: Sequence[str], *, distance: int, window_size: int, step: int
+) -> NDArray[np.float64]:
     """Root mean square of the robust deviations of all properties in four directions: (rows, columns)."""
     largest = {"contrast": (levels - 1) ** 2, "dissimilarity": levels - 1}
     squares = []
@@ -36,9 +47,9 @@ def distances(quantised, levels, names, *, distance, window_size, step):
             scaled = values / largest.get(name, 1)
             away = np.abs(scaled - lower_median(scaled))
             squares.append((away / (1.4826 * lower_median(away) + 1e-3)) ** 2)
-    return np.sqrt(np.mean(squares, axis=0))
+    return np.sqrt(np.mean(np.array(squares), axis=0))
 
 
-def lower_median(values):
+def lower_median(values: NDArray[np.float64]) -> float:
     """The middle value, of two the lower."""
-    return np.sort(values, axis=None)[(values.size - 1) // 2]
+    return float(np.sort(values, axis=None)[(values.size - 1) // 2])

@@ -1,33 +1,37 @@
 """Global-regularized neighbourhood regression by its definitions, cell by cell in float64."""
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
 
 from oracles.patch_statistics import gaussian
 
 
-def typical_cells(features, count):
+def typical_cells(features: NDArray[np.float64] | torch.Tensor, count: int) -> NDArray[np.float64]:
     """Equation 3 with all N x N distances: (K, C), ties in raster order."""
     cells = np.asarray(features, np.float64).reshape(len(features), -1).T
     sums = [sum(((cell - other) ** 2).sum() for other in cells) for cell in cells]
     return cells[np.argsort(sums, kind="stable")[:count]]
 
 
-def regression_errors(features, *, neighbour_radius, global_cells, eta, ridge=0.0):
+def regression_errors(
+    features: torch.Tensor, *, neighbour_radius: int, global_cells: int, eta: float, ridge: float = 0.0
+) -> NDArray[np.float64]:
     """Equations 15 and 19: the sum of K + 1 squared distances as one least-squares problem for every cell.
 
     With a ridge the weights' squares are added, times ridge, the neighbours' squares, and the 1 + K eta distances.
     """
-    features = np.asarray(features, np.float64)
-    typical = typical_cells(features, global_cells)
-    errors = np.zeros(features.shape[1:])
+    values = np.asarray(features, np.float64)
+    typical = typical_cells(values, global_cells)
+    errors = np.zeros(values.shape[1:])
     for row, column in np.ndindex(errors.shape):
-        query = features[:, row, column]
+        query = values[:, row, column]
         near = np.array(
             [
-                features[:, y, x]
+                values[:, y, x]
                 for y in range(row - neighbour_radius, row + neighbour_radius + 1)
                 for x in range(column - neighbour_radius, column + neighbour_radius + 1)
-                if (y, x) != (row, column) and 0 <= y < errors.shape[0] and 0 <= x < errors.shape[1]
+                if (y, x) != (row, column) and 0 <= y < values.shape[1] and 0 <= x < values.shape[2]
             ]
         ).reshape(-1, len(query))
         penalty = np.sqrt((1 + len(typical) * eta) * ridge * (near**2).sum()) * np.eye(len(near))
@@ -38,13 +42,15 @@ def regression_errors(features, *, neighbour_radius, global_cells, eta, ridge=0.
     return errors
 
 
-def read_at(values, rows, columns):
+def read_at(
+    values: NDArray[np.float64], rows: NDArray[np.float64], columns: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """Values (h, w) read bilinearly at fractional rows and columns, constant beyond the outer cells."""
     along = np.array([np.interp(rows, np.arange(len(values)), column) for column in values.T]).T
     return np.array([np.interp(columns, np.arange(len(row)), row) for row in along])
 
 
-def smooth(values, sigma):
+def smooth(values: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
     """Gaussian of a deviation in cells, cut at three deviations, reflected at the border."""
     reach = int(np.ceil(3 * sigma))
     weights = gaussian(2 * reach + 1, sigma)

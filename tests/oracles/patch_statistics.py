@@ -1,16 +1,19 @@
 """Patch statistics written window by window and cell by cell, in float64."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 
-def gaussian(size, sigma):
+def gaussian(size: int, sigma: float) -> NDArray[np.float64]:
     """(size, size), sums to 1."""
     offsets = range(-(size // 2), size // 2 + 1)
     weights = np.array([[np.exp(-(i**2 + j**2) / (2 * sigma**2)) for j in offsets] for i in offsets])
     return weights / weights.sum()
 
 
-def windows(features, patch_size):
+def windows(features: NDArray[Any], patch_size: int) -> dict[tuple[int, int], NDArray[np.float64]]:
     """{(y, x): (C, T, T)}: the window round every cell, reflected at the border."""
     half = patch_size // 2
     padded = np.pad(np.asarray(features, np.float64), ((0, 0), (half, half), (half, half)), mode="reflect")
@@ -18,7 +21,7 @@ def windows(features, patch_size):
     return {(y, x): padded[:, y : y + patch_size, x : x + patch_size] for y in range(height) for x in range(width)}
 
 
-def whole_windows(features, patch_size, stride=1):
+def whole_windows(features: NDArray[np.float32], patch_size: int, stride: int = 1) -> NDArray[np.float64]:
     """(N, C, T * T): the windows that lie inside the map, sorted."""
     channels, height, width = features.shape
     corners = [
@@ -28,12 +31,12 @@ def whole_windows(features, patch_size, stride=1):
     return np.sort(np.array(cells, np.float64), axis=2)
 
 
-def median_reference(features, patch_size):
+def median_reference(features: NDArray[np.float32], patch_size: int) -> NDArray[np.float64]:
     tiles = np.sort(whole_windows(features, patch_size, stride=patch_size), axis=0)
     return tiles[(len(tiles) - 1) // 2]
 
 
-def matching_errors(window, reference):
+def matching_errors(window: NDArray[np.float64], reference: NDArray[Any]) -> NDArray[np.float64]:
     """(T, T): mean over channels of |cell - reference[rank of the cell]|; equal cells share the mean of their ranks."""
     errors = np.zeros(window[0].size)
     for values, ordered in zip(window.reshape(len(window), -1), reference, strict=True):
@@ -43,7 +46,7 @@ def matching_errors(window, reference):
     return (errors / len(window)).reshape(window.shape[1:])
 
 
-def smooth(errors, sigma):
+def smooth(errors: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
     padded = np.pad(errors, 2, mode="reflect")
     kernel = gaussian(5, sigma)
     smoothed = np.zeros_like(errors)
@@ -52,7 +55,15 @@ def smooth(errors, sigma):
     return smoothed
 
 
-def fca(features, reference, *, patch_size, sigma_p=3.0, sigma_s=1.0, border="renormalise"):
+def fca(
+    features: NDArray[np.float32],
+    reference: NDArray[Any],
+    *,
+    patch_size: int,
+    sigma_p: float = 3.0,
+    sigma_s: float = 1.0,
+    border: str = "renormalise",
+) -> NDArray[np.float64]:
     """The map of one reference window (C, T * T)."""
     _, height, width = features.shape
     weights = gaussian(patch_size, sigma_p)
@@ -69,7 +80,9 @@ def fca(features, reference, *, patch_size, sigma_p=3.0, sigma_s=1.0, border="re
     return total / coverage if border == "renormalise" else total
 
 
-def sample_weighted_wasserstein(features, reference, *, patch_size, sigma_w=6.0):
+def sample_weighted_wasserstein(
+    features: NDArray[np.float32], reference: NDArray[Any], *, patch_size: int, sigma_w: float = 6.0
+) -> NDArray[np.float64]:
     """The map of one reference window (C, T * T)."""
     result = np.zeros(features.shape[1:])
     for centre, window in windows(features, patch_size).items():
@@ -77,12 +90,14 @@ def sample_weighted_wasserstein(features, reference, *, patch_size, sigma_w=6.0)
     return result
 
 
-def nearest(maps, count):
+def nearest(maps: NDArray[np.float64], count: int) -> NDArray[np.float64]:
     """At every cell the mean of the `count` smallest of the maps."""
     return np.sort(maps, axis=0)[:count].mean(axis=0)
 
 
-def histogram(features, *, patch_size, sigma=6.0, bins=10):
+def histogram(
+    features: NDArray[np.float32], *, patch_size: int, sigma: float = 6.0, bins: int = 10
+) -> NDArray[np.float64]:
     channels = len(features)
     bin_of = np.zeros(features.shape, int)
     for channel, values in enumerate(features):
@@ -99,7 +114,9 @@ def histogram(features, *, patch_size, sigma=6.0, bins=10):
     return np.abs(cumulative - cumulative.mean(axis=(0, 1))).mean(axis=(2, 3))
 
 
-def moments(features, *, patch_size, sigma=6.0, powers=4):
+def moments(
+    features: NDArray[np.float32], *, patch_size: int, sigma: float = 6.0, powers: int = 4
+) -> NDArray[np.float64]:
     weights = gaussian(patch_size, sigma)
     found = np.zeros((*features.shape[1:], len(features), powers))
     for centre, window in windows(features, patch_size).items():

@@ -33,7 +33,7 @@ def reflecting(network: nn.Module) -> nn.Module:
     """Put a padding layer of its own before every padded convolution, and take the convolution's padding away."""
     for child_name, child in list(network.named_children()):
         if isinstance(child, nn.Conv2d) and child.padding != (0, 0):
-            padding = nn.ReflectionPad2d(child.padding[0])
+            padding = nn.ReflectionPad2d(int(child.padding[0]))
             child.padding = (0, 0)
             setattr(network, child_name, nn.Sequential(padding, child))
         else:

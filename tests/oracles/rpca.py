@@ -1,9 +1,12 @@
 """Robust PCA by the alternating direction method with a fixed penalty and full singular value decompositions."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 
-def robust_pca(matrix, weight, iterations=3000):
+def robust_pca(
+    matrix: NDArray[np.float64], weight: float, iterations: int = 3000
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Low-rank and sparse part: slow to converge, but to the one minimum of the convex problem."""
     penalty = matrix.size / (4 * np.abs(matrix).sum())
     low_rank, sparse, multiplier = (np.zeros(matrix.shape) for _ in range(3))
@@ -16,6 +19,6 @@ def robust_pca(matrix, weight, iterations=3000):
     return low_rank, sparse
 
 
-def objective(low_rank, sparse, weight):
+def objective(low_rank: NDArray[np.float64], sparse: NDArray[np.float64], weight: float) -> float:
     """What robust PCA minimises."""
     return np.linalg.svd(low_rank, compute_uv=False).sum() + weight * np.abs(sparse).sum()

@@ -1,9 +1,10 @@
 """The jigsaw and the defects of SBM, tile by tile and pixel by pixel."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 
-def shuffle_tiles(image, permutation, grid):
+def shuffle_tiles(image: NDArray[np.float32], permutation: list[int], grid: int) -> NDArray[np.float32]:
     """Image (C, H, W): tile number permutation[i], counted row by row, is put at place i."""
     height, width = image.shape[1] // grid, image.shape[2] // grid
     result = np.empty_like(image)
@@ -16,7 +17,7 @@ def shuffle_tiles(image, permutation, grid):
     return result
 
 
-def smallest_distance(permutations):
+def smallest_distance(permutations: list[list[int]]) -> int:
     """The fewest places in which two of the permutations differ."""
     return min(
         sum(a != b for a, b in zip(first, second, strict=True))
@@ -25,7 +26,9 @@ def smallest_distance(permutations):
     )
 
 
-def deform(image, region, displacements):
+def deform(
+    image: NDArray[np.float32], region: NDArray[np.float32], displacements: NDArray[np.float32]
+) -> NDArray[np.float64]:
     """Image (C, H, W) bilinearly at (row, column) + region * displacement, mirrored at the border pixels."""
     height, width = region.shape
     result = image.astype(np.float64).copy()
@@ -37,13 +40,13 @@ def deform(image, region, displacements):
     return result
 
 
-def _mirror(position, length):
+def _mirror(position: float, length: int) -> float:
     while not 0 <= position <= length - 1:
         position = -position if position < 0 else 2 * (length - 1) - position
     return position
 
 
-def _bilinear(image, row, column):
+def _bilinear(image: NDArray[np.float32], row: float, column: float) -> NDArray[np.floating]:
     top, left = int(row), int(column)
     bottom, right = min(top + 1, image.shape[1] - 1), min(left + 1, image.shape[2] - 1)
     y, x = row - top, column - left

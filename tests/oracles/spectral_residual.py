@@ -1,11 +1,14 @@
 """Spectral residual with every mean of log amplitudes taken frequency by frequency."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from oracles.image_input import smooth
 
 
-def spectral_residual(grey, *, average_size, sigma, border):
+def spectral_residual(
+    grey: NDArray[np.float32], *, average_size: int, sigma: float, border: str
+) -> NDArray[np.float64]:
     """The saliency (h, w) of a grey image."""
     height, width = grey.shape
     image = np.pad(grey.astype(np.float64), ((0, height), (0, width)), "symmetric") if border == "reflect" else grey

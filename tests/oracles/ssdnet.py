@@ -1,14 +1,19 @@
 """Equations 2 and 3 of SSDnet and the autocorrelation of an image, pixel by pixel."""
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import NDArray
 
 
-def patches(size, patch_size):
+def patches(size: tuple[int, int], patch_size: int) -> list[tuple[int, int]]:
     """Where the overlapping patches of an image start."""
     return [(y, x) for y in range(size[0] - patch_size + 1) for x in range(size[1] - patch_size + 1)]
 
 
-def inner_product(features, output_features, stride, size):
+def inner_product(
+    features: NDArray[np.float64], output_features: NDArray[np.float64], stride: int, size: tuple[int, int]
+) -> NDArray[np.float64]:
     """(C, h, w) twice to (H, W): a pixel has the value of its block, or of the last whole one."""
     rows, columns = features.shape[1:]
     result = np.zeros(size)
@@ -19,7 +24,16 @@ def inner_product(features, output_features, stride, size):
     return result
 
 
-def training_loss(error, similarity, known, *, w_rec, w_perc, patch_sizes, aggregate):
+def training_loss(
+    error: NDArray[np.float64],
+    similarity: NDArray[np.float64],
+    known: NDArray[np.bool],
+    *,
+    w_rec: float,
+    w_perc: float,
+    patch_sizes: Sequence[int],
+    aggregate: str,
+) -> float:
     """Equation 2 for maps (B, H, W)."""
     losses = []
     for patch_size in patch_sizes:
@@ -34,11 +48,20 @@ def training_loss(error, similarity, known, *, w_rec, w_perc, patch_sizes, aggre
     return max(losses) if aggregate == "max" else min(losses)
 
 
-def anomaly_scores(error, similarity, known, *, alpha_perc, patch_sizes, aggregate, min_max):
+def anomaly_scores(
+    error: NDArray[np.float64],
+    similarity: NDArray[np.float64],
+    known: NDArray[np.bool],
+    *,
+    alpha_perc: float,
+    patch_sizes: Sequence[int],
+    aggregate: str,
+    min_max: bool,
+) -> NDArray[np.float64]:
     """Equation 3 for maps (H, W), each pixel divided by the number of its patches; missing pixels left out."""
     maps = []
     for patch_size in patch_sizes:
-        score = 0
+        score = np.zeros(error.shape)
         for term, weight in ((error, 1 - alpha_perc), (similarity, -alpha_perc)):
             total, count = np.zeros(error.shape), np.zeros(error.shape)
             for y, x in patches(error.shape, patch_size):
@@ -54,7 +77,7 @@ def anomaly_scores(error, similarity, known, *, alpha_perc, patch_sizes, aggrega
     return np.max(maps, axis=0) if aggregate == "max" else np.min(maps, axis=0)
 
 
-def autocorrelation(values, known):
+def autocorrelation(values: NDArray[np.float64], known: NDArray[np.bool]) -> NDArray[np.float64]:
     """For every shift of up to a quarter of the sides: the mean product of known pixels with that shift."""
     height, width = values.shape
     rows, columns = height // 4, width // 4

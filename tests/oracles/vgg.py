@@ -57,9 +57,9 @@ def geometry(position: int) -> tuple[int, float]:
     stride, centre = 1, 0.0
     for module in trunk()[: position + 1]:
         if isinstance(module, nn.Conv2d):
-            kernel, step, padding = module.kernel_size[0], module.stride[0], module.padding[0]
+            kernel, step, padding = module.kernel_size[0], module.stride[0], int(module.padding[0])
         elif isinstance(module, nn.MaxPool2d):
-            kernel, step, padding = module.kernel_size, module.stride, module.padding
+            kernel, step, padding = (int(str(size)) for size in (module.kernel_size, module.stride, module.padding))
         else:
             continue
         centre += ((kernel - 1) / 2 - padding) * stride

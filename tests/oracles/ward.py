@@ -13,12 +13,12 @@ def slow_ward(descriptors: NDArray, number: int) -> NDArray:
     """Merge the two clusters whose union adds least to the scatter, until `number` are left; largest first."""
     groups = [[index] for index in range(len(descriptors))]
     while len(groups) > number:
-        best = None
+        best = (np.inf, 0, 0)
         for i in range(len(groups)):
             for j in range(i):
                 union = scatter(descriptors[groups[i] + groups[j]])
                 added = union - scatter(descriptors[groups[i]]) - scatter(descriptors[groups[j]])
-                if best is None or added < best[0]:
+                if added < best[0]:
                     best = (added, i, j)
         _, i, j = best
         groups[j] += groups.pop(i)

@@ -206,7 +206,10 @@ def test_a_config_that_is_not_yaml_is_one_line(tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
-NEW = {"wood": {"path": "x", "clustering": {"clusters": 3}}, "fresh": {"path": "y", "assign_to": "wood"}}
+NEW: dict[str, dict[str, Any]] = {
+    "wood": {"path": "x", "clustering": {"clusters": 3}},
+    "fresh": {"path": "y", "assign_to": "wood"},
+}
 
 
 def test_new_images_are_treated_as_those_they_are_held_against() -> None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 
@@ -56,6 +57,10 @@ def page(chrome: Chrome, index: Path) -> Iterator[Chrome]:
 
 def until(chrome: Chrome, holds: Callable[[], object]) -> None:
     WebDriverWait(chrome, 10, poll_frequency=0.05).until(lambda _: holds())
+
+
+def is_drawn(chrome: Chrome, name: str) -> bool:
+    return bool(chrome.execute_script(f"return document.getElementById('viewer-{name}').naturalWidth") == 320)
 
 
 def one(chrome: Chrome, selector: str) -> WebElement:
@@ -213,8 +218,7 @@ def test_the_viewer_shows_scores_regions_and_layers(page: Chrome) -> None:
     one(page, "[data-layer=lines]").click()
     assert one(page, "#viewer-lines").is_displayed()
     for name in ("picture", "lines"):
-        until(page, lambda name=name: page.execute_script(
-            f"return document.getElementById('viewer-{name}').naturalWidth") == 320)  # fmt: skip
+        until(page, partial(is_drawn, page, name))
     one(page, "#viewer [data-detector='1']").click()
     assert page.switch_to.active_element.text == "grnr"
     assert "/grnr/" in (one(page, "#viewer-picture").get_attribute("src") or "")

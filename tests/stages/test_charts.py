@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,9 +21,11 @@ def write(folder: Path, count: int, outliers: int = 0) -> tuple[list[Path], Path
     cluster[:outliers] = -1
     values = generator.random((count, 2, 5)).astype(np.float32) + 3 * cluster[:, None, None]
     paths = []
-    for shard, rows in enumerate((np.arange(count // 2), np.arange(count // 2, count)[::-1])):
+    for shard, numbers in enumerate((np.arange(count // 2), np.arange(count // 2, count)[::-1])):
         paths.append(folder / f"{shard}.npz")
-        np.savez(paths[-1], image=np.array([names[row] for row in rows], dtype=np.str_), descriptor=values[rows])
+        np.savez(
+            paths[-1], image=np.array([names[number] for number in numbers], dtype=np.str_), descriptor=values[numbers]
+        )
     rows = [
         {
             "collection": "pile",
@@ -69,5 +72,5 @@ def test_only_outliers_and_nothing_at_all(tmp_path: Path, job: Job) -> None:
     (tmp_path / "none").mkdir()
     descriptors, clusters = write(tmp_path / "none", 0)
     chart_collection(descriptors=descriptors, clusters=clusters, output=tmp_path / "none.json", job=job)
-    nothing = {"images": [], "points": [], "method": "principal components", "tree": None}
+    nothing: dict[str, Any] = {"images": [], "points": [], "method": "principal components", "tree": None}
     assert json.loads((tmp_path / "none.json").read_text()) == nothing

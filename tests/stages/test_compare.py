@@ -1,14 +1,14 @@
 """Detectors side by side, from stored maps."""
 
-import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas
 import pytest
 from PIL import Image
 
-from firstsight.stages.compare import compare_collection, join_comparison
+from firstsight.stages.compare import compare_maps, join_disagreements
 from firstsight.stages.job import Job
 from firstsight.stages.manifest import make_manifest, read_truth
 from firstsight.storage.geometry import Geometry
@@ -16,12 +16,6 @@ from firstsight.storage.store import ShardWriter
 
 SIZE = (40, 60)
 PLACE = Geometry(*SIZE, *SIZE, 4, 0.0).__dict__
-
-
-def record(path: Path, rule: str, images: int, seconds: float, detecting: float = 0.0) -> Path:
-    row = {"rule": rule, "n_images": images, "seconds": seconds, "seconds_by_step": json.dumps({"detect": detecting})}
-    path.write_text(json.dumps(row))
-    return path
 
 
 @pytest.fixture
@@ -62,14 +56,8 @@ def folder(tmp_path: Path, job: Job) -> Path:
 
 
 def compare(folder: Path, job: Job) -> tuple[pandas.DataFrame, pandas.DataFrame]:
-    detectors = ("right", "wrong", "blank")
-    compare_collection(
-        maps={name: [folder / f"{name}.zarr"] for name in detectors},
-        records={
-            "right": [record(folder / "f", "features", 4, 2.0), record(folder / "d", "detect", 4, 9.0, 1.0)],
-            "wrong": [record(folder / "m", "fit", 4, 3.0), record(folder / "e", "detect", 4, 9.0, 1.0)],
-            "blank": [record(folder / "g", "detect", 4, 9.0, 0.4)],
-        },
+    compare_maps(
+        maps={name: [folder / f"{name}.zarr"] for name in ("right", "wrong", "blank")},
         manifests=[folder / "images.parquet"],
         truths=[folder / "truth.json"],
         collection="pile",
@@ -81,22 +69,22 @@ def compare(folder: Path, job: Job) -> tuple[pandas.DataFrame, pandas.DataFrame]
     return pandas.read_parquet(folder / "metrics.parquet"), pandas.read_parquet(folder / "pairs.parquet")
 
 
-def test_every_detector_has_a_row_with_its_metrics_and_seconds(folder: Path, job: Job) -> None:
-    metrics = compare(folder, job)[0].set_index("detector")
-    assert metrics.index.tolist() == ["right", "wrong", "blank"]
-    assert metrics.loc["right", "auroc"] > 0.95
-    assert metrics.loc["wrong", "auroc"] < 0.05
+def test_every_detector_has_its_metrics(folder: Path, job: Job) -> None:
+    table = compare(folder, job)[0]
+    assert list(table.columns) == ["detector", "metric", "value", "crop"]
+    metrics = table.pivot(index="detector", columns="metric", values="value")
+    assert table["detector"].unique().tolist() == ["right", "wrong", "blank"]
+    assert metrics["auroc"]["right"] > 0.95
+    assert metrics["auroc"]["wrong"] < 0.05
     assert metrics.loc["right", "image_auroc"] == 1
     assert metrics.loc["blank", "auroc"] == pytest.approx(0.5)
-    assert metrics["n_images"].tolist() == [4, 4, 3]
-    assert metrics["seconds_per_image"].tolist() == pytest.approx([0.25, 1.0, 0.1])
-    assert metrics["feature_seconds_per_image"].tolist() == pytest.approx([0.5, 0, 0])
+    assert metrics.loc[["right", "wrong", "blank"], "n_images"].tolist() == [4, 4, 3]
 
 
 def test_the_image_of_most_disagreement_is_named(folder: Path, job: Job) -> None:
     pairs = compare(folder, job)[1].set_index(["detector", "other"])
     assert set(pairs.index) == {("right", "wrong"), ("right", "blank"), ("wrong", "blank")}
-    opposite = pairs.loc[("right", "wrong")]
+    opposite: Any = pairs.loc[("right", "wrong")]
     assert opposite["image"] in {"2.png", "3.png"}
     assert opposite["largest"] > 0.7
     # On the two images without a square both maps are constant, and say nothing.
@@ -107,18 +95,19 @@ def test_the_image_of_most_disagreement_is_named(folder: Path, job: Job) -> None
 
 
 def test_collections_are_joined(folder: Path, job: Job) -> None:
-    compare(folder, job)
-    join_comparison(
-        metrics=[folder / "metrics.parquet"] * 2,
-        pairs=[folder / "pairs.parquet"] * 2,
-        set_aside=["collections.pile.detectors.ssdnet: no weights"],
-        table=folder / "table.parquet",
-        disagreement_table=folder / "between.parquet",
-        markdown=folder / "table.md",
-        job=job,
+    pairs = compare(folder, job)[1]
+    pairs.assign(collection="later").to_parquet(folder / "later.parquet")
+    join_disagreements(
+        pairs=[folder / "pairs.parquet", folder / "later.parquet"],
+        table=folder / "between.parquet",
+        markdown=folder / "between.md",
     )
-    assert len(pandas.read_parquet(folder / "table.parquet")) == 6
-    text = (folder / "table.md").read_text()
-    assert "Set aside: collections.pile.detectors.ssdnet: no weights" in text
-    assert "| right | " in text
+    joined = pandas.read_parquet(folder / "between.parquet")
+    assert joined["collection"].tolist() == ["pile"] * 3 + ["later"] * 3
+    assert joined.dtypes.tolist() == pairs.dtypes.tolist()
+    assert list(joined.columns) == list(pairs.columns)
+    text = (folder / "between.md").read_text()
     assert "Where they disagree most" in text
+    lines = [line for line in text.splitlines() if line.startswith(("| pile | ", "| later | "))]
+    assert lines[0].startswith("| pile | right | wrong | 4 | ")
+    assert [line.split(" | ")[0] for line in lines] == ["| pile"] * 3 + ["| later"] * 3

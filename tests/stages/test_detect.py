@@ -12,7 +12,7 @@ import firstsight.stages.detect as stage
 from firstsight.detectors.registry import DETECTORS
 from firstsight.errors import DamagedError
 from firstsight.plan.settings import FeatureSettings
-from firstsight.stages.detect import ShardFeatures, detect_anomalies
+from firstsight.stages.detect import Entry, ShardFeatures, detect_anomalies
 from firstsight.stages.features import extract_features
 from firstsight.stages.job import Job
 from firstsight.stages.manifest import make_manifest
@@ -89,6 +89,19 @@ def test_order_statuses_and_maps_do_not_depend_on_threads(method: str, shard: Pa
     assert content(tmp_path / "three.zarr") == found
 
 
+def note_what_is_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The keys of the entries whose features are read from now on."""
+    keys: list[str] = []
+    original = ShardFeatures.read
+
+    def noted(self: ShardFeatures, entry: Entry) -> object:
+        keys.append(entry.key)
+        return original(self, entry)
+
+    monkeypatch.setattr(ShardFeatures, "read", noted)
+    return keys
+
+
 @pytest.mark.parametrize("cut", [0, 3, 6])
 def test_a_job_cut_off_goes_on_where_it_was(
     cut: int, shard: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -98,9 +111,7 @@ def test_a_job_cut_off_goes_on_where_it_was(
         context.setattr(ShardWriter, "add", killed_at(f"{cut:05d}"))
         with pytest.raises(KeyboardInterrupt):
             detect(shard, tmp_path / "cut.zarr")
-    read: list[str] = []
-    original = ShardFeatures.read
-    monkeypatch.setattr(ShardFeatures, "read", lambda self, entry: (read.append(entry.key), original(self, entry))[1])
+    read = note_what_is_read(monkeypatch)
     detect(shard, tmp_path / "cut.zarr")
     assert sorted(read) == [f"{number:05d}" for number in range(cut, COUNT) if number != 2]
     assert content(tmp_path / "cut.zarr") == content(tmp_path / "whole.zarr")
@@ -131,8 +142,6 @@ def test_features_that_are_damaged_end_the_job_in_their_turn(
         with pytest.raises(DamagedError):
             detect(shard, tmp_path / "maps.zarr", threads=3)
     assert not (tmp_path / "maps.zarr").exists()
-    read: list[str] = []
-    original = ShardFeatures.read
-    monkeypatch.setattr(ShardFeatures, "read", lambda self, entry: (read.append(entry.key), original(self, entry))[1])
+    read = note_what_is_read(monkeypatch)
     detect(shard, tmp_path / "maps.zarr")
     assert sorted(read)[0] == "00003", "the maps before it are kept"

@@ -43,7 +43,9 @@ PILE = {
 }
 
 
-def draw(kinds: str, seed: int, texture: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def draw(
+    kinds: str, seed: int, texture: float | NDArray[np.float64]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Features (C, 12, 12) and map (24, 24) of an image with a defect of each kind, each at its place."""
     rng = np.random.default_rng(seed)
     features = texture + 0.3 * rng.standard_normal((CHANNELS, CELLS, CELLS))
@@ -222,7 +224,7 @@ def test_new_images_are_recognised_or_unknown(pile: Folder, tmp_path: Path) -> N
         assert clusters.loc[image, "cluster"] == kind_of(known, kind)
     assert clusters.loc["n/good.png", "cluster_name"] == "normal"
     for image in ("n/new.png", "n/zebra.png"):
-        assert clusters.loc[image, ["cluster", "cluster_name"]].tolist() == [-1, "unknown"]
+        assert list(clusters.loc[image, ["cluster", "cluster_name"]]) == [-1, "unknown"]
     assert list(clusters.columns) == list(known.columns)
     assert not clusters["is_medoid"].any()
     assert clusters["silhouette"].isna().all()

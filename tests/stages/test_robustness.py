@@ -1,19 +1,16 @@
-"""Degraded images, and what is left of the maps on them."""
+"""Degraded images, and the curves of what is left of the maps on them."""
 
 from pathlib import Path
 
 import numpy as np
 import pandas
 import pytest
-from PIL import Image
 
 from firstsight.collections.images import read_image
-from firstsight.errors import FirstsightError
+from firstsight.plan.study_rows import StudyRow
+from firstsight.stages import robustness
 from firstsight.stages.job import Job
-from firstsight.stages.manifest import make_manifest, read_truth
-from firstsight.stages.robustness import Variant, degrade_images, join_robustness, measure_robustness
-from firstsight.storage.geometry import Geometry
-from firstsight.storage.store import ShardWriter
+from firstsight.stages.robustness import AXES, degrade_images, draw_robustness
 
 
 def test_images_are_degraded_one_by_one(pile: Path, tmp_path: Path, job: Job) -> None:
@@ -39,51 +36,23 @@ def test_images_are_degraded_one_by_one(pile: Path, tmp_path: Path, job: Job) ->
     assert np.array_equal(alone, read_image(tmp_path / "noise-10/deep/2.png.tif"))
 
 
-def variant(folder: Path, degradation: str, level: int, job: Job) -> Variant:
-    """Two images whose maps are worse the higher the level is."""
-    place = Geometry(16, 16, 16, 16, 1, 0.0).__dict__
-    mask = np.zeros((16, 16), np.uint8)
-    mask[4:8, 4:8] = 255
-    own = folder / f"{degradation}-{level}"
-    own.mkdir()
-    generator = np.random.default_rng(level)
-    Image.fromarray(mask).save(own / "mask.png")
-    with ShardWriter(own / "maps.zarr", dtype="float32") as writer:
-        for name in ("a.png", "b.png"):
-            Image.fromarray(generator.integers(0, 255, (16, 16)).astype(np.uint8)).save(own / name)
-            noise = generator.standard_normal((16, 16)).astype(np.float32)
-            scores = mask / np.float32(255) + level * noise
-            writer.add(name, name, {"map": scores}, {"image": name, "status": "ok", "geometry": place})
-    files = [{"image": name, "path": str(own / name), "missing": None, "problem": None} for name in ("a.png", "b.png")]
-    make_manifest(files=files, collection="pile", shard="s", output=own / "i.parquet", members=own / "m", job=job)
-    rows: list[dict[str, str | None]] = [
-        {"image": name, "label": "spot", "mask": str(own / "mask.png")} for name in ("a.png", "b.png")
-    ]
-    read_truth(rows=rows, manifest=own / "i.parquet", output=own / "t.json", job=job)
-    return Variant(degradation, level, (own / "i.parquet",), (own / "t.json",), {"fca": (own / "maps.zarr",)})
+def row(folder: Path, degradation: str, level: int, value: float) -> StudyRow:
+    metrics = folder / f"{degradation}-{level}.parquet"
+    columns = ["detector", "metric", "value", "crop"]
+    pandas.DataFrame([("fca", "average_precision", value, 0.0)], columns=columns).to_parquet(metrics)
+    return StudyRow("pile", {"detector": "fca", "degradation": degradation, "level": level}, "fca", metrics, None, ())
 
 
-def test_level_0_counts_for_every_degradation(tmp_path: Path, job: Job) -> None:
-    variants = [variant(tmp_path, *which, job) for which in (("noise", 0), ("noise", 10), ("missing", 5))]
-    measure_robustness(
-        variants=variants,
-        collection="pile",
-        output=tmp_path / "part.parquet",
-        curves=tmp_path / "curves.png",
-        job=job,
-    )
-    table = pandas.read_parquet(tmp_path / "part.parquet").set_index(["degradation", "level"])
-    assert sorted(table.index) == [("missing", 0), ("missing", 5), ("noise", 0), ("noise", 10)]
-    assert table.loc[("noise", 0), "average_precision"] == table.loc[("missing", 0), "average_precision"] == 1
-    assert table.loc[("noise", 10), "average_precision"] < 0.5
+def test_curves_are_drawn_over_the_levels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [row(tmp_path, *which) for which in (("missing", 0, 1.0), ("missing", 5, np.nan), ("noise", 10, 0.25))]
+    draw_robustness(rows=rows, output=tmp_path / "curves.png")
     assert (tmp_path / "curves.png").stat().st_size > 1000
-    join_robustness(
-        parts=[tmp_path / "part.parquet"], table=tmp_path / "all.parquet", markdown=tmp_path / "all.md", job=job
-    )
-    assert len(pandas.read_parquet(tmp_path / "all.parquet")) == 4
-    assert "| fca | 1.000 |" in (tmp_path / "all.md").read_text()
+    drawn: list[object] = []
 
+    def draw(path: Path, curves: object, metric: str) -> None:
+        drawn.append(curves)
+        path.touch()
 
-def test_without_masks_there_is_one_line(tmp_path: Path, job: Job) -> None:
-    with pytest.raises(FirstsightError, match="no collection has any"):
-        join_robustness(parts=[], table=tmp_path / "t.parquet", markdown=tmp_path / "t.md", job=job)
+    monkeypatch.setattr(robustness, "draw_curves", draw)
+    draw_robustness(rows=rows, output=tmp_path / "curves.png")
+    assert drawn == [{AXES["missing"]: {"fca": {0: 1.0}}, AXES["noise"]: {"fca": {10: 0.25}}}]

@@ -36,6 +36,14 @@ def settings(scheduler: str, **more: int) -> str:
     return DaskSettings.model_validate({"scheduler": scheduler, **more}).model_dump_json(exclude_unset=True)
 
 
+def whole_json(path: Path) -> dict[str, Any]:
+    """What a process has written; nothing as long as it has not, or is still writing."""
+    try:
+        return dict(json.loads(path.read_text()))
+    except (FileNotFoundError, json.JSONDecodeError):
+        return {}
+
+
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A scheduler and a worker, processes of their own on the loop-back, in another folder."""
@@ -55,10 +63,10 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             stack.callback(process.wait, 30)
             stack.callback(process.terminate)
         deadline = time.monotonic() + SECONDS_TO_START
-        while not file.exists():
-            assert time.monotonic() < deadline, [each.read_text() for each in folder.glob("*.out")]
+        while not (written := whole_json(file)):
+            assert time.monotonic() < deadline, [out.read_text() for out in folder.glob("*.out")]
             time.sleep(0.1)
-        yield json.loads(file.read_text())["address"]
+        yield written["address"]
 
 
 @pytest.fixture

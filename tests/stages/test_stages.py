@@ -265,5 +265,8 @@ def test_images_are_resized() -> None:
         ((2, 20000), "auto", 384, (8, 80000)),
     ],
 )
-def test_the_size_of_the_input(image: Any, image_size: Any, least_side: Any, expected: tuple[int, int]) -> None:
-    assert input_size(*image, image_size, least_side) == expected
+def test_the_size_of_the_input(
+    image: tuple[int, int], image_size: Any, least_side: int | None, expected: tuple[int, int]
+) -> None:
+    height, width = image
+    assert input_size(height, width, image_size, least_side) == expected

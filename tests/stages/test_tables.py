@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import dask
 import pandas
@@ -24,7 +24,7 @@ IMAGE = {
     **dict.fromkeys(("missing", "texture_score", "is_texture", "label", "mask")),
     **dict(path="p.png", sha256="5", width=4, height=3, channels=3, dtype="uint8"),
 }
-REGION = dict(region=1, x=0, y=0, width=2, height=2, area=4, score_max=1.0, score_mean=0.5)
+REGION: dict[str, Any] = dict(region=1, x=0, y=0, width=2, height=2, area=4, score_max=1.0, score_mean=0.5)
 REGION |= dict(centroid_x=0.5, centroid_y=0.5, cluster=0, cluster_name="cluster 0")
 CLUSTER = dict(cluster=0, cluster_name="cluster 0", distance=0.5, silhouette=0.5, is_medoid=True)
 RUN = dict(rule="detect", detector="fca", device="cpu", n_images=2, seconds=1.0, seconds_by_step="{}")
@@ -93,7 +93,8 @@ def test_rows_are_all_there_in_their_order(join: Callable[..., dict[str, Path]],
         keys = list(rows[list(SORT_KEYS[name])].itertuples(index=False, name=None))
         assert keys == sorted(keys), name
     images = tables["images"].set_index(["collection", "image"])
-    for (collection, image), row in images.iterrows():
+    for key, row in images.iterrows():
+        collection, image = cast(tuple[str, str], key)
         shard = int(image.split("/")[0])
         assert (row["fca_score"], row["fca_anomalous_area"], row["label"]) == (shard / 4, shard, "good")
         refused = (collection, image) == ("Bark", "2/b.png")

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -82,8 +83,8 @@ def test_features_by_other_tuned_weights_are_never_mixed(
     def extract(tuned: Path | None) -> np.ndarray:
         if store.exists():
             take_back(store)
-        files = {"manifest": manifest, "output": store, "tuned": tuned}
-        extract_features(**files, settings=settings.model_dump(), layers=["layer1"], threads=1, job=job)
+        chosen: dict[str, Any] = {"settings": settings.model_dump(), "layers": ["layer1"]}
+        extract_features(manifest=manifest, output=store, tuned=tuned, **chosen, threads=1, job=job)
         return ShardReader(store).read("00000", "layer1")
 
     plain = extract(None)

@@ -8,9 +8,11 @@ import subprocess
 import sys
 import time
 import zipfile
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -66,7 +68,7 @@ def files(folder: Path) -> dict[str, tuple[int, int]]:
     return found
 
 
-def test_what_is_written_is_read(tmp_path):
+def test_what_is_written_is_read(tmp_path: Path) -> None:
     path = tmp_path / "new" / "folder" / "shard.zarr"
     with ShardWriter(path, attributes={"stride": {"layer1": 4}, "note": "ä"}) as writer:
         assert fill(writer) == KEYS
@@ -78,7 +80,7 @@ def test_what_is_written_is_read(tmp_path):
     assert os.listdir(path.parent) == ["shard.zarr"]
 
 
-def test_any_zarr_reader_can_open_it(tmp_path):
+def test_any_zarr_reader_can_open_it(tmp_path: Path) -> None:
     with ShardWriter(tmp_path / "shard.zarr.zip") as writer:
         writer.add("a", "t", {"map": np.eye(3)}, {"stride": 8})
     root = zarr.open_group(zarr.storage.ZipStore(tmp_path / "shard.zarr.zip"), mode="r")
@@ -90,14 +92,14 @@ def test_any_zarr_reader_can_open_it(tmp_path):
     np.testing.assert_array_equal(group["map"][...], np.eye(3))
 
 
-def test_float32_keeps_every_bit(tmp_path):
+def test_float32_keeps_every_bit(tmp_path: Path) -> None:
     values = np.random.default_rng(0).random((3, 4)).astype(np.float32)
     with ShardWriter(tmp_path / "s", dtype="float32") as writer:
         writer.add("a", "t", {"map": values}, {})
     np.testing.assert_array_equal(ShardReader(tmp_path / "s").read("a", "map"), values)
 
 
-def test_any_layout_shape_and_type_of_array(tmp_path):
+def test_any_layout_shape_and_type_of_array(tmp_path: Path) -> None:
     arrays = {
         "zeros": np.zeros((2, 3)),
         "fortran": np.asfortranarray(np.arange(12.0).reshape(3, 4)),
@@ -113,7 +115,7 @@ def test_any_layout_shape_and_type_of_array(tmp_path):
         np.testing.assert_array_equal(ShardReader(tmp_path / "s").read("a", name), expected)
 
 
-def test_any_key_has_its_own_entry(tmp_path):
+def test_any_key_has_its_own_entry(tmp_path: Path) -> None:
     keys = ["a/b", "a", "A", "a b", "a_b", ".", "..", "", "/", "zarr.json", "ä/ö", "%2F", "x" * 1000, "x" * 1001]
     with ShardWriter(tmp_path / "s") as writer:
         for index, key in enumerate(keys):
@@ -124,7 +126,7 @@ def test_any_key_has_its_own_entry(tmp_path):
     assert {path.name.casefold() for path in tmp_path.iterdir()} == {"s"}
 
 
-def test_an_empty_shard_is_whole(tmp_path):
+def test_an_empty_shard_is_whole(tmp_path: Path) -> None:
     with ShardWriter(tmp_path / "s"):
         pass
     assert ShardReader(tmp_path / "s").keys() == []
@@ -139,7 +141,7 @@ def test_an_empty_shard_is_whole(tmp_path):
         ([[]], r"array 'map' of 'image.png' is empty: its shape is \(1, 0\)"),
     ],
 )
-def test_values_that_cannot_be_stored_are_named(tmp_path, values, part):
+def test_values_that_cannot_be_stored_are_named(tmp_path: Path, values: list[list[float]], part: str) -> None:
     with pytest.raises(FirstsightError, match=part), ShardWriter(tmp_path / "s") as writer:
         writer.add("image.png", "t", {"map": np.array(values)}, {})
     assert not (tmp_path / "s").exists()
@@ -147,7 +149,7 @@ def test_values_that_cannot_be_stored_are_named(tmp_path, values, part):
         assert not writer.has("image.png", "t")
 
 
-def test_a_numbered_layer_names_an_array(tmp_path):
+def test_a_numbered_layer_names_an_array(tmp_path: Path) -> None:
     with ShardWriter(tmp_path / "s") as writer:
         writer.add("a", "t", {f"features.{position}": np.full(2, position) for position in (0, 12)}, {})
     reader = ShardReader(tmp_path / "s")
@@ -156,17 +158,17 @@ def test_a_numbered_layer_names_an_array(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "..", "ä", "zarr.json", "__a", "a.", ".1", "a.1.json"])
-def test_unusable_names_of_arrays_are_named(tmp_path, name):
+def test_unusable_names_of_arrays_are_named(tmp_path: Path, name: str) -> None:
     with pytest.raises(FirstsightError, match="cannot name an array"), ShardWriter(tmp_path / "s") as writer:
         writer.add("a", "t", {name: np.ones(2)}, {})
 
 
-def test_an_unknown_dtype_is_named(tmp_path):
+def test_an_unknown_dtype_is_named(tmp_path: Path) -> None:
     with pytest.raises(FirstsightError, match="unknown dtype 'int8'"):
         ShardWriter(tmp_path / "s", dtype="int8")
 
 
-def test_an_exception_leaves_what_is_done_for_the_next_writer(tmp_path):
+def test_an_exception_leaves_what_is_done_for_the_next_writer(tmp_path: Path) -> None:
     path = tmp_path / "s"
     leave_half_done(path, KEYS[:4])
     assert not path.exists()
@@ -181,7 +183,7 @@ def test_an_exception_leaves_what_is_done_for_the_next_writer(tmp_path):
     check(path)
 
 
-def test_an_entry_that_fails_is_left_out_of_the_others(tmp_path):
+def test_an_entry_that_fails_is_left_out_of_the_others(tmp_path: Path) -> None:
     leave_half_done(tmp_path / "s")
     with ShardWriter(tmp_path / "s") as writer:
         fill(writer)
@@ -190,14 +192,14 @@ def test_an_entry_that_fails_is_left_out_of_the_others(tmp_path):
     check(tmp_path / "s", [key for key in KEYS if key != KEYS[3]])
 
 
-def test_another_token_is_another_entry(tmp_path):
+def test_another_token_is_another_entry(tmp_path: Path) -> None:
     leave_half_done(tmp_path / "s")
     with ShardWriter(tmp_path / "s") as writer:
         assert fill(writer, version=1) == KEYS
     check(tmp_path / "s", version=1)
 
 
-def test_entries_nobody_asks_for_are_dropped(tmp_path):
+def test_entries_nobody_asks_for_are_dropped(tmp_path: Path) -> None:
     leave_half_done(tmp_path / "s")
     with ShardWriter(tmp_path / "s") as writer:
         assert writer.has(KEYS[1], "token 0")
@@ -209,13 +211,13 @@ def test_entries_nobody_asks_for_are_dropped(tmp_path):
         reader.read(KEYS[2], "layer1")
 
 
-def test_another_dtype_starts_afresh(tmp_path):
+def test_another_dtype_starts_afresh(tmp_path: Path) -> None:
     leave_half_done(tmp_path / "s")
     with ShardWriter(tmp_path / "s", dtype="float32") as writer:
         assert not writer.has(KEYS[0], "token 0")
 
 
-def test_an_older_store_is_replaced_whole(tmp_path):
+def test_an_older_store_is_replaced_whole(tmp_path: Path) -> None:
     path = tmp_path / "s"
     with ShardWriter(path) as writer:
         fill(writer, version=0)
@@ -226,7 +228,7 @@ def test_an_older_store_is_replaced_whole(tmp_path):
     assert os.listdir(tmp_path) == ["s"]
 
 
-def test_a_store_is_one_file(tmp_path):
+def test_a_store_is_one_file(tmp_path: Path) -> None:
     with ShardWriter(tmp_path / "s") as writer:
         fill(writer)
     assert [path.is_file() for path in tmp_path.iterdir()] == [True]
@@ -257,7 +259,9 @@ def place_of(path: Path, pattern: str) -> int:
 @pytest.mark.parametrize(
     "pattern", ["*image_2*/layer1/c/0/0/0", "*image_2*/layer2/c/0/0/0", "*image_2_png-????????????????/zarr.json"]
 )
-def test_an_entry_that_was_damaged_before_all_were_packed_is_written_again(tmp_path, damage, pattern):
+def test_an_entry_that_was_damaged_before_all_were_packed_is_written_again(
+    tmp_path: Path, damage: Callable[..., Any], pattern: str
+) -> None:
     path = tmp_path / "s"
     leave_half_done(path)
     (victim,) = (tmp_path / "s.partial").glob("*image_2*")
@@ -268,7 +272,7 @@ def test_an_entry_that_was_damaged_before_all_were_packed_is_written_again(tmp_p
 
 
 @pytest.mark.parametrize("layer", ["layer1", "layer2"])
-def test_damaged_entries_are_seen_and_written_again(tmp_path, layer):
+def test_damaged_entries_are_seen_and_written_again(tmp_path: Path, layer: str) -> None:
     path = tmp_path / "s"
     with ShardWriter(path) as writer:
         fill(writer)
@@ -284,7 +288,7 @@ def test_damaged_entries_are_seen_and_written_again(tmp_path, layer):
     check(path)
 
 
-def test_every_damaged_byte_is_seen_or_does_no_harm(tmp_path):
+def test_every_damaged_byte_is_seen_or_does_no_harm(tmp_path: Path) -> None:
     path = tmp_path / "s"
     with ShardWriter(path) as writer:
         fill(writer, KEYS[:2])
@@ -302,7 +306,7 @@ def test_every_damaged_byte_is_seen_or_does_no_harm(tmp_path):
 
 
 @pytest.mark.parametrize("damage", [truncate, empty, flip])
-def test_a_damaged_index_is_not_whole(tmp_path, damage):
+def test_a_damaged_index_is_not_whole(tmp_path: Path, damage: Callable[..., Any]) -> None:
     path = tmp_path / "s"
     with ShardWriter(path) as writer:
         fill(writer)
@@ -316,7 +320,7 @@ def test_a_damaged_index_is_not_whole(tmp_path, damage):
     check(path)
 
 
-def test_something_else_under_the_name_is_not_a_store(tmp_path):
+def test_something_else_under_the_name_is_not_a_store(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("not an archive")
     with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
         archive.writestr("zarr.json", "{}")
@@ -325,7 +329,7 @@ def test_something_else_under_the_name_is_not_a_store(tmp_path):
             ShardReader(tmp_path / name)
 
 
-def test_names_that_are_not_there_are_named(tmp_path):
+def test_names_that_are_not_there_are_named(tmp_path: Path) -> None:
     with ShardWriter(tmp_path / "s") as writer:
         fill(writer)
     reader = ShardReader(tmp_path / "s")
@@ -336,7 +340,7 @@ def test_names_that_are_not_there_are_named(tmp_path):
             method("other")
 
 
-def test_a_second_writer_is_kept_out(tmp_path, monkeypatch):
+def test_a_second_writer_is_kept_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("firstsight.storage.locks.LOCK_SECONDS", 0.3)
     with ShardWriter(tmp_path / "s") as writer:
         with (
@@ -355,7 +359,9 @@ def test_a_second_writer_is_kept_out(tmp_path, monkeypatch):
     itemsize=st.sampled_from([2, 4]),
     limit=st.integers(4, 5000),
 )
-def test_chunks_are_within_the_limit_and_no_smaller_than_they_must(shape, itemsize, limit):
+def test_chunks_are_within_the_limit_and_no_smaller_than_they_must(
+    shape: tuple[int, ...], itemsize: int, limit: int
+) -> None:
     chunks = chunk_shape(shape, itemsize, limit)
     assert len(chunks) == len(shape)
     assert all(1 <= chunk <= side for chunk, side in zip(chunks, shape, strict=True))
@@ -369,7 +375,7 @@ def test_chunks_are_within_the_limit_and_no_smaller_than_they_must(shape, itemsi
         assert (chunks[axis] + 1) * math.prod(chunks[axis + 1 :]) * itemsize > limit
 
 
-def test_a_large_array_is_cut_and_comes_back(tmp_path, monkeypatch):
+def test_a_large_array_is_cut_and_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("firstsight.storage.zarr_archive._CHUNK_BYTES", 200)
     values = np.random.default_rng(1).random((5, 7, 8)).astype(np.float16)
     with ShardWriter(tmp_path / "s") as writer:
@@ -404,7 +410,7 @@ while True:
 """
 
 
-def test_killed_at_any_moment_nothing_half_written_reads_as_whole(tmp_path):
+def test_killed_at_any_moment_nothing_half_written_reads_as_whole(tmp_path: Path) -> None:
     """A process that writes store after store under one name is killed again and again, at random moments."""
     path = tmp_path / "s"
     chance = random.Random(0)
@@ -412,6 +418,7 @@ def test_killed_at_any_moment_nothing_half_written_reads_as_whole(tmp_path):
     for _ in range(10):
         arguments = [sys.executable, "-c", WRITE_FOR_EVER, str(path), str(Path(__file__).parent), str(version)]
         with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
             assert process.stdout.readline() == "ready\n"
             time.sleep(chance.uniform(0, 0.4))
             process.send_signal(signal.SIGKILL)
@@ -442,7 +449,7 @@ def test_killed_at_any_moment_nothing_half_written_reads_as_whole(tmp_path):
     assert os.listdir(tmp_path) == ["s"]
 
 
-def test_a_store_that_cannot_be_read_now_is_not_called_damaged(tmp_path):
+def test_a_store_that_cannot_be_read_now_is_not_called_damaged(tmp_path: Path) -> None:
     path = tmp_path / "s"
     with ShardWriter(path) as writer:
         fill(writer)
@@ -454,7 +461,7 @@ def test_a_store_that_cannot_be_read_now_is_not_called_damaged(tmp_path):
     assert not isinstance(caught.value, FirstsightError)
 
 
-def test_a_store_that_is_replaced_is_read_anew(tmp_path):
+def test_a_store_that_is_replaced_is_read_anew(tmp_path: Path) -> None:
     path = tmp_path / "s"
     with ShardWriter(path) as writer:
         fill(writer, version=0)
@@ -465,7 +472,7 @@ def test_a_store_that_is_replaced_is_read_anew(tmp_path):
     check(path, version=1)
 
 
-def test_threads_read_at_the_same_time(tmp_path):
+def test_threads_read_at_the_same_time(tmp_path: Path) -> None:
     for name in range(40):
         with ShardWriter(tmp_path / str(name)) as writer:
             fill(writer, version=name)

@@ -57,8 +57,8 @@ def test_labels_and_masks_join_their_images(tmp_path: Path) -> None:
     assert images["status"].to_dict() == {"x": "mask is 5 x 5, image is 4 x 4", "y": "empty file", "z": "ok"}
     assert images.loc["x", "mask"] == "x_mask"
     assert images.loc["z", "label"] == "good"
-    assert pandas.isna(images.loc["y", "label"])
-    assert pandas.isna(images.loc["z", "mask"])
+    assert pandas.isna(images["label"]["y"])
+    assert pandas.isna(images["mask"]["z"])
 
 
 def cut_off(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas
@@ -102,7 +103,7 @@ def test_the_others_finish(images: pandas.DataFrame) -> None:
     ],
 )
 def test_a_bad_image_is_a_row_with_its_status(images: pandas.DataFrame, image: str) -> None:
-    row = images.loc[("pile", image)]
+    row: Any = images.loc[("pile", image)]
     assert row["status"] != "ok"
     assert len(row["status"]) > 5
     assert "\n" not in row["status"]
@@ -110,7 +111,7 @@ def test_a_bad_image_is_a_row_with_its_status(images: pandas.DataFrame, image: s
 
 
 def test_a_mask_of_another_size_costs_the_metrics_but_not_the_map(images: pandas.DataFrame, results: Path) -> None:
-    row = images.loc[("listed", "pile/good1.png")]
+    row: Any = images.loc[("listed", "pile/good1.png")]
     assert row["status"].startswith("mask is 5 x 5")
     assert row["fca_score"] > 0
     metrics = read_tables(results)["metrics"]

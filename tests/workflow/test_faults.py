@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -104,9 +105,15 @@ def test_a_second_run_in_the_same_folder_is_refused(whole: Path) -> None:
     line = command(folder, config=CONFIG)
     first = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment())
     deadline = time.monotonic() + 60
-    while not list((folder / ".snakemake/locks").glob("*")) and time.monotonic() < deadline:
+    while not any(lock.stat().st_size for lock in (folder / ".snakemake/locks").glob("*.output.lock")):
+        assert time.monotonic() < deadline, "the first run has not locked its folder"
         time.sleep(0.05)
-    second = run(folder, config=CONFIG)
+    # The first run must not end before the second has looked for its lock.
+    first.send_signal(signal.SIGSTOP)
+    try:
+        second = run(folder, config=CONFIG)
+    finally:
+        first.send_signal(signal.SIGCONT)
     output = first.communicate(timeout=300)[0]
     assert second.returncode != 0
     assert "Directory cannot be locked" in second.stderr

@@ -105,7 +105,7 @@ def test_tables_know_the_jobs_of_normal_images_and_new_images_use_their_model(tm
     assert done.returncode == 0, done.stderr
     tables = read_tables(tmp_path / "results")
     assert not tables["images"]["image"].str.startswith("reference/").any()
-    assert tables["images"].set_index("image").loc["x.png", "cfa_score"] > 0
+    assert tables["images"].set_index("image")["cfa_score"]["x.png"] > 0
     runs = tables["runs"]
     assert runs[runs["collection"].eq("pile")]["rule"].value_counts()[["manifest", "features", "fit"]].eq(2).all()
     assert not runs.duplicated(["collection", "rule", "shard", "detector"]).any()

@@ -69,7 +69,8 @@ def kill_at_random(folder: Path, seconds: float, victim: str) -> bool:
 def wait_for_jobs_left_alone(folder: Path) -> None:
     """Jobs whose Snakemake was killed go on until they are done."""
     deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and any(is_job(each, folder) for each in psutil.process_iter()):
+    while any(is_job(process, folder) for process in psutil.process_iter()):
+        assert time.monotonic() < deadline, "jobs are still running"
         time.sleep(0.2)
 
 

@@ -50,6 +50,16 @@ def test_a_degraded_copy_goes_through_the_same_jobs(folder: Path) -> None:
     assert pandas.read_parquet(manifest)["status"].tolist() == ["ok"] * 3
 
 
+def test_a_study_of_nothing_is_one_line(folder: Path) -> None:
+    config = {"collections": {"pile": {"path": "pile/test/good"}}}
+    done = run(folder, "--keep-going", "robustness", "reference_table", config=config)
+    assert done.returncode != 0
+    assert "firstsight: robustness is measured on images with masks, and no collection has any" in done.stderr
+    assert "firstsight: reference_table: no collection has normal images: add collections.<name>" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list((folder / "results/tables").glob("[!.]*"))
+
+
 @pytest.mark.slow
 def test_all_detectors_are_compared(folder: Path) -> None:
     done = run(folder, "compare", config=CONFIG)
@@ -59,4 +69,8 @@ def test_all_detectors_are_compared(folder: Path) -> None:
     assert "ssdnet" not in set(table["detector"])
     assert table["auroc"].between(0, 1).all()
     assert (folder / "results/pile/comparison/disagreement.png").is_file()
-    assert "Set aside: collections.pile.detectors.ssdnet" in (folder / "results/tables/comparison.md").read_text()
+    page = (folder / "results/tables/comparison.md").read_text()
+    assert "## Set aside" in page
+    assert "- collections.pile.detectors.ssdnet.weights: the weights of vgg19 are not there" in page
+    assert "## Where they disagree most" in page
+    assert "![disagreement](../pile/comparison/disagreement.png)" in page

@@ -3,18 +3,18 @@
 
 rule cluster:
     input:
-        descriptors=each_shard(f"{KINDS}/descriptors/{{shard}}.npz"),
-        regions=each_shard(f"{KINDS}/regions/{{shard}}.parquet"),
-        scores=each_shard(f"{KINDS}/scores/{{shard}}.json"),
+        descriptors=each_shard(PATHS.descriptors),
+        regions=each_shard(PATHS.regions_of_shard),
+        scores=each_shard(PATHS.scores),
         truths=true_labels,
     output:
-        clusters=f"{KINDS}/clusters.parquet",
-        regions=f"{KINDS}/regions.parquet",
-        kinds=f"{KINDS}/kinds.npz",
-        summary=f"{KINDS}/clusters.json",
-        run=f"{KINDS}/clusters.run.json",
+        clusters=PATHS.clusters,
+        regions=PATHS.regions,
+        kinds=PATHS.kinds,
+        summary=PATHS.clusters_summary,
+        run=PATHS.clusters_record,
     log:
-        f"{LOGS}/{{collection}}/{{detector}}/{{kinds}}/cluster.log",
+        PATHS.cluster_log,
     wildcard_constraints:
         collection=one_of(KNOWN),
     conda:
@@ -33,17 +33,17 @@ rule cluster:
 
 rule assign_kinds:
     input:
-        descriptors=each_shard(f"{KINDS}/descriptors/{{shard}}.npz"),
-        regions=each_shard(f"{KINDS}/regions/{{shard}}.parquet"),
-        kinds=of_known(f"{KINDS}/kinds.npz"),
+        descriptors=each_shard(PATHS.descriptors),
+        regions=each_shard(PATHS.regions_of_shard),
+        kinds=of_known(PATHS.kinds),
         names=names_of_clusters,
     output:
-        clusters=f"{KINDS}/clusters.parquet",
-        regions=f"{KINDS}/regions.parquet",
-        summary=f"{KINDS}/clusters.json",
-        run=f"{KINDS}/clusters.run.json",
+        clusters=PATHS.clusters,
+        regions=PATHS.regions,
+        summary=PATHS.clusters_summary,
+        run=PATHS.clusters_record,
     log:
-        f"{LOGS}/{{collection}}/{{detector}}/{{kinds}}/assign.log",
+        PATHS.assign_log,
     wildcard_constraints:
         collection=one_of(NEW),
     conda:

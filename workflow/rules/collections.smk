@@ -3,10 +3,10 @@
 
 rule demo_collection:
     output:
-        images=directory(f"{RESULTS}/{{collection}}/images"),
-        run=f"{RESULTS}/{{collection}}/demo.run.json",
+        images=directory(PATHS.images),
+        run=PATHS.demo_record,
     log:
-        f"{LOGS}/{{collection}}/demo.log",
+        PATHS.demo_log,
     wildcard_constraints:
         collection=COLLECTION,
     conda:
@@ -22,11 +22,11 @@ rule manifest:
     input:
         images=made_images,
     output:
-        manifest=f"{SHARD}/images.parquet",
-        members=f"{SHARD}/members.json",
-        run=f"{SHARD}/manifest.run.json",
+        manifest=PATHS.manifest,
+        members=PATHS.members,
+        run=PATHS.manifest_record,
     log:
-        f"{LOGS}/{{collection}}/manifest/{{shard}}.log",
+        PATHS.manifest_log,
     conda:
         "../../envs/cpu.yaml"
     params:
@@ -38,12 +38,12 @@ rule manifest:
 
 rule truth:
     input:
-        manifest=f"{SHARD}/images.parquet",
+        manifest=PATHS.manifest,
     output:
-        truth=f"{SHARD}/truth.json",
-        run=f"{SHARD}/truth.run.json",
+        truth=PATHS.truth,
+        run=PATHS.truth_record,
     log:
-        f"{LOGS}/{{collection}}/truth/{{shard}}.log",
+        PATHS.truth_log,
     conda:
         "../../envs/cpu.yaml"
     params:

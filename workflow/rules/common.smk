@@ -2,13 +2,12 @@
 import os
 
 from firstsight.errors import ConfigError, FirstsightError
-from firstsight.plan.collections import MADE_BY_THE_RUN
 from firstsight.plan.config_files import refuse_duplicates, tell_mistakes
+from firstsight.plan.files import collections_of_page, everywhere, of_references, records
 from firstsight.plan.loading import load_settings
+from firstsight.plan.paths import CONTRASTIVE, DIGEST, PLAIN, paths_below
 from firstsight.plan.run import plan_run
 from firstsight.stages.clock import bring_to_present
-
-BASE = Path(workflow.basedir)
 
 # Scripts that run in another environment find the package here.
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [str(BASE / "src"), os.getenv("PYTHONPATH")])))
@@ -25,22 +24,15 @@ except FirstsightError as error:
 for line in PLAN.set_aside:
     print(f"firstsight: set aside: {line}", file=sys.stderr)
 
-RESULTS = PLAN.results.as_posix()
-LOGS = f"{RESULTS}/logs"
+PATHS = paths_below(PLAN.results)
 # The environment of jobs that may compute on a GPU, from workflow/rules.
-ON_GPU = any(each.settings.features.device.startswith("cuda") for each in PLAN.collections.values())
+ON_GPU = any(planned.settings.features.device.startswith("cuda") for planned in PLAN.collections.values())
 ENVIRONMENT = "../../envs/gpu.yaml" if ON_GPU else "../../envs/cpu.yaml"
 
 TABLES = ("images", "regions", "clusters", "metrics", "runs")
 
-SHARD = f"{RESULTS}/{{collection}}/shards/{{shard}}"
-FEATURES = f"{RESULTS}/{{collection}}/features/{{features}}"
-DETECTOR = f"{RESULTS}/{{collection}}/detectors/{{detector}}"
-# Kinds of anomaly, from descriptors of the features as they are, or of features that the contrastive head made.
-PLAIN, CONTRASTIVE = "kinds", "contrastive_kinds"
-KINDS = f"{DETECTOR}/{{kinds}}"
 # New images are held against the collections that are known.
-NEW = [name for name, each in PLAN.collections.items() if each.is_new]
+NEW = [name for name, planned in PLAN.collections.items() if planned.is_new]
 KNOWN = [name for name in PLAN.collections if name not in NEW]
 
 
@@ -55,19 +47,15 @@ COLLECTION = "[A-Za-z0-9][A-Za-z0-9_-]*"
 wildcard_constraints:
     kinds=one_of([PLAIN, CONTRASTIVE]),
     collection=f"{COLLECTION}(/robustness/[a-z]+-[0-9]+)?",
-    shard="[0-9a-f]{10}",
-    features="[a-z0-9_]+-[0-9a-f]{10}",
-    detector="[A-Za-z][A-Za-z0-9_]*-[0-9a-f]{10}",
+    shard=DIGEST,
+    features=f"[a-z0-9_]+-{DIGEST}",
+    detector=f"[A-Za-z][A-Za-z0-9_]*-{DIGEST}",
+    format=one_of(PLAN.config.export.formats),
 
 
 def of_collection(wildcards):
     """The plan of the wildcards' collection, or of a degraded copy."""
     return PLAN.collections.get(wildcards.collection) or degraded_collections()[wildcards.collection]
-
-
-def kinds_of(collection):
-    """The folder of the kinds that a collection's settings ask for."""
-    return CONTRASTIVE if collection.settings.clustering.contrastive else PLAIN
 
 
 def of_detector(wildcards):
@@ -88,9 +76,14 @@ def each_shard(pattern):
     return lambda wildcards: [of_these(pattern, wildcards, shard=shard) for shard in of_collection(wildcards).shards]
 
 
-def of_features(file):
-    """Input function: the file of the features that the wildcards' detector reads, of the wildcards' shard."""
-    return lambda wildcards: of_these(f"{FEATURES}/{file}", wildcards)
+def of_features(pattern):
+    """Input function: the pattern for the features that the wildcards' detector reads."""
+    return lambda wildcards: of_these(pattern, wildcards)
+
+
+def of_kinds(pattern):
+    """Input function: the pattern for the kinds that the wildcards' collection asks for."""
+    return lambda wildcards: of_these(pattern, wildcards, kinds=of_collection(wildcards).kinds)
 
 
 def of_known(pattern):
@@ -101,25 +94,20 @@ def of_known(pattern):
 def what_is_searched(wildcards):
     """What detect reads of a shard: its features or its images, and what the detector learned where it learns."""
     detector = of_detector(wildcards)
-    images = of_these(f"{SHARD}/images.parquet", wildcards)
-    source = {"source": images if detector.reads_image else of_features("{shard}.zarr.zip")(wildcards)}
+    source = {"source": of_these(PATHS.manifest if detector.reads_image else PATHS.features, wildcards)}
     if detector.learns:
-        source["model"] = of_known(f"{DETECTOR}/model.pt")(wildcards)
+        source["model"] = of_known(PATHS.model)(wildcards)
     return source
 
 
 def fitted_head(wildcards):
     """The head that makes the features of contrastive descriptors; the others need none."""
-    if wildcards.kinds == PLAIN:
-        return []
-    return of_known(f"{DETECTOR}/{CONTRASTIVE}/head.pt")(wildcards)
+    return [] if wildcards.kinds == PLAIN else of_known(PATHS.head)(wildcards)
 
 
 def true_labels(wildcards):
     """The labels that give the number of clusters, where the config asks for the true one."""
-    if of_collection(wildcards).settings.clustering.oracle:
-        return each_shard(f"{SHARD}/truth.json")(wildcards)
-    return []
+    return each_shard(PATHS.truth)(wildcards) if of_collection(wildcards).settings.clustering.oracle else []
 
 
 def names_of_clusters(wildcards):
@@ -127,28 +115,6 @@ def names_of_clusters(wildcards):
     return [PLAN.config.names.as_posix()] if PLAN.config.names and PLAN.config.names.exists() else []
 
 
-def everywhere(pattern, *, detector=None, only=lambda collection, detector: True):
-    """The pattern for all collections, and for their shards, features, detectors and kinds where it has them.
-
-    Of the detectors, only that of one name, or those of the collections and detectors for which ``only`` holds.
-    """
-    paths = []
-    for name, collection in PLAN.collections.items():
-        named = [each for each in collection.detectors.values() if detector in (None, each.name)]
-        chosen = [each for each in named if only(collection, each)]
-        paths += expand(
-            pattern,
-            collection=name,
-            shard=list(collection.shards),
-            features=[each.features for each in chosen],
-            detector=[each.folder for each in chosen],
-            kinds=kinds_of(collection),
-        )
-    return list(dict.fromkeys(paths))
-
-
 def made_images(wildcards):
     """Images that the run makes must be there before they can be looked at."""
-    if of_collection(wildcards).settings.layout in MADE_BY_THE_RUN:
-        return f"{RESULTS}/{wildcards.collection}/images"
-    return []
+    return of_these(PATHS.images, wildcards) if of_collection(wildcards).made_by_the_run else []

@@ -4,9 +4,6 @@ from types import SimpleNamespace
 
 from firstsight.plan.provenance import settings_of_job
 
-# The detectors that the tables have columns of.
-DETECTOR_NAMES = list(dict.fromkeys(name for each in PLAN.collections.values() for name in each.detectors))
-
 
 @cache
 def noted_settings(**names):

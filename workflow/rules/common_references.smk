@@ -20,16 +20,4 @@ def tuned_weights(wildcards):
     """The weights that the wildcards' features are computed with, where these are tuned first."""
     if of_collection(wildcards).tuning_of(wildcards.features) is None:
         return []
-    known = of_collection(wildcards).known
-    return f"{FEATURES}/tuned.pt".format(collection=known, features=wildcards.features)
-
-
-def of_references(pattern):
-    """The pattern for the reference images of all collections that a detector of the config learns from."""
-    paths = []
-    for name, collection in PLAN.collections.items():
-        for detector in collection.detectors.values():
-            if detector.normal and not collection.is_new:
-                shards = list(collection.reference_shards)
-                paths += expand(pattern, collection=name, features=detector.features, shard=shards)
-    return list(dict.fromkeys(paths))
+    return PATHS.tuned.format(collection=of_collection(wildcards).known, features=wildcards.features)

@@ -1,19 +1,18 @@
-# Every detector side by side: on the collections, and on degraded copies of them.
+# What the studies need of every detector's maps: on the collections, and on degraded copies of them.
 
 
-rule compare_collection:
+rule compare_maps:
     input:
-        maps=all_of(maps_of),
-        records=all_of(records_of),
-        manifests=each_shard(f"{SHARD}/images.parquet"),
-        truths=each_shard(f"{SHARD}/truth.json"),
+        maps=lambda wildcards: [store for stores in compared_maps(wildcards).values() for store in stores],
+        manifests=each_shard(PATHS.manifest),
+        truths=each_shard(PATHS.truth),
     output:
-        metrics=f"{RESULTS}/{{collection}}/comparison/metrics.parquet",
-        pairs=f"{RESULTS}/{{collection}}/comparison/disagreement.parquet",
-        picture=f"{RESULTS}/{{collection}}/comparison/disagreement.png",
-        run=f"{RESULTS}/{{collection}}/comparison/comparison.run.json",
+        metrics=PATHS.comparison,
+        pairs=PATHS.disagreement,
+        picture=PATHS.disagreement_picture,
+        run=PATHS.comparison_record,
     log:
-        f"{LOGS}/{{collection}}/comparison.log",
+        PATHS.comparison_log,
     conda:
         "../../envs/cpu.yaml"
     resources:
@@ -22,39 +21,34 @@ rule compare_collection:
         dask=dask_of_the_run,
     params:
         config=config_of,
-        maps=lambda wildcards: maps_of(of_collection(wildcards)),
-        records=lambda wildcards: records_of(of_collection(wildcards)),
+        maps=compared_maps,
     script:
-        "../scripts/compare_collection.py"
+        "../scripts/compare_maps.py"
 
 
-rule compare:
+rule disagreement:
     input:
-        metrics=expand(f"{RESULTS}/{{collection}}/comparison/metrics.parquet", collection=list(PLAN.collections)),
-        pairs=expand(f"{RESULTS}/{{collection}}/comparison/disagreement.parquet", collection=list(PLAN.collections)),
+        pairs=[PATHS.disagreement.format(collection=name) for name in PLAN.collections],
     output:
-        table=f"{RESULTS}/tables/comparison.parquet",
-        disagreement=f"{RESULTS}/tables/disagreement.parquet",
-        markdown=f"{RESULTS}/tables/comparison.md",
-        run=f"{RESULTS}/tables/.comparison.run.json",
+        table=PATHS.table.format(table="disagreement"),
+        markdown=PATHS.table_page.format(table="disagreement"),
+        run=PATHS.table_record.format(table="disagreement"),
     log:
-        f"{LOGS}/comparison.log",
+        PATHS.table_log.format(table="disagreement"),
     conda:
         "../../envs/cpu.yaml"
-    params:
-        set_aside=set_aside_in_comparison,
     script:
-        "../scripts/compare.py"
+        "../scripts/disagreement.py"
 
 
 rule degrade:
     input:
         images=images_of_original,
     output:
-        images=directory(f"{RESULTS}/{{collection}}/images"),
-        run=f"{RESULTS}/{{collection}}/degrade.run.json",
+        images=directory(PATHS.images),
+        run=PATHS.degraded_record,
     log:
-        f"{LOGS}/{{collection}}/degrade.log",
+        PATHS.degraded_log,
     wildcard_constraints:
         collection=f"{COLLECTION}/robustness/[a-z]+-[0-9]+",
     conda:
@@ -67,42 +61,20 @@ rule degrade:
         "../scripts/degrade.py"
 
 
-rule robustness_of_collection:
+rule curves:
     input:
-        maps=maps_of_variants,
-        manifests=files_of_variants("manifests"),
-        truths=files_of_variants("truths"),
+        rows=of_study("robustness", "files"),
     output:
-        metrics=f"{RESULTS}/{{collection}}/robustness/metrics.parquet",
-        curves=f"{RESULTS}/{{collection}}/robustness/curves.png",
-        run=f"{RESULTS}/{{collection}}/robustness/robustness.run.json",
+        curves=PATHS.curves,
+        run=PATHS.curves_record,
     log:
-        f"{LOGS}/{{collection}}/robustness.log",
+        PATHS.curves_log,
     wildcard_constraints:
         collection=one_of(KNOWN),
     conda:
         "../../envs/cpu.yaml"
-    resources:
-        mem_mb=growing(8000),
-        runtime=growing(240),
-        dask=dask_of_the_run,
     params:
         config=config_of,
-        variants=variants,
+        rows=of_study("robustness", "rows"),
     script:
-        "../scripts/robustness_of_collection.py"
-
-
-rule robustness:
-    input:
-        parts=robustness_parts,
-    output:
-        table=f"{RESULTS}/tables/robustness.parquet",
-        markdown=f"{RESULTS}/tables/robustness.md",
-        run=f"{RESULTS}/tables/.robustness.run.json",
-    log:
-        f"{LOGS}/robustness.log",
-    conda:
-        "../../envs/cpu.yaml"
-    script:
-        "../scripts/robustness.py"
+        "../scripts/curves.py"

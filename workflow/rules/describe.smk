@@ -3,17 +3,17 @@
 
 rule describe:
     input:
-        maps=f"{DETECTOR}/maps/{{shard}}.zarr.zip",
-        features=of_features("{shard}.zarr.zip"),
-        threshold=f"{DETECTOR}/threshold.json",
+        maps=PATHS.maps,
+        features=of_features(PATHS.features),
+        threshold=PATHS.threshold,
         head=fitted_head,
     output:
-        regions=f"{KINDS}/regions/{{shard}}.parquet",
-        scores=f"{KINDS}/scores/{{shard}}.json",
-        descriptors=f"{KINDS}/descriptors/{{shard}}.npz",
-        run=f"{KINDS}/descriptors/{{shard}}.run.json",
+        regions=PATHS.regions_of_shard,
+        scores=PATHS.scores,
+        descriptors=PATHS.descriptors,
+        run=PATHS.descriptors_record,
     log:
-        f"{LOGS}/{{collection}}/{{detector}}/{{kinds}}/describe/{{shard}}.log",
+        PATHS.descriptors_log,
     conda:
         "../../envs/cpu.yaml"
     params:
@@ -26,15 +26,15 @@ rule describe:
 
 rule head:
     input:
-        maps=each_shard(f"{DETECTOR}/maps/{{shard}}.zarr.zip"),
-        features=each_shard(f"{FEATURES}/{{shard}}.zarr.zip"),
-        threshold=f"{DETECTOR}/threshold.json",
-        descriptors=each_shard(f"{DETECTOR}/{PLAIN}/descriptors/{{shard}}.npz"),
+        maps=each_shard(PATHS.maps),
+        features=each_shard(PATHS.features),
+        threshold=PATHS.threshold,
+        descriptors=each_shard(PATHS.plain_descriptors),
     output:
-        head=f"{DETECTOR}/{CONTRASTIVE}/head.pt",
-        run=f"{DETECTOR}/{CONTRASTIVE}/head.run.json",
+        head=PATHS.head,
+        run=PATHS.head_record,
     log:
-        f"{LOGS}/{{collection}}/{{detector}}/{CONTRASTIVE}/head.log",
+        PATHS.head_log,
     conda:
         ENVIRONMENT
     threads: 2

@@ -3,13 +3,13 @@
 
 rule fit:
     input:
-        features=each_learned_shard(f"{FEATURES}/{{shard}}.zarr.zip"),
+        features=each_learned_shard(PATHS.features),
     output:
-        model=f"{DETECTOR}/model.pt",
-        summary=f"{DETECTOR}/model.json",
-        run=f"{DETECTOR}/model.run.json",
+        model=PATHS.model,
+        summary=PATHS.model_summary,
+        run=PATHS.model_record,
     log:
-        f"{LOGS}/{{collection}}/{{detector}}/fit.log",
+        PATHS.model_log,
     conda:
         ENVIRONMENT
     threads: 2
@@ -26,7 +26,7 @@ rule fit:
         settings=lambda wildcards: of_detector(wildcards).settings,
         layers=lambda wildcards: list(of_detector(wildcards).layers),
         device=lambda wildcards: of_collection(wildcards).settings.features.device,
-        checkpoints=f"{DETECTOR}/fitting",
+        checkpoints=PATHS.model_checkpoints,
     script:
         "../scripts/fit.py"
 
@@ -35,10 +35,10 @@ rule detect:
     input:
         unpack(what_is_searched),
     output:
-        maps=f"{DETECTOR}/maps/{{shard}}.zarr.zip",
-        run=f"{DETECTOR}/maps/{{shard}}.run.json",
+        maps=PATHS.maps,
+        run=PATHS.maps_record,
     log:
-        f"{LOGS}/{{collection}}/{{detector}}/detect/{{shard}}.log",
+        PATHS.maps_log,
     conda:
         ENVIRONMENT
     threads: 2
@@ -60,12 +60,12 @@ rule detect:
 
 rule threshold:
     input:
-        maps=each_shard(f"{DETECTOR}/maps/{{shard}}.zarr.zip"),
+        maps=each_shard(PATHS.maps),
     output:
-        threshold=f"{DETECTOR}/threshold.json",
-        run=f"{DETECTOR}/threshold.run.json",
+        threshold=PATHS.threshold,
+        run=PATHS.threshold_record,
     log:
-        f"{LOGS}/{{collection}}/{{detector}}/threshold.log",
+        PATHS.threshold_log,
     wildcard_constraints:
         collection=one_of(KNOWN),
     conda:
@@ -86,12 +86,12 @@ rule threshold:
 
 rule known_threshold:
     input:
-        threshold=of_known(f"{DETECTOR}/threshold.json"),
+        threshold=of_known(PATHS.threshold),
     output:
-        threshold=f"{DETECTOR}/threshold.json",
-        run=f"{DETECTOR}/threshold.run.json",
+        threshold=PATHS.threshold,
+        run=PATHS.threshold_record,
     log:
-        f"{LOGS}/{{collection}}/{{detector}}/threshold.log",
+        PATHS.threshold_log,
     wildcard_constraints:
         collection=one_of(NEW),
     conda:

@@ -3,16 +3,16 @@
 
 rule evaluate:
     input:
-        maps=each_shard(f"{DETECTOR}/maps/{{shard}}.zarr.zip"),
-        manifests=each_shard(f"{SHARD}/images.parquet"),
-        truths=each_shard(f"{SHARD}/truth.json"),
-        descriptors=each_shard(f"{KINDS}/descriptors/{{shard}}.npz"),
-        clusters=f"{KINDS}/clusters.parquet",
+        maps=each_shard(PATHS.maps),
+        manifests=each_shard(PATHS.manifest),
+        truths=each_shard(PATHS.truth),
+        descriptors=each_shard(PATHS.descriptors),
+        clusters=PATHS.clusters,
     output:
-        metrics=f"{KINDS}/metrics.parquet",
-        run=f"{KINDS}/metrics.run.json",
+        metrics=PATHS.metrics,
+        run=PATHS.metrics_record,
     log:
-        f"{LOGS}/{{collection}}/{{detector}}/{{kinds}}/evaluate.log",
+        PATHS.metrics_log,
     conda:
         "../../envs/cpu.yaml"
     threads: threads_of_shards

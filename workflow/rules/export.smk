@@ -7,21 +7,25 @@ localrules:
 
 rule export:
     input:
-        [folder for format in PLAN.config.export.formats for folder in everywhere(f"{EXPORTED}/{format}")],
+        [
+            folder
+            for format in PLAN.config.export.formats
+            for folder in everywhere(PLAN, PATHS.export.replace("{format}", format))
+        ],
 
 
 rule export_collection:
     input:
-        maps=each_shard(f"{DETECTOR}/maps/{{shard}}.zarr.zip"),
-        threshold=f"{DETECTOR}/threshold.json",
-        regions=of_kinds("regions.parquet"),
-        clusters=of_kinds("clusters.parquet"),
+        maps=each_shard(PATHS.maps),
+        threshold=PATHS.threshold,
+        regions=of_kinds(PATHS.regions),
+        clusters=of_kinds(PATHS.clusters),
         names=names_of_clusters,
     output:
-        folder=directory(f"{EXPORTED}/{{format}}"),
-        run=f"{EXPORTED}/{{format}}.run.json",
+        folder=directory(PATHS.export),
+        run=PATHS.export_record,
     log:
-        f"{LOGS}/{{collection}}/{{detector}}/export/{{format}}.log",
+        PATHS.export_log,
     conda:
         "../../envs/cpu.yaml"
     resources:

@@ -3,12 +3,12 @@
 
 rule tune:
     input:
-        manifests=each_normal_shard(f"{SHARD}/images.parquet"),
+        manifests=each_normal_shard(PATHS.manifest),
     output:
-        weights=f"{FEATURES}/tuned.pt",
-        run=f"{FEATURES}/tuned.run.json",
+        weights=PATHS.tuned,
+        run=PATHS.tuned_record,
     log:
-        f"{LOGS}/{{collection}}/{{features}}/tune.log",
+        PATHS.tuned_log,
     wildcard_constraints:
         collection=one_of(KNOWN),
     conda:
@@ -23,20 +23,20 @@ rule tune:
         config=config_of,
         settings=lambda wildcards: of_collection(wildcards).settings.features.model_dump(),
         tuning=lambda wildcards: of_collection(wildcards).tuning_of(wildcards.features),
-        checkpoints=f"{FEATURES}/tuning",
+        checkpoints=PATHS.tuned_checkpoints,
     script:
         "../scripts/tune.py"
 
 
 rule features:
     input:
-        manifest=f"{SHARD}/images.parquet",
+        manifest=PATHS.manifest,
         tuned=tuned_weights,
     output:
-        features=f"{FEATURES}/{{shard}}.zarr.zip",
-        run=f"{FEATURES}/{{shard}}.run.json",
+        features=PATHS.features,
+        run=PATHS.features_record,
     log:
-        f"{LOGS}/{{collection}}/{{features}}/{{shard}}.log",
+        PATHS.features_log,
     conda:
         ENVIRONMENT
     threads: 2

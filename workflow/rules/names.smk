@@ -4,13 +4,13 @@
 # Without an output, since a person edits the file: Snakemake removes outputs before it makes them again.
 rule name_clusters:
     input:
-        clusters=f"{RESULTS}/tables/clusters.parquet",
+        clusters=PATHS.table.format(table="clusters"),
     log:
-        f"{LOGS}/name_clusters.log",
+        PATHS.names_log,
     conda:
         "../../envs/cpu.yaml"
     params:
-        names=(PLAN.config.names or PLAN.results / "cluster_names.csv").as_posix(),
-        record=f"{RESULTS}/tables/.name_clusters.run.json",
+        names=PLAN.config.names.as_posix() if PLAN.config.names else PATHS.names,
+        record=PATHS.names_record,
     script:
         "../scripts/name_clusters.py"

@@ -3,12 +3,11 @@
 from pathlib import Path
 
 from firstsight.stages.charts import chart_collection
-from firstsight.stages.job import run_job
+from firstsight.stages.rule import as_paths, run_rule
 
-names = dict(collection=snakemake.wildcards.collection, detector=snakemake.params.name)
-with run_job(snakemake.log[0], snakemake.output.run, config=snakemake.params.config, rule="charts", **names) as job:
+with run_rule(snakemake, "charts") as job:
     chart_collection(
-        descriptors=[Path(path) for path in snakemake.input.descriptors],
+        descriptors=as_paths(snakemake.input.descriptors),
         clusters=Path(snakemake.input.clusters),
         output=Path(snakemake.output.charts),
         job=job,

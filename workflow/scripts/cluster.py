@@ -3,20 +3,20 @@
 from pathlib import Path
 
 from firstsight.stages.cluster import cluster_collection
-from firstsight.stages.job import run_job
+from firstsight.stages.rule import as_paths, run_rule
 
-names = dict(collection=snakemake.wildcards.collection, detector=snakemake.params.name)
-with run_job(snakemake.log[0], snakemake.output.run, config=snakemake.params.config, rule="cluster", **names) as job:
+with run_rule(snakemake, "cluster") as job:
     cluster_collection(
-        descriptors=[Path(path) for path in snakemake.input.descriptors],
+        descriptors=as_paths(snakemake.input.descriptors),
         clusters=snakemake.params.clusters,
-        **names,
+        collection=job.collection,
+        detector=job.detector,
         output=Path(snakemake.output.clusters),
         summary=Path(snakemake.output.summary),
-        scores=[Path(path) for path in snakemake.input.scores],
-        truths=[Path(path) for path in snakemake.input.truths],
+        scores=as_paths(snakemake.input.scores),
+        truths=as_paths(snakemake.input.truths),
         oracle=snakemake.params.oracle,
-        regions=[Path(path) for path in snakemake.input.regions],
+        regions=as_paths(snakemake.input.regions),
         region_clusters=Path(snakemake.output.regions),
         kinds=Path(snakemake.output.kinds),
         job=job,

@@ -3,14 +3,11 @@
 from pathlib import Path
 
 from firstsight.plan.degraded import degradation_of
-from firstsight.stages.job import run_job
 from firstsight.stages.robustness import degrade_images
+from firstsight.stages.rule import run_rule
 
-collection = snakemake.wildcards.collection
-degradation, level = degradation_of(collection)
-with run_job(
-    snakemake.log[0], snakemake.output.run, config=snakemake.params.config, rule="degrade", collection=collection
-) as job:
+degradation, level = degradation_of(snakemake.wildcards.collection)
+with run_rule(snakemake, "degrade") as job:
     degrade_images(
         images=snakemake.params.images,
         degradation=degradation,

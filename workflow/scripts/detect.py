@@ -3,10 +3,9 @@
 from pathlib import Path
 
 from firstsight.stages.detect import detect_anomalies
-from firstsight.stages.job import run_job
+from firstsight.stages.rule import run_rule
 
-names = dict(collection=snakemake.wildcards.collection, shard=snakemake.wildcards.shard, detector=snakemake.params.name)
-with run_job(snakemake.log[0], snakemake.output.run, config=snakemake.params.config, rule="detect", **names) as job:
+with run_rule(snakemake, "detect") as job:
     detect_anomalies(
         source=Path(snakemake.input.source),
         model=Path(snakemake.input.model) if snakemake.input.get("model") else None,

@@ -3,17 +3,17 @@
 from pathlib import Path
 
 from firstsight.stages.export import export_collection
-from firstsight.stages.job import run_job
+from firstsight.stages.rule import as_paths, run_rule
 
-names = dict(collection=snakemake.wildcards.collection, detector=snakemake.params.name)
-with run_job(snakemake.log[0], snakemake.output.run, config=snakemake.params.config, rule="export", **names) as job:
+with run_rule(snakemake, "export") as job:
     export_collection(
-        maps=[Path(path) for path in snakemake.input.maps],
+        maps=as_paths(snakemake.input.maps),
         threshold=Path(snakemake.input.threshold),
         regions=Path(snakemake.input.regions),
         clusters=Path(snakemake.input.clusters),
         names=Path(snakemake.input.names[0]) if snakemake.input.names else None,
-        **names,
+        collection=job.collection,
+        detector=job.detector,
         method=snakemake.params.method,
         settings=snakemake.params.settings,
         fingerprint=snakemake.params.fingerprint,

@@ -3,12 +3,10 @@
 from pathlib import Path
 
 from firstsight.stages.features import extract_features
-from firstsight.stages.job import run_job
+from firstsight.stages.rule import run_rule
 
-names = dict(collection=snakemake.wildcards.collection, shard=snakemake.wildcards.shard)
 tuned = Path(snakemake.input.tuned) if snakemake.input.tuned else None
-rule = "tuned_features" if tuned else "features"
-with run_job(snakemake.log[0], snakemake.output.run, config=snakemake.params.config, rule=rule, **names) as job:
+with run_rule(snakemake, "tuned_features" if tuned else "features") as job:
     extract_features(
         manifest=Path(snakemake.input.manifest),
         tuned=tuned,

@@ -3,17 +3,11 @@
 from pathlib import Path
 
 from firstsight.stages.fit import fit_detector
-from firstsight.stages.job import run_job
-from firstsight.stages.scheduler import dask_client
+from firstsight.stages.rule import as_paths, run_rule
 
-names = dict(collection=snakemake.wildcards.collection, detector=snakemake.params.name)
-where = dict(threads=snakemake.threads, memory_mb=snakemake.resources.mem_mb, tasks=len(snakemake.input.features))
-with (
-    run_job(snakemake.log[0], snakemake.output.run, config=snakemake.params.config, rule="fit", **names) as job,
-    dask_client(snakemake.resources.dask, **where, job=job),
-):
+with run_rule(snakemake, "fit", tasks=len(snakemake.input.features)) as job:
     fit_detector(
-        features=[Path(path) for path in snakemake.input.features],
+        features=as_paths(snakemake.input.features),
         output=Path(snakemake.output.model),
         summary=Path(snakemake.output.summary),
         checkpoints=Path(snakemake.params.checkpoints),

@@ -3,15 +3,14 @@
 from pathlib import Path
 
 from firstsight.stages.head import fit_head
-from firstsight.stages.job import run_job
+from firstsight.stages.rule import as_paths, run_rule
 
-names = dict(collection=snakemake.wildcards.collection, detector=snakemake.params.name)
-with run_job(snakemake.log[0], snakemake.output.run, config=snakemake.params.config, rule="head", **names) as job:
+with run_rule(snakemake, "head") as job:
     fit_head(
-        maps=[Path(path) for path in snakemake.input.maps],
-        features=[Path(path) for path in snakemake.input.features],
+        maps=as_paths(snakemake.input.maps),
+        features=as_paths(snakemake.input.features),
         threshold=Path(snakemake.input.threshold),
-        descriptors=[Path(path) for path in snakemake.input.descriptors],
+        descriptors=as_paths(snakemake.input.descriptors),
         layers=snakemake.params.layers,
         output=Path(snakemake.output.head),
         device=snakemake.params.device,

@@ -2,13 +2,10 @@
 
 from pathlib import Path
 
-from firstsight.errors import FirstsightError
-from firstsight.stages.job import run_job
-from firstsight.storage.json import read_json, write_json
+from firstsight.stages.rule import run_rule
+from firstsight.stages.threshold import take_over_threshold
 
-names = dict(collection=snakemake.wildcards.collection, detector=snakemake.params.name)
-with run_job(snakemake.log[0], snakemake.output.run, config=snakemake.params.config, rule="known_threshold", **names):
-    known = read_json(Path(snakemake.input.threshold))
-    if known["threshold"] is None:
-        raise FirstsightError(f"{snakemake.params.known}: no image has a map, so nothing can be held against it")
-    write_json(Path(snakemake.output.threshold), known)
+with run_rule(snakemake, "known_threshold"):
+    take_over_threshold(
+        Path(snakemake.input.threshold), known=snakemake.params.known, output=Path(snakemake.output.threshold)
+    )

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from firstsight.stages.job import run_job
 from firstsight.stages.manifest import make_manifest
+from firstsight.stages.rule import run_rule
 
-names = dict(collection=snakemake.wildcards.collection, shard=snakemake.wildcards.shard)
-with run_job(snakemake.log[0], snakemake.output.run, config=snakemake.params.config, rule="manifest", **names) as job:
+with run_rule(snakemake, "manifest") as job:
     make_manifest(
         files=snakemake.params.files,
-        **names,
+        collection=job.collection,
+        shard=job.shard,
         output=Path(snakemake.output.manifest),
         members=Path(snakemake.output.members),
         job=job,

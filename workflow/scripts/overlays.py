@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from firstsight.stages.job import run_job
 from firstsight.stages.overlays import draw_overlays
+from firstsight.stages.rule import run_rule
 
-names = dict(collection=snakemake.wildcards.collection, shard=snakemake.wildcards.shard, detector=snakemake.params.name)
-with run_job(snakemake.log[0], snakemake.output.run, config=snakemake.params.config, rule="overlays", **names) as job:
+with run_rule(snakemake, "overlays") as job:
     draw_overlays(
         maps=Path(snakemake.input.maps),
         manifest=Path(snakemake.input.manifest),

@@ -1,1 +1,1 @@
-"""Which images there are: readers, validation, manifest, shards, the demo collection."""
+"""Which images there are: readers, validation, the manifest, shards and the demo collection."""

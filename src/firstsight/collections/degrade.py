@@ -1,4 +1,4 @@
-"""Images made worse on purpose: noise, and pixels that are missing.
+"""Images degraded on purpose: with noise, or with missing pixels.
 
 After section 5 of "A single image is all you need: zero-shot anomaly localization without training data" (Moradi et
 al., 2025).
@@ -11,12 +11,12 @@ from firstsight.errors import FirstsightError
 
 
 def add_noise(image: NDArray[np.float32], deviation: float, generator: np.random.Generator) -> NDArray[np.float32]:
-    """Add Gaussian noise of the same size to every pixel and channel, and clip to [0, 1] as a camera would.
+    """Add independent Gaussian noise to every pixel and channel, and clip to [0, 1] as a camera would.
 
     Args:
         image: (H, W, 3) in [0, 1]; NaN stays.
-        deviation: of the noise, 0 or more.
-        generator: of random numbers.
+        deviation: standard deviation of the noise, in [0, 1].
+        generator: source of the random numbers.
     """
     _check(deviation, "deviation")
     noise = generator.standard_normal(image.shape, dtype=np.float32) * np.float32(deviation)
@@ -25,12 +25,12 @@ def add_noise(image: NDArray[np.float32], deviation: float, generator: np.random
 
 
 def remove_pixels(image: NDArray[np.float32], share: float, generator: np.random.Generator) -> NDArray[np.float32]:
-    """Set a share of the pixels (rounded to whole pixels), chosen at random, to NaN.
+    """Set a random share of the pixels (rounded to a whole number) to NaN.
 
     Args:
         image: (H, W, 3).
-        share: in [0, 1].
-        generator: of random numbers.
+        share: of the pixels, in [0, 1].
+        generator: source of the random numbers.
     """
     _check(share, "share")
     pixels = image.shape[0] * image.shape[1]
@@ -41,7 +41,7 @@ def remove_pixels(image: NDArray[np.float32], share: float, generator: np.random
 
 
 DEGRADATIONS = {"noise": add_noise, "missing": remove_pixels}
-"""Ways to make an image worse, each with a level in [0, 1]."""
+"""Ways to degrade an image, each with a level in [0, 1]."""
 
 
 def _check(level: float, name: str) -> None:

@@ -1,11 +1,10 @@
-"""The demo collection: tiles of a real photograph, some with a defect put in by code, in the MVTec layout.
+"""The demo collection: tiles of a real photograph, some with a synthetic defect, in the MVTec layout.
 
-The photographs are brick, grass and gravel (512 x 512, grey), which scikit-image ships in its package, so that
-nothing is downloaded. One collection shows one texture: among mixed textures the texture, not the defect, would
-decide the clusters. Images are (H, W) float64 in [0, 1] here, and masks (H, W) bool.
+The photographs are brick, grass and gravel (512 x 512, grey), which come with the scikit-image package, so nothing is
+downloaded. A collection shows one texture only: if textures were mixed, clusters would follow the texture instead of
+the defect. Images here are (H, W) float64 in [0, 1], masks (H, W) bool.
 """
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from scipy import ndimage
 
 from firstsight.collections.readers import GOOD, ImageFile
 from firstsight.errors import FirstsightError
+from firstsight.storage.replacing import replace_file
 
 Pixels = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -29,17 +29,17 @@ PHOTOGRAPHS: dict[str, Callable[[], NDArray[np.uint8]]] = {
     "gravel": skimage.data.gravel,
 }
 PATCHED_WITH = {"brick": "grass", "grass": "brick", "gravel": "brick"}
-"""Where a patch comes from: gravel, brought to the contrast of grass, would hardly be seen in it."""
+"""The photograph that patches are cut from: gravel at the contrast of grass would hardly be visible in grass."""
 PHOTOGRAPH_SIZE = 512
 SMALLEST_TILE = 64
 
 VISIBLE_DARKENING = 0.1
-"""A stain counts as anomalous where it takes at least this share of the light; less is hard to see in a texture."""
+"""A stain counts as anomalous where it absorbs at least this share of the light; less is hard to see in a texture."""
 
 
 @dataclass(frozen=True)
 class DemoSettings:
-    """What one demo collection is made of."""
+    """What a demo collection contains."""
 
     texture: str = "brick"
     """A key of `PHOTOGRAPHS`."""
@@ -48,7 +48,7 @@ class DemoSettings:
     good: int = 5
     """Tiles without a defect."""
     per_defect: int = 3
-    """Tiles with a defect, of each kind in `DEFECTS`."""
+    """Defective tiles for each kind in `DEFECTS`."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -63,7 +63,7 @@ class DemoSettings:
 
 
 def list_demo(folder: Path, settings: DemoSettings) -> tuple[ImageFile, ...]:
-    """The images that `make_demo` writes, known before any is made; equal to `list_images(folder)` afterwards."""
+    """The images that `make_demo` will write; the same as `list_images(folder)` afterwards."""
     return tuple(
         ImageFile(
             f"test/{kind}/{name}.png", _image_path(folder, kind, name), kind, _mask_path(folder, kind, name), None
@@ -75,8 +75,7 @@ def list_demo(folder: Path, settings: DemoSettings) -> tuple[ImageFile, ...]:
 def make_demo(folder: Path, settings: DemoSettings) -> None:
     """Write `test/<kind>/NNN.png` and `ground_truth/<kind>/NNN_mask.png` (8-bit grey; 0 and 255) below `folder`.
 
-    The same settings give the same pixels. Each file is written beside its place and renamed, so none is ever
-    half-written.
+    The same settings give the same pixels. No file is ever half-written.
     """
     for index, (kind, name) in enumerate(_names(settings)):
         generator = np.random.default_rng((settings.seed, list(PHOTOGRAPHS).index(settings.texture), index))
@@ -90,7 +89,7 @@ def make_demo(folder: Path, settings: DemoSettings) -> None:
 
 
 def cut_tile(texture: str, size: int, generator: Generator) -> Pixels:
-    """A random crop of `size` x `size` from a photograph, flipped or not along either axis."""
+    """A random crop of `size` x `size` pixels from a photograph, randomly flipped along either axis."""
     photograph = PHOTOGRAPHS[texture]().astype(np.float64) / 255
     top, left = generator.integers(0, PHOTOGRAPH_SIZE - size, size=2, endpoint=True)
     tile = photograph[top : top + size, left : left + size]
@@ -99,7 +98,7 @@ def cut_tile(texture: str, size: int, generator: Generator) -> Pixels:
 
 
 def add_crack(tile: Pixels, texture: str, generator: Generator) -> tuple[Pixels, Mask]:
-    """A thin dark line: a random walk whose heading drifts and kinks, of varying width, thinner at its ends.
+    """Add a thin dark line: a random walk that drifts and kinks, of varying width, thinner at its ends.
 
     Returns:
         The tile with the crack, and the mask: every pixel that the line touches.
@@ -120,10 +119,10 @@ def add_crack(tile: Pixels, texture: str, generator: Generator) -> tuple[Pixels,
 
 
 def add_stain(tile: Pixels, texture: str, generator: Generator) -> tuple[Pixels, Mask]:
-    """A soft-edged, irregular spot, darker and slightly blurred, as oil or water leave it.
+    """Add an irregular spot with a soft edge, darker and slightly blurred, like a stain of oil or water.
 
     Returns:
-        The tile with the stain, and the mask: where the stain takes at least `VISIBLE_DARKENING` of the light.
+        The tile with the stain, and the mask: where the stain absorbs at least `VISIBLE_DARKENING` of the light.
     """
     shape = _blob(tile.shape, generator.uniform(0.10, 0.15), generator)
     darkening = generator.uniform(0.40, 0.55) / (1 + np.exp(-shape / 0.09))
@@ -134,7 +133,7 @@ def add_stain(tile: Pixels, texture: str, generator: Generator) -> tuple[Pixels,
 
 
 def add_patch(tile: Pixels, texture: str, generator: Generator) -> tuple[Pixels, Mask]:
-    """An irregular patch of another photograph, brought to the mean and the standard deviation of what it covers.
+    """Add an irregular patch of another photograph, with the mean and standard deviation of what it covers.
 
     Returns:
         The tile with the patch, and the mask: every pixel that the patch covers, its soft edge (2 pixels) included.
@@ -152,27 +151,27 @@ DEFECTS = {"crack": add_crack, "patch": add_patch, "stain": add_stain}
 
 
 def to_bytes(tile: Pixels) -> NDArray[np.uint8]:
-    """[0, 1] to 0..255, rounded."""
+    """Map [0, 1] to 0..255, rounded."""
     return np.rint(np.clip(tile, 0, 1) * 255).astype(np.uint8)
 
 
 def _stroke(shape: tuple[int, ...], path: Pixels, radii: Pixels) -> Pixels:
-    """How far each pixel is covered, 0 to 1, by a line through the points `path` (N, 2; y, x) of these radii (N)."""
+    """How much of each pixel, 0 to 1, a line through the points `path` (N, 2; y, x) with these radii (N,) covers."""
     rows, columns = np.mgrid[: shape[0], : shape[1]]
     cover = np.zeros(shape)
     for start, end, radius in zip(path[:-1], path[1:], radii[:-1], strict=True):
         along = end - start
-        part = ((rows - start[0]) * along[0] + (columns - start[1]) * along[1]) / (along @ along)
-        part = np.clip(part, 0, 1)
-        distance = np.hypot(rows - start[0] - part * along[0], columns - start[1] - part * along[1])
+        fraction = ((rows - start[0]) * along[0] + (columns - start[1]) * along[1]) / (along @ along)
+        fraction = np.clip(fraction, 0, 1)
+        distance = np.hypot(rows - start[0] - fraction * along[0], columns - start[1] - fraction * along[1])
         cover = np.maximum(cover, np.clip(radius + 0.5 - distance, 0, 1))
     return cover
 
 
 def _blob(shape: tuple[int, ...], radius: float, generator: Generator) -> Pixels:
-    """A field that is above 0 inside an irregular blob round a random place near the middle, and falls off outward.
+    """A field that is above 0 inside an irregular blob around a random centre near the middle, and falls off outwards.
 
-    `radius` is the blob's mean radius as a part of the tile's size; so is the unit of the field's values, about.
+    `radius` is the blob's mean radius as a fraction of the tile's size, and roughly the unit of the field's values.
     """
     size = shape[0]
     centre = generator.uniform(0.3, 0.7, 2)
@@ -188,7 +187,7 @@ def _blob(shape: tuple[int, ...], radius: float, generator: Generator) -> Pixels
 
 
 def _names(settings: DemoSettings) -> Iterator[tuple[str, str]]:
-    """Kind and name of every image, in the order in which they are made."""
+    """The kind and name of every image, in the order in which they are made."""
     for kind, count in {GOOD: settings.good, **dict.fromkeys(DEFECTS, settings.per_defect)}.items():
         for number in range(count):
             yield kind, f"{number:03d}"
@@ -203,7 +202,4 @@ def _mask_path(folder: Path, kind: str, name: str) -> Path | None:
 
 
 def _write(path: Path, pixels: NDArray[np.uint8]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    Image.fromarray(pixels).save(beside, format="PNG")
-    os.replace(beside, path)
+    replace_file(path, lambda beside: Image.fromarray(pixels).save(beside, format="PNG"))

@@ -1,9 +1,9 @@
-"""Reading one image or one mask, whatever its kind, and saying in one line why it cannot be read.
+"""Reading one image or one mask of any format, or saying in one line why it cannot be read.
 
-What a file is, is told by its first bytes, not by its suffix. PNG, JPEG, BMP and WebP are decoded by Pillow, TIFF by
-tifffile, 16-bit PNG by imagecodecs (Pillow would reduce colour to 8 bits). Of a file with several pages or frames the
-first one is read; one image of a stack has an address, see `firstsight.collections.stacks`. Nothing here unpickles or
-runs anything found in a file.
+The first bytes of a file decide its format, not its suffix. Pillow decodes PNG, JPEG, BMP and WebP, tifffile decodes
+TIFF, imagecodecs 16-bit PNG (Pillow would reduce colours to 8 bits). If a file has several pages or frames, the first
+one is read; an image of a stack has an address, see `firstsight.collections.stacks`. Nothing here unpickles or runs
+anything in a file.
 """
 
 import hashlib
@@ -39,7 +39,7 @@ from firstsight.collections.stacks import Address, image_shape, open_data, parse
 from firstsight.collections.tiff import decode_tiff
 from firstsight.errors import FirstsightError
 
-# What the decoders throw at damaged files, found by mutating files; those of imagecodecs are RuntimeErrors.
+# What the decoders raise for damaged files, collected by mutating files; errors of imagecodecs are RuntimeErrors.
 DECODER_ERRORS = (
     OSError,
     SyntaxError,
@@ -56,26 +56,25 @@ DECODER_ERRORS = (
     tifffile.TiffFileError,
 )
 
-# tifffile logs what it finds odd in a file; without a handler Python would print that to stderr.
+# tifffile logs oddities of a file; without a handler Python would print them to stderr.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 _PILLOW_LOCK = threading.Lock()
 
 
 def read_image(path: Path, missing: Path | None = None) -> NDArray[np.float32]:
-    """Read an image, of a file or an address: (H, W, 3) float32, RGB in [0, 1], rotated as its EXIF orientation says.
+    """Read the image at a path or address: (H, W, 3) float32, RGB in [0, 1], rotated as its EXIF orientation says.
 
-    A pixel is missing, and NaN in all channels, where a sample of it is NaN, where its alpha is 0, or where the mask
+    A pixel is missing, and NaN in all channels, if one of its samples is NaN, if its alpha is 0, or if the mask
     ``missing`` (a file that `read_mask` can read) says so.
 
     Integers are divided by the largest value of their type (255, 65535, 1 for bits, 4095 for 12-bit TIFF). Floats in
-    [0, 1] are taken as they are. Other floats, and integers below zero, are scaled so that the image's minimum
-    becomes 0 and its maximum 1. Grey is repeated three times. Other alpha is dropped, not blended with a colour: what
-    a camera saw is in the colours, and any background would put edges into the texture. Colour profiles are not
-    applied.
+    [0, 1] are kept. Other floats, and images with negative integers, are scaled so that the image's minimum becomes 0
+    and its maximum 1. Grey is repeated three times. Any other alpha is dropped, not blended with a colour: the colours
+    are what the camera saw, and a background would add edges to the texture. Colour profiles are not applied.
 
     Raises:
-        FirstsightError: one short line, fit for a table, that says why it cannot be read, without the file's name.
+        FirstsightError: one short line for a table, without the file's name, that says why it cannot be read.
     """
     samples = _with_missing(_read_samples(path), missing)
     values = _scale(samples)
@@ -88,9 +87,9 @@ def read_image(path: Path, missing: Path | None = None) -> NDArray[np.float32]:
 def read_mask(path: Path) -> NDArray[np.bool_]:
     """Read a mask: (H, W) bool, True where anomalous, rotated as `read_image` does.
 
-    True is a value above half of the type's range (8 bits: above 127). Only where the largest integer in the file is
-    1 does 1 count as anomalous. Of a coloured mask the largest of the three channels is taken, so that any strong
-    colour on black counts.
+    A pixel is True if its value is above half the type's range (8 bits: above 127); in a file whose largest integer is
+    1, so is a pixel of value 1. A coloured mask is read by the largest of its three channels, so that any strong colour
+    on black counts.
 
     Raises:
         FirstsightError: as `read_image`.
@@ -107,15 +106,15 @@ def read_mask(path: Path) -> NDArray[np.bool_]:
 
 
 def inspect_image(file: ImageFile) -> dict[str, str | int | float | None]:
-    """One row of the manifest: what the file holds and whether it can be used. Never raises for what a file does.
+    """One row of the manifest: what the file holds and whether it can be used. Never raises because of a file.
 
     Returns:
-        image, path, missing: as listed, bytes that are not UTF-8 escaped.
-        sha256: of the file's bytes, in a stack of the image's own values; None where they cannot be read.
-        width, height (pixels, upright), channels, dtype: of the file's samples; None where it cannot be decoded.
+        image, path, missing: as listed, with bytes that are not UTF-8 escaped.
+        sha256: of the file's bytes, in a stack of the image's values; None if they cannot be read.
+        width, height (pixels, upright), channels, dtype: of the file's samples; None if it cannot be decoded.
         status: "ok", or the reason why the image is set aside.
-        texture_score, is_texture: how differently its parts look, and whether they are alike enough; None for an image
-            that is set aside or too small to say.
+        texture_score, is_texture: how much its parts differ, and whether they are alike enough; None for an image that
+            is set aside or too small to tell.
     """
     row: dict[str, str | int | float | None] = {
         "image": printable(file.image),
@@ -147,7 +146,7 @@ def inspect_image(file: ImageFile) -> dict[str, str | int | float | None]:
 
 
 def inspect_mask(path: Path, height: int, width: int) -> str:
-    """Whether the mask of an image of this size (pixels) can be used: "ok", or why not. Never raises for a file."""
+    """Whether a mask fits an image of this size (pixels) and can be read: "ok", or why not. Never raises for a file."""
     try:
         mask_height, mask_width = read_mask(path).shape
     except FirstsightError as error:
@@ -158,7 +157,7 @@ def inspect_mask(path: Path, height: int, width: int) -> str:
 
 
 def file_sha256(path: Path) -> str | None:
-    """The sha256 of a file, or of an image of a stack, in hexadecimal digits; None where it cannot be read."""
+    """The sha256 of a file, or of an image of a stack, in hexadecimal digits; None if it cannot be read."""
     address = parse_address(path)
     try:
         if address is not None:
@@ -172,7 +171,7 @@ def file_sha256(path: Path) -> str | None:
 
 
 def _with_missing(samples: Samples, mask: Path | None) -> Samples:
-    """The samples with the pixels missing that a mask says are; refused where no pixel is left."""
+    """The samples, also without the pixels that a mask marks as missing; refused if no pixel is left."""
     missing = samples.missing
     if mask is not None:
         try:
@@ -203,7 +202,7 @@ def _scale(samples: Samples) -> NDArray[np.float32]:
         return scaled
     if lowest >= 0 and highest <= 1:
         return values.astype(np.float32)
-    # Halves first: the difference of two finite numbers may not be finite.
+    # Halved first: the difference of two finite numbers may be infinite.
     values = values.astype(np.result_type(values.dtype, np.float32)) / 2
     lowest, highest = values.min(), values.max()
     if lowest == highest:
@@ -212,7 +211,7 @@ def _scale(samples: Samples) -> NDArray[np.float32]:
 
 
 def _read_samples(path: Path) -> Samples:
-    """The one place where what a file, or a decoder, does wrong becomes a FirstsightError."""
+    """Decode a file; the one place where the faults of files and decoders become a FirstsightError."""
     kind = None
     try:
         address = parse_address(path)
@@ -240,13 +239,13 @@ def _reason(error: BaseException, kind: str | None) -> str:
     text = " ".join(str(error).split())
     if kind is None:
         return f"cannot be opened: {text}"
-    if isinstance(error, EOFError) or any(sign in text.lower() for sign in TRUNCATED):
+    if isinstance(error, EOFError) or any(phrase in text.lower() for phrase in TRUNCATED):
         return f"truncated {kind} file"
-    # So Pillow says it of every format.
+    # Pillow's wording, the same for every format.
     text = text.replace("not identified by this driver", "zero size, or colours of an unknown kind")
-    # The text of a slip inside a decoder ("list index out of range") would tell the user nothing.
-    told = isinstance(error, OSError | SyntaxError | ValueError | RuntimeError) and text
-    return f"damaged {kind} file" + (f": {text[:100]}" if told else "")
+    # The text of a decoder's own bug ("list index out of range") would tell the user nothing.
+    is_helpful = isinstance(error, OSError | SyntaxError | ValueError | RuntimeError) and text
+    return f"damaged {kind} file" + (f": {text[:100]}" if is_helpful else "")
 
 
 TRUNCATED = ("truncated", "too small", "failed to read", "end of file", "unexpected end")
@@ -269,7 +268,7 @@ SIGNATURES = {
     "TIFF": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
     "BMP": (b"BM",),
 }
-# Pillow's own classes instead of Image.open, which would also try formats that nobody asked for.
+# Pillow's classes instead of Image.open, which would also try formats that are not supported here.
 PLUGINS: dict[str, type[PillowFile]] = {
     "PNG": PngImageFile,
     "JPEG": JpegImageFile,
@@ -280,7 +279,7 @@ PLUGINS: dict[str, type[PillowFile]] = {
 
 @contextmanager
 def _quiet_pillow() -> Iterator[None]:
-    """Pillow without its warnings and its own limit on size, both put back; only for as long as headers are read."""
+    """Silence Pillow's warnings and lift its size limit while headers are read, and restore both afterwards."""
     with _PILLOW_LOCK, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
@@ -305,35 +304,30 @@ def _decode_with_pillow(file: BinaryIO, plugin: type[PillowFile]) -> Samples:
             orientation = 1
     if plugin is PngImageFile and head[24] == 16:
         file.seek(0)
-        values = imagecodecs.png_decode(file.read())
-        channels = 1 if values.ndim == 2 else values.shape[2]
-        colours = values if channels == 1 else values[..., 0] if channels == 2 else values[..., :3]
-        missing = transparent(values[..., -1], orientation) if channels in {2, 4} else None
-        return Samples(upright(colours, orientation), 65535, channels, "uint16", missing)
+        colours, channels, missing = _split_alpha(imagecodecs.png_decode(file.read()), orientation)
+        return Samples(colours, 65535, channels, "uint16", missing)
     channels = len(image.getbands())
     if image.mode == "1":
         return Samples(upright(np.asarray(image), orientation), 1, 1, "bool")
     if image.mode == "P":
-        # By way of RGBA, since Pillow warns where a palette with transparency becomes RGB at once.
+        # Through RGBA, since Pillow warns when a palette with transparency is converted to RGB directly.
         image = image.convert("RGBA")
     elif image.mode == "CMYK":
         image = image.convert("RGB")
     values = np.asarray(image)
     if image.mode not in {"L", "LA", "RGB", "RGBA"}:
         raise FirstsightError(f"pixels of Pillow's mode '{image.mode}' are not supported")
-    missing = transparent(values[..., -1], orientation) if image.mode.endswith("A") else None
-    values = values[..., :3] if image.mode.startswith("RGB") else values[..., 0] if values.ndim == 3 else values
-    return Samples(upright(values, orientation), 255, channels, "uint8", missing)
+    colours, _, missing = _split_alpha(values, orientation)
+    return Samples(colours, 255, channels, "uint8", missing)
 
 
 def _decode_slice(address: Address) -> Samples:
-    """The image at an address; channels are as in a PNG: grey, grey and alpha, RGB, RGB and alpha."""
+    """The image at an address; its channels are those of a PNG: grey, grey and alpha, RGB, or RGB and alpha."""
     if address.inside is None:
         with open(address.file, "rb") as file:
             return decode_tiff(file, address.index or 0)
     values = _read_slice(address)
-    channels = 1 if values.ndim == 2 else values.shape[2]
-    colours = values if values.ndim == 2 else values[..., 0] if channels < 3 else values[..., :3]
+    colours, channels, missing = _split_alpha(values)
     match values.dtype.kind:
         case "f":
             maximum = None
@@ -341,12 +335,19 @@ def _decode_slice(address: Address) -> Samples:
             maximum = 1
         case _:
             maximum = int(np.iinfo(values.dtype).max)
-    missing = transparent(values[..., -1]) if channels in {2, 4} else None
     return Samples(colours, maximum, channels, values.dtype.name, missing)
 
 
+def _split_alpha(values: NDArray[Any], orientation: Any = 1) -> tuple[NDArray[Any], int, NDArray[np.bool_] | None]:
+    """Upright colours (H, W) or (H, W, 3), the number of channels, and where alpha is 0 (None: nowhere)."""
+    channels = 1 if values.ndim == 2 else values.shape[2]
+    colours = values if values.ndim == 2 else values[..., 0] if channels < 3 else values[..., :3]
+    missing = transparent(values[..., -1], orientation) if channels in {2, 4} else None
+    return upright(colours, orientation), channels, missing
+
+
 def _read_slice(address: Address) -> NDArray[Any]:
-    """The values of one image of a stack as they are stored: (H, W) or (H, W, C)."""
+    """The stored values of one image of a stack: (H, W) or (H, W, C)."""
     if address.inside is None:
         with tifffile.TiffFile(address.file, _multifile=False) as tiff:
             page = tiff.pages[address.index or 0]
@@ -361,10 +362,10 @@ def _read_slice(address: Address) -> NDArray[Any]:
 
 
 def image_token(row: Mapping[Any, Any]) -> str:
-    """What the pixels of an image hang on: its id, its file, the mask of its missing pixels, and its status.
+    """All that the pixels of an image depend on: its id, its file, the mask of its missing pixels, and its status.
 
     Args:
-        row: of the table `images`.
+        row: a row of the table `images`.
     """
     mask = "" if pandas.isna(row["missing"]) else f" {file_sha256(Path(row['missing']))}"
     return f"{row['image']} {row['sha256']} {row['status']}{mask}"

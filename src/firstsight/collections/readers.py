@@ -1,9 +1,8 @@
-"""Which images a collection has: one listing function a layout, all returning `ImageFile`s sorted by their id.
+"""Which images a collection has: one listing function per layout, each returning `ImageFile`s sorted by their id.
 
-Listing looks at names only. It opens no image, so that 100,000 files take about a second; what is wrong inside a file
-is found by `firstsight.collections.images.inspect_image`. What is wrong with one *name* (a dead link, a row listed
-twice) is put into that file's `problem` and costs the collection nothing; only a collection that cannot be listed at
-all is an error.
+Listing looks at names only. It opens no image, so that 100,000 files take about a second; faults inside a file are left
+to `firstsight.collections.images.inspect_image`. A fault of one *name* (a dead link, a duplicate row) goes into that
+file's `problem` and does not stop the collection; only a collection that cannot be listed at all is an error.
 """
 
 import csv
@@ -26,24 +25,24 @@ GOOD = "good"
 
 @dataclass(frozen=True)
 class ImageFile:
-    """One image of a collection, as it is known before the file is opened.
+    """What is known of one image of a collection before its file is opened.
 
-    `image` is unique inside the collection, stays the same when other images come and go, never begins with `/` and
-    never climbs (`..`), so it can name a file below a results folder.
+    `image` is unique in the collection, does not change when other images come and go, and neither begins with `/` nor
+    contains `..`, so it can name a file below a results folder.
     """
 
     image: str
-    """Path relative to the collection's folder (a sheet's folder), with `/` between its parts and with its suffix."""
+    """Path relative to the folder of the collection or sheet, with `/` between its parts and with its suffix."""
     path: Path
     """Where to read it: a file, or an address of `firstsight.collections.stacks`."""
     label: str | None
-    """Its kind; "good" for a normal image; None where unknown."""
+    """Its kind; "good" for a normal image; None if unknown."""
     mask: Path | None
-    """Its ground-truth mask; None where there is none."""
+    """Its ground-truth mask, if any."""
     problem: str | None
-    """What is known to be wrong before the file is read; None where nothing is."""
+    """What is known to be wrong before the file is read, if anything."""
     missing: Path | None = None
-    """A mask of its missing pixels; None where there is none."""
+    """A mask of its missing pixels, if any."""
 
 
 def list_images(path: Path, layout: str = "auto") -> tuple[ImageFile, ...]:
@@ -52,12 +51,12 @@ def list_images(path: Path, layout: str = "auto") -> tuple[ImageFile, ...]:
     Args:
         path: a folder, a sample sheet, or a stack (`firstsight.collections.stacks.list_stack`).
         layout: a key of `LAYOUTS`, one of `STACKS`, or "auto": a file that ends in .csv or .parquet is a sheet, one
-            that ends in .tif or .tiff a TIFF stack; HDF5 is known by its first bytes, Zarr by the files of its folder;
-            a folder with `test/` and either `ground_truth/` or `test/good/` has the MVTec layout; any other folder is a
-            folder of images.
+            that ends in .tif or .tiff a TIFF stack; HDF5 is recognised by its first bytes, Zarr by the files in its
+            folder; a folder with `test/` and either `ground_truth/` or `test/good/` has the MVTec layout; any other
+            folder is a folder of images.
 
     Raises:
-        FirstsightError: `layout` is unknown; `path` does not exist, is of the wrong kind, cannot be opened or holds
+        FirstsightError: `layout` is unknown, or `path` does not exist, is of the wrong kind, cannot be opened or holds
             no image.
     """
     if layout not in {"auto", *LAYOUTS, *STACKS}:
@@ -76,45 +75,45 @@ def list_images(path: Path, layout: str = "auto") -> tuple[ImageFile, ...]:
 def list_folder(path: Path) -> tuple[ImageFile, ...]:
     """List every image at any depth below the folder `path`, without labels; hidden names (`.x`) are skipped."""
     _require_folder(path)
-    return _sorted([_image_file(found, found.inside) for found in _walk(path)])
+    return _sorted([_image_file(file, file.relative) for file in _walk(path)])
 
 
 def list_mvtec(path: Path) -> tuple[ImageFile, ...]:
     """List `<path>/test/<kind>/*` with the masks in `<path>/ground_truth/<kind>/`.
 
     The mask of `<stem>.<suffix>` is `<stem>_mask.<any suffix>`, or else `<stem>.<any suffix>`. The kind is the label.
-    Images of the kind `good` have no mask, whatever lies in `ground_truth/`. `train/` is not listed
-    (see `find_normal_images`). Folders below a kind are followed, in `test/` and `ground_truth/` alike; an image
-    directly in `test/` has no label.
+    Images of the kind `good` have no mask, whatever `ground_truth/` holds. `train/` is not listed (see
+    `find_normal_images`). Folders below a kind are searched too, in `test/` and in `ground_truth/`; an image directly
+    in `test/` has no label.
     """
     _require_folder(path)
     if not os.path.isdir(path / "test"):
         raise FirstsightError(f"no folder 'test' in {printable(path)}: the mvtec layout is test/<kind>/<image>")
     masks: dict[tuple[str, str], Path] = {}
     if os.path.isdir(path / "ground_truth"):
-        for found in sorted(_walk(path / "ground_truth"), key=lambda found: found.inside):
-            folder, name = os.path.split(found.inside)
-            masks.setdefault((folder, os.path.splitext(name)[0]), found.path)
+        for file in sorted(_walk(path / "ground_truth"), key=lambda file: file.relative):
+            folder, name = os.path.split(file.relative)
+            masks.setdefault((folder, os.path.splitext(name)[0]), file.path)
     files = []
-    for found in _walk(path / "test"):
-        folder, name = os.path.split(found.inside)
+    for file in _walk(path / "test"):
+        folder, name = os.path.split(file.relative)
         stem = os.path.splitext(name)[0]
         label = folder.split("/")[0] or None
         mask = None if label == GOOD else masks.get((folder, stem + "_mask"), masks.get((folder, stem)))
-        files.append(_image_file(found, f"test/{found.inside}", label, mask))
+        files.append(_image_file(file, f"test/{file.relative}", label, mask))
     return _sorted(files)
 
 
 def list_sheet(path: Path) -> tuple[ImageFile, ...]:
     """List the images named by the sample sheet `path`, CSV (UTF-8, commas) or Parquet.
 
-    Columns: `image` (required), `mask`, `label`, `missing` (optional; an empty cell is "unknown", or "none"). Paths are
-    absolute or relative to the sheet's folder. Rows are counted as a spreadsheet shows them: the header is row 1. An
-    image outside the sheet's folder has its absolute path, without the leading `/`, as its id. A row that repeats an
-    image has ` (row N)` added to its id, since ids are unique.
+    Columns: `image` (required), `mask`, `label`, `missing` (optional; an empty cell means unknown, or none). Paths are
+    absolute or relative to the sheet's folder. Rows are numbered as in a spreadsheet: the header is row 1. The id of an
+    image outside the sheet's folder is its absolute path without the leading `/`. A row that repeats an image gets
+    ` (row N)` added to its id, since ids are unique.
 
     Raises:
-        FirstsightError: the sheet cannot be read, lacks the column `image` or has a column that is not one of these.
+        FirstsightError: the sheet cannot be read, lacks the column `image` or has an unknown column.
     """
     if not os.path.isfile(path):
         raise FirstsightError(f"not a sheet (a .csv or .parquet file): {printable(path)}")
@@ -155,13 +154,13 @@ def list_sheet(path: Path) -> tuple[ImageFile, ...]:
 
 
 def with_missing(files: tuple[ImageFile, ...], folder: Path) -> tuple[ImageFile, ...]:
-    """The images with the masks of their missing pixels: files in `folder` with the id of the image, but for suffixes.
+    """Give images the masks of their missing pixels: files in `folder` named by the image's id, whatever the suffix.
 
     Raises:
-        FirstsightError: `folder` cannot be opened, or holds no mask of any of the images.
+        FirstsightError: `folder` cannot be opened, or holds no mask for any of the images.
     """
     _require_folder(folder)
-    masks = {os.path.splitext(found.inside)[0]: found.path for found in _walk(folder)}
+    masks = {os.path.splitext(mask.relative)[0]: mask.path for mask in _walk(folder)}
     marked = tuple(replace(file, missing=masks.get(os.path.splitext(file.image)[0], file.missing)) for file in files)
     if all(file.missing is None for file in marked):
         raise FirstsightError(f"no mask in {printable(folder)} has the name of an image, such as {files[0].image}")
@@ -179,7 +178,7 @@ def _list_stack(path: Path, layout: str) -> tuple[ImageFile, ...]:
 
 
 def find_normal_images(path: Path, layout: str = "auto") -> Path | None:
-    """The folder ``train/good`` of a collection in the MVTec layout, where there is one; arguments as `list_images`."""
+    """The folder ``train/good`` of a collection in the MVTec layout, if it has one; arguments as in `list_images`."""
     folder = path / "train" / GOOD
     if not os.path.isdir(folder):
         return None
@@ -190,54 +189,54 @@ LAYOUTS = {"folder": list_folder, "mvtec": list_mvtec, "sheet": list_sheet}
 
 
 def printable(text: str | Path) -> str:
-    r"""`text` with every byte that is not valid UTF-8 (a surrogate in Python's file names) written as `\udcXX`."""
+    r"""`text` with every byte that is not valid UTF-8 (a surrogate in Python's file names) escaped as `\udcXX`."""
     return str(text).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 @dataclass(frozen=True)
-class _Found:
-    inside: str
+class _ListedFile:
+    relative: str
     """Path relative to the folder walked, with `/` between its parts."""
     path: Path
     problem: str | None
 
 
-def _walk(folder: Path) -> Iterator[_Found]:
-    """Images at any depth below `folder`, in no order; links are followed, save into a folder that holds the link."""
+def _walk(folder: Path) -> Iterator[_ListedFile]:
+    """Images at any depth below `folder`, in no order; links are followed, except to a folder that contains them."""
     pending: list[tuple[str, str, frozenset[tuple[int, int]]]] = [(str(folder), "", frozenset())]
     while pending:
-        place, inside, above = pending.pop()
+        path, relative, ancestors = pending.pop()
         try:
-            status = os.stat(place)
+            status = os.stat(path)
             identity = (status.st_dev, status.st_ino)
-            if identity in above:
+            if identity in ancestors:
                 continue
-            with os.scandir(place) as scan:
+            with os.scandir(path) as scan:
                 entries = list(scan)
         except OSError as error:
-            if not inside:
-                raise FirstsightError(f"cannot open the folder {printable(place)}: {error.strerror}") from None
-            yield _Found(inside[:-1], Path(place), f"folder cannot be opened: {error.strerror}")
+            if not relative:
+                raise FirstsightError(f"cannot open the folder {printable(path)}: {error.strerror}") from None
+            yield _ListedFile(relative[:-1], Path(path), f"folder cannot be opened: {error.strerror}")
             continue
         for entry in entries:
             if entry.name.startswith("."):
                 continue
-            # A link that leads to itself makes entry.is_dir raise; os.path.isdir says no.
+            # For a link to itself entry.is_dir raises, while os.path.isdir returns False.
             if os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir():
-                pending.append((entry.path, f"{inside}{entry.name}/", above | {identity}))
+                pending.append((entry.path, f"{relative}{entry.name}/", ancestors | {identity}))
             elif os.path.splitext(entry.name)[1].lower() in SUFFIXES:
                 problem = None
                 if entry.is_symlink() and not os.path.exists(entry.path):
                     problem = "no such file"
                 elif not (os.path.isfile(entry.path) if entry.is_symlink() else entry.is_file()):
                     problem = "not a file"
-                yield _Found(inside + entry.name, Path(entry.path), problem)
+                yield _ListedFile(relative + entry.name, Path(entry.path), problem)
 
 
-def _image_file(found: _Found, image: str, label: str | None = None, mask: Path | None = None) -> ImageFile:
+def _image_file(file: _ListedFile, image: str, label: str | None = None, mask: Path | None = None) -> ImageFile:
     escaped = printable(image)
-    problem = "name is not UTF-8" if escaped != image else found.problem
-    return ImageFile(escaped, found.path, None if label is None else printable(label), mask, problem)
+    problem = "name is not UTF-8" if escaped != image else file.problem
+    return ImageFile(escaped, file.path, None if label is None else printable(label), mask, problem)
 
 
 def _sorted(files: list[ImageFile]) -> tuple[ImageFile, ...]:
@@ -260,7 +259,7 @@ def _require_folder(path: Path) -> None:
 
 
 def _read_csv(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
-    """The column names, and for every row that is not empty its number and its cells by column."""
+    """The column names, and the number and the cells by column of every row that is not empty."""
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             lines = [(number, [cell.strip() for cell in line]) for number, line in enumerate(csv.reader(file), start=1)]

@@ -1,4 +1,4 @@
-"""Normal images of a collection's texture, for detectors that learn what is normal: listed, and never searched."""
+"""Normal images of a collection's texture, for detectors that learn from them; they are not searched for anomalies."""
 
 import os
 from collections.abc import Sequence
@@ -14,16 +14,16 @@ Images = tuple[ImageFile, ...]
 def part_references(
     files: Sequence[ImageFile], *, reference: Path | None, path: Path | None, layout: str
 ) -> tuple[Images, Images]:
-    """Tell the images that are searched from the normal ones: those of ``reference``, or of ``train/good`` of MVTec.
+    """Separate the images to search from the normal ones, which are in ``reference`` or in MVTec's ``train/good``.
 
     Args:
         files: the collection's images.
         reference: a folder of images at any depth, or None.
-        path, layout: of the collection, as `list_images` takes them; no path, no ``train/good``.
+        path, layout: of the collection, as in `list_images`; without a path there is no ``train/good``.
 
     Returns:
-        The images to search: ``files`` without those that are normal images themselves, or links to one; and the normal
-        images, whose ids begin with ``reference/`` or ``train/good/`` and are no other image's. Both sorted by id.
+        The images to search, that is, ``files`` without normal images and links to them; and the normal images, whose
+        unique ids begin with ``reference/`` or ``train/good/``. Both are sorted by id.
 
     Raises:
         FirstsightError: ``reference`` does not exist, is no folder or holds no image, or nothing is left to search; one
@@ -48,7 +48,7 @@ def _list_references(reference: Path | None, path: Path | None, layout: str) -> 
 
 def _identity(path: Path) -> tuple[int, int] | None:
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino

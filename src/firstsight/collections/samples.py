@@ -1,4 +1,4 @@
-"""The pixels of an image as its file holds them."""
+"""The pixels of an image as they are stored in its file."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,29 +9,29 @@ from numpy.typing import NDArray
 from firstsight.errors import FirstsightError
 
 PIXEL_LIMIT = 2**29
-"""Most pixels an image may have; a decoded image of this size takes 6 GiB as float32 RGB."""
+"""The most pixels that an image may have; an image of this size takes 6 GiB as float32 RGB."""
 
 EXIF_ORIENTATION = 0x0112
 
 
 @dataclass(frozen=True)
 class Samples:
-    """The pixels of a file before scaling: upright, in the file's own number type, without alpha."""
+    """The pixels of a file before scaling: upright, in the file's number type, without alpha."""
 
     values: NDArray[Any]
     """(H, W) grey or (H, W, 3) RGB."""
     maximum: int | None
     """The largest value that the file's integer type can hold; None for floats."""
     channels: int
-    """Samples a pixel as stored, alpha included; a palette image has 1."""
+    """Stored samples per pixel, including alpha; a palette image has 1."""
     dtype: str
-    """Type of the samples as stored, as numpy names it."""
+    """numpy's name of the stored type."""
     missing: NDArray[np.bool_] | None = None
-    """(H, W), True where a pixel is missing: a sample of it is NaN, or its alpha is 0; None where none is."""
+    """(H, W), True where a pixel is missing, because a sample is NaN or its alpha is 0; None if no pixel is missing."""
 
 
 def check_size(width: int, height: int) -> None:
-    """Raise a `FirstsightError` where an image has no pixels, or more than `PIXEL_LIMIT`."""
+    """Raise a `FirstsightError` if an image has no pixels, or more than `PIXEL_LIMIT`."""
     if width < 1 or height < 1:
         raise FirstsightError(f"zero size: {width} x {height}")
     if width * height > PIXEL_LIMIT:
@@ -39,9 +39,9 @@ def check_size(width: int, height: int) -> None:
 
 
 def upright(values: NDArray[Any], orientation: Any) -> NDArray[Any]:
-    """Turn (H, W) or (H, W, 3) as orientation 1 to 8 says (TIFF 6.0, tag 274); any other leaves it as it is."""
+    """Turn (H, W) or (H, W, 3) as orientation 1 to 8 says (TIFF 6.0, tag 274); other values change nothing."""
     flipped = values[:, ::-1]
-    turned = {
+    by_orientation = {
         2: flipped,
         3: np.rot90(values, 2),
         4: values[::-1],
@@ -50,17 +50,17 @@ def upright(values: NDArray[Any], orientation: Any) -> NDArray[Any]:
         7: np.rot90(flipped, -1),
         8: np.rot90(values, 1),
     }
-    return np.ascontiguousarray(turned.get(orientation, values) if isinstance(orientation, int) else values)
+    return np.ascontiguousarray(by_orientation.get(orientation, values) if isinstance(orientation, int) else values)
 
 
 def transparent(alpha: NDArray[Any], orientation: Any = 1) -> NDArray[np.bool_] | None:
-    """Where alpha (H, W) is 0, upright; None where it is nowhere."""
+    """Where alpha (H, W) is 0, upright; None if it is nowhere 0."""
     missing = upright(alpha == 0, orientation)
     return missing if missing.any() else None
 
 
 def without_nan(samples: Samples) -> Samples:
-    """Samples whose floats have the lowest of them in the place of NaN, which become missing pixels.
+    """Mark pixels with NaN as missing, and replace every NaN by the lowest value; integers are returned unchanged.
 
     Raises:
         FirstsightError: a value is infinite, or no pixel is left.

@@ -1,6 +1,6 @@
-"""Images that share a file: HDF5 data sets, Zarr arrays, pages of a TIFF.
+"""Images that share a file: HDF5 data sets, Zarr arrays and pages of a TIFF.
 
-One idea holds them together: the *address* of an image, which stands wherever the path of an image file would.
+What they have in common is the *address* of an image, which can stand wherever the path of an image file can.
 
 | | |
 | --- | --- |
@@ -8,7 +8,7 @@ One idea holds them together: the *address* of an image, which stands wherever t
 | ``pile.h5:/images/a[...]`` | the data set ``/images/a``, (H, W) or (H, W, C), which is one image |
 | ``pile.tif[17]`` | page 17 |
 
-An image is read by itself, never the whole stack.
+Reading an image never reads the whole stack.
 """
 
 import os
@@ -39,20 +39,20 @@ STACKS = ("hdf5", "zarr", "tiff_stack")
 TIFF_SUFFIXES = frozenset({".tif", ".tiff"})
 
 IMAGE_LIMIT = 1_000_000
-"""Most images a stack may declare; a file of a few bytes can declare any number."""
+"""The most images that a stack may declare; a file of a few bytes can declare any number."""
 
 MOST_CHANNELS = 4
 
 READ_ERRORS = (OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError, tifffile.TiffFileError)
-"""What the libraries throw at damaged files."""
+"""What the libraries raise for damaged files."""
 
 
 @dataclass(frozen=True)
 class Address:
     """Where one image of a stack lies; ``str`` writes it, `parse_address` reads it.
 
-    ``inside`` is the absolute name of the data set (None for a TIFF), ``index`` the number of the image (None where the
-    data set is the image).
+    ``inside`` is the absolute name of the data set (None for a TIFF), ``index`` the number of the image (None if the
+    data set is a single image).
     """
 
     file: Path
@@ -65,13 +65,13 @@ class Address:
 
     @property
     def kind(self) -> str:
-        """What messages call the file."""
+        """The format's name in messages."""
         return "TIFF" if self.inside is None else "Zarr" if os.path.isdir(self.file) else "HDF5"
 
 
 @dataclass(frozen=True)
 class Member:
-    """One image of a stack as it is listed: its id, its address, its mask's, and what is known to be wrong."""
+    """One listed image of a stack: its id, its address, that of its mask, and what is known to be wrong."""
 
     image: str
     address: Address
@@ -80,23 +80,23 @@ class Member:
 
 
 def parse_address(path: Path) -> Address | None:
-    """The address that a path is; None where it is that of a file, which any path is that exists."""
-    found = _ADDRESS.fullmatch(str(path))
-    if found is None or os.path.lexists(path):
+    """The address that a path spells; None for the path of a file, which every path that exists is taken for."""
+    match = _ADDRESS.fullmatch(str(path))
+    if match is None or os.path.lexists(path):
         return None
-    index = None if found["index"] == "..." else int(found["index"])
-    if found["inside"] is None and index is None:
+    index = None if match["index"] == "..." else int(match["index"])
+    if match["inside"] is None and index is None:
         return None
-    return Address(Path(found["file"]), found["inside"], index)
+    return Address(Path(match["file"]), match["inside"], index)
 
 
 _ADDRESS = re.compile(r"(?P<file>.+?)(?::(?P<inside>/.*))?\[(?P<index>[0-9]{1,9}|\.\.\.)\]", re.DOTALL)
 
 
 def real_files(path: Path) -> list[Path]:
-    """The files on disk that change where an image does: of an address in Zarr its chunks, else the one file.
+    """The files on disk that change when an image changes: the chunks of an image in Zarr, otherwise one file.
 
-    Chunks that are not there (they hold the fill value) are left out.
+    Missing chunks (they hold the fill value) are left out.
     """
     address = parse_address(path)
     if address is None:
@@ -112,11 +112,11 @@ def real_files(path: Path) -> list[Path]:
 
 
 def guess_stack(path: Path) -> str | None:
-    """The layout, of `STACKS`, that a collection's path has by its looks; None where it is none of them."""
+    """The layout, one of `STACKS`, that a collection's path appears to have, or None."""
     file, inside = _split(path)
     if os.path.isdir(file):
-        described = any(os.path.isfile(file / name) for name in ("zarr.json", ".zarray", ".zgroup"))
-        return "zarr" if inside or described else None
+        is_zarr = inside is not None or any(os.path.isfile(file / name) for name in ("zarr.json", ".zarray", ".zgroup"))
+        return "zarr" if is_zarr else None
     if not os.path.isfile(file):
         return None
     if inside is None and file.suffix.lower() in TIFF_SUFFIXES:
@@ -130,12 +130,12 @@ def list_stack(path: Path, layout: str) -> list[Member]:
     A data set ``masks`` beside a data set ``images`` holds the masks of its images.
 
     Args:
-        path: ``file``, or ``file:/name`` of a data set or a group. Without a name an HDF5 file or a Zarr group means
-            its member ``images``, or its only one. The members of a group are one image each.
-        layout: of `STACKS`.
+        path: ``file``, or ``file:/name`` of a data set or a group. An HDF5 file or a Zarr group without a name stands
+            for its member ``images``, or for its only member. Every member of a group is one image.
+        layout: one of `STACKS`.
 
     Raises:
-        FirstsightError: there is no such file or data set, it cannot be opened, or it holds no stack of images.
+        FirstsightError: there is no such file or data set, or it cannot be opened or holds no stack of images.
     """
     file, inside = _split(path)
     if not os.path.exists(file):
@@ -161,8 +161,8 @@ def open_data(address: Address) -> Iterator[Any]:
     """Open the data set of an address, an `h5py.Dataset` or a `zarr.Array`, checked but not read.
 
     Raises:
-        FirstsightError: there is none, or it is one that is refused; for a table, without the file's name.
-        READ_ERRORS: a damaged file, as the libraries find it.
+        FirstsightError: there is no such data set, or it is refused; worded for a table, without the file's name.
+        READ_ERRORS: whatever the libraries raise for a damaged file.
     """
     inside = str(address.inside)
     if stat.S_ISDIR(os.stat(address.file).st_mode):
@@ -173,43 +173,43 @@ def open_data(address: Address) -> Iterator[Any]:
 
 
 def image_shape(shape: tuple[int, ...], address: Address) -> tuple[int, ...]:
-    """(H, W) or (H, W, C) of an image, from the shape of the data set that it lies in.
+    """The shape of an image, (H, W) or (H, W, C), given the shape of its data set.
 
     Raises:
-        FirstsightError: no image has that shape.
+        FirstsightError: images cannot have that shape.
     """
-    own = shape if address.index is None else shape[1:]
-    if len(own) not in (2, 3) or (len(own) == 3 and not 1 <= own[2] <= MOST_CHANNELS):
+    image = shape if address.index is None else shape[1:]
+    if len(image) not in (2, 3) or (len(image) == 3 and not 1 <= image[2] <= MOST_CHANNELS):
         expected = "(H, W) or (H, W, C)" if address.index is None else "(N, H, W) or (N, H, W, C)"
         raise FirstsightError(f"a data set of shape {shape} holds no images: {expected}, C up to {MOST_CHANNELS}")
-    return own
+    return image
 
 
 def _split(path: Path) -> tuple[Path, str | None]:
-    """The file of a collection's path, and the name inside, if any."""
+    """The file of a collection's path, and the name inside it, if any."""
     text = str(path)
     if os.path.lexists(path) or ":" not in text:
         return path, None
-    # A path drops the slash at its end, with which the name of the root group begins and ends.
-    file, found, inside = (text if "/" in text[text.rindex(":") :] else f"{text}/").partition(":/")
-    return (Path(file), f"/{inside}".rstrip("/") or "/") if found else (path, None)
+    # Path drops a trailing slash, which is all that the name of the root group consists of.
+    file, separator, inside = (text if "/" in text[text.rindex(":") :] else f"{text}/").partition(":/")
+    return (Path(file), f"/{inside}".rstrip("/") or "/") if separator else (path, None)
 
 
 def _list_tiff(file: Path, _: str | None) -> list[Member]:
     with tifffile.TiffFile(file, _multifile=False) as tiff:
         count = len(tiff.pages)
-        told = int((tiff.imagej_metadata or {}).get("images", 1)) if tiff.is_imagej else 1
-    if told > count:
-        raise FirstsightError(f"it says that it holds {told} images, but has pages for {count} only")
+        declared = int((tiff.imagej_metadata or {}).get("images", 1)) if tiff.is_imagej else 1
+    if declared > count:
+        raise FirstsightError(f"it says that it holds {declared} images, but has pages for {count} only")
     return _numbered(file, None, count, None)
 
 
 def _list_hdf5(path: Path, inside: str | None) -> list[Member]:
     with open_hdf5(path) as file:
         name = inside or _only_member(path, list(file))
-        found = find_hdf5(file, name)
-        if isinstance(found, h5py.Group):
-            return _named(path, name, list(found))
+        member = find_hdf5(file, name)
+        if isinstance(member, h5py.Group):
+            return _named(path, name, list(member))
     return _list_data(path, name)
 
 
@@ -222,7 +222,7 @@ def _list_zarr(path: Path, inside: str | None) -> list[Member]:
 
 
 def _only_member(path: Path, members: list[str]) -> str:
-    """Name of the data set that is meant where a path names none."""
+    """The name of the data set that a path without a name stands for."""
     if "images" in members or len(members) == 1:
         return "/images" if "images" in members else f"/{members[0]}"
     there = f"there are {', '.join(sorted(members)[:10])}" if members else "there is none"
@@ -230,7 +230,7 @@ def _only_member(path: Path, members: list[str]) -> str:
 
 
 def _list_data(path: Path, name: str) -> list[Member]:
-    """The images of one data set, (N, H, W) or (N, H, W, C); one of two dimensions is an image."""
+    """The images of one data set, (N, H, W) or (N, H, W, C); a data set of two dimensions is one image."""
     with open_data(Address(path, name, None)) as data:
         shape = data.shape
     whole = Address(path, name, None if len(shape) == 2 else 0)
@@ -239,7 +239,7 @@ def _list_data(path: Path, name: str) -> list[Member]:
         return [Member(name.strip("/") or path.stem, whole, None, _unwritable(whole))]
     masks = None
     folder, _, last = name.rpartition("/")
-    if last == "images" and _is_there(path, f"{folder}/masks"):
+    if last == "images" and _exists(path, f"{folder}/masks"):
         masks = f"{folder}/masks"
         with open_data(Address(path, masks, None)) as data:
             if data.shape[0] != shape[0]:
@@ -262,20 +262,22 @@ def _numbered(file: Path, inside: str | None, count: int, masks: str | None) -> 
 
 
 def _named(file: Path, group: str, names: list[str]) -> list[Member]:
-    found = []
+    members = []
     for name in names:
         address = Address(file, f"{group.rstrip('/')}/{name}", None)
         plain = name if name not in (".", "..") else ascii(name)
         problem = None if plain == name else "name cannot be used"
-        found.append(Member(f"{group.strip('/')}/{plain}".lstrip("/"), address, None, problem or _unwritable(address)))
-    return found
+        members.append(
+            Member(f"{group.strip('/')}/{plain}".lstrip("/"), address, None, problem or _unwritable(address))
+        )
+    return members
 
 
 def _unwritable(address: Address) -> str | None:
     return None if parse_address(Path(str(address))) == address else "name cannot be written as a path"
 
 
-def _is_there(file: Path, inside: str) -> bool:
+def _exists(file: Path, inside: str) -> bool:
     if os.path.isdir(file):
         return is_zarr_array(zarr_folder(file, inside))
     folder, _, last = inside.rpartition("/")

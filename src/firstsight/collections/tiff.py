@@ -15,18 +15,18 @@ ALPHA_SAMPLES = (tifffile.EXTRASAMPLE.ASSOCALPHA, tifffile.EXTRASAMPLE.UNASSALPH
 
 
 def decode_tiff(file: BinaryIO, index: int = 0) -> Samples:
-    """Decode one page of a TIFF, upright; what is damaged raises whatever tifffile and imagecodecs raise."""
+    """Decode one page of a TIFF, upright; for a damaged file, whatever tifffile and imagecodecs raise is passed on."""
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     with tifffile.TiffFile(file, _multifile=False) as tiff:
         page = tiff.pages[index]
         check_size(int(page.imagewidth), int(page.imagelength))
-        # tifffile fills with zeros what the file does not hold.
+        # tifffile would replace missing data by zeros.
         segments = list(zip(page.dataoffsets, page.databytecounts, strict=False))
         if len(segments) < math.prod(page.chunked) or any(start + count > size for start, count in segments):
             raise FirstsightError("truncated TIFF file")
         values = page.asarray(maxworkers=1)
-        # (planes, depth, H, W, samples a pixel): planes are the channels where these are stored one after the other.
+        # (planes, depth, H, W, samples per pixel): the planes are the channels if these are stored one after the other.
         values = values.reshape(page.shaped)[:, 0]
         values = np.moveaxis(values, 0, -1)[..., 0, :] if values.shape[0] > 1 else values[0]
         channels = values.shape[2]
@@ -39,7 +39,7 @@ def decode_tiff(file: BinaryIO, index: int = 0) -> Samples:
 
 
 def _tiff_colours(page: Any, values: NDArray[Any]) -> tuple[NDArray[Any], int | None]:
-    """Grey (H, W) or RGB (H, W, 3) from (H, W, samples a pixel), with the largest value that an integer may take."""
+    """Grey (H, W) or RGB (H, W, 3) from (H, W, samples per pixel), and the largest value of an integer type."""
     photometric = tifffile.PHOTOMETRIC(page.photometric)
     match values.dtype.kind:
         case "b":
@@ -53,7 +53,7 @@ def _tiff_colours(page: Any, values: NDArray[Any]) -> tuple[NDArray[Any], int | 
         case _:
             raise FirstsightError(f"samples of type {values.dtype} are not supported")
     channels = values.shape[2]
-    # tifffile itself turns YCbCr into RGB where the compression is JPEG, the only case in use.
+    # tifffile converts YCbCr to RGB if the compression is JPEG, the only case in use.
     is_rgb = photometric is tifffile.PHOTOMETRIC.RGB or (
         photometric is tifffile.PHOTOMETRIC.YCBCR and page.compression in {6, 7, 34892}
     )
@@ -64,7 +64,7 @@ def _tiff_colours(page: Any, values: NDArray[Any]) -> tuple[NDArray[Any], int | 
     if photometric is tifffile.PHOTOMETRIC.MINISWHITE:
         return (maximum or 1) - values[..., 0], maximum
     if photometric is tifffile.PHOTOMETRIC.PALETTE and page.colormap is not None:
-        # Of a colour's 16 bits, writers give v * 257, v * 256 or just v for the 8-bit value v.
+        # For the 8-bit value v, writers store v * 257, v * 256 or just v in the 16 bits of a colour.
         colormap = page.colormap >> 8 if page.colormap.max() > 255 else page.colormap
         return colormap[:, values[..., 0]].transpose(1, 2, 0), 255
     if photometric is tifffile.PHOTOMETRIC.SEPARATED and channels >= 4 and maximum is not None:

@@ -1,4 +1,4 @@
-"""Where two detectors look at different things, told without ground truth and without a threshold."""
+"""How much detectors disagree about where the anomalies are, without ground truth and without a threshold."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,24 +7,23 @@ from scipy.stats import rankdata
 from firstsight.errors import FirstsightError
 
 TOP_SHARE = 0.02
-"""Share of the cells, those with the highest scores, that a detector is taken to point at."""
+"""Share of the cells, those with the highest scores, that count as a detector's findings."""
 
 
 def disagreement(maps: NDArray[np.floating], top_share: float = TOP_SHARE) -> NDArray[np.float64]:
-    """How much D anomaly maps of one image disagree, each two of them.
+    """How much every two of D anomaly maps of one image disagree.
 
-    The cells at which one map is highest are searched for in the other: the share of pairs of such a cell and another
-    one that the other map puts in the wrong order (1 - AUROC, ties half). Of both directions the mean. Scales of maps
-    do not matter.
+    The cells at which one map is highest are taken as ground truth for the other: the disagreement is the share of
+    pairs, of such a cell and any other, that the other map ranks in the wrong order (1 - AUROC, ties count half),
+    averaged over both directions. The scales of the maps do not matter.
 
     Args:
         maps: (D, n) scores of the same n cells, finite.
-        top_share: in (0, 1): share of cells that a map points at; at least one, and all that are as high as the last.
+        top_share: in (0, 1): share of the cells that are a map's findings; at least one, including ties with the last.
 
     Returns:
-        (D, D), symmetric: 0 where each finds all that the other points at, about 0.5 where they have nothing in common,
-        1 where they say the opposite. A constant map points at nothing, and says nothing: 0.5 with every other one. 0
-        on the diagonal.
+        (D, D), symmetric, 0 on the diagonal: 0 if each map ranks the other's findings first, about 0.5 if they have
+        nothing in common, 1 if they say the opposite. A constant map has 0.5 with every other one.
 
     Raises:
         FirstsightError: another shape, fewer than two cells, a score that is not finite, or a share out of range.
@@ -43,8 +42,8 @@ def disagreement(maps: NDArray[np.floating], top_share: float = TOP_SHARE) -> ND
     highest, others = top.sum(axis=1), (~top).sum(axis=1)
     # Mann and Whitney's statistic of row i's cells in the order of column j.
     above = top @ ranks.T - (highest * (highest + 1) / 2)[:, None]
-    found = np.divide(above, (highest * others)[:, None], out=np.full_like(above, 0.5), where=others[:, None] > 0)
-    missed = 1 - found
+    ordered = np.divide(above, (highest * others)[:, None], out=np.full_like(above, 0.5), where=others[:, None] > 0)
+    missed = 1 - ordered
     both: NDArray[np.float64] = (missed + missed.T) / 2
     np.fill_diagonal(both, 0.0)
     return both

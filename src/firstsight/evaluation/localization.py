@@ -1,22 +1,22 @@
-"""How well anomaly maps localize: AUROC, average precision, F1 max and PRO over all pixels of a collection, exactly.
+"""How well anomaly maps localize: exact AUROC, average precision, F1 max and PRO over all pixels of a collection.
 
 No metric here sorts, bins or even holds all pixels. Every metric depends on the normal pixels only through two counts
 for every distinct score of an anomalous pixel: how many normal pixels lie above it and how many equal it. Anomalous
-pixels are few, so their scores are held and sorted; then the maps are streamed once more and each image's normal pixels
-are counted into the intervals between them. `localization_statistics` does both passes; the others are short sums.
-`localization_statistics_of` does them by tasks of dask, a part of a collection each.
+pixels are few, so their scores are held and sorted; then the maps are streamed once more, and the normal pixels of
+every image are counted into the intervals between these scores. `localization_statistics` does both passes; the metrics
+are short sums of its result. `localization_statistics_of` does the passes in dask tasks, one per part of a collection.
 
     statistics = localization_statistics(masks, maps)
     pro_from_statistics(statistics, limit=0.3), auroc_from_statistics(statistics), statistics.n_regions
 
-`masks` and `maps` are sequences of one (H, W) array an image: lists, (N, H, W) arrays, or any object with `__len__` and
-`__getitem__` that reads from disk. Sizes may differ between images. At most two images are held at a time.
+`masks` and `maps` are sequences with one (H, W) array per image: lists, (N, H, W) arrays, or any object with `__len__`
+and `__getitem__` that reads from disk. Sizes may differ between images. Memory holds at most two images at a time.
 
 - A map is finite, of any real type; a higher value is more anomalous, and values compare across the collection.
 - A mask is bool, or uint8 where values above 127 are anomalous (an image file, 0 and 255). A uint8 mask whose largest
-  value is 1 is read as 0 and 1. This is decided for each mask by itself.
+  value is 1 is read as 0 and 1. This is decided for every mask separately.
 
-A metric that the pixels do not define (say, there is no anomalous pixel) is nan.
+A metric that is undefined (say, without anomalous pixels) is nan.
 """
 
 import math
@@ -34,28 +34,28 @@ from firstsight.evaluation.localization_statistics import (
 
 
 def auroc(masks: Arrays, maps: Arrays) -> float:
-    """Area under the ROC curve over all pixels, in [0, 1]; nan where there is no anomalous or no normal pixel.
+    """Area under the ROC curve over all pixels, in [0, 1]; nan without anomalous or normal pixels.
 
-    The probability that an anomalous pixel scores higher than a normal one, equal scores counted half.
+    The probability that an anomalous pixel scores higher than a normal one; equal scores count half.
     Arguments and errors as in `localization_statistics`.
     """
     return auroc_from_statistics(localization_statistics(masks, maps))
 
 
 def average_precision(masks: Arrays, maps: Arrays) -> float:
-    """Average precision over all pixels, in [0, 1]; nan where there is no anomalous pixel.
+    """Average precision over all pixels, in [0, 1]; nan without anomalous pixels.
 
-    The sum over distinct scores, from the highest, of (R_n - R_(n-1)) P_n with recall R and precision P of the pixels
-    at or above the score, without interpolation: what scikit-learn calls average precision.
+    The sum of (R_n - R_(n-1)) P_n over distinct scores, from the highest down, where R and P are recall and precision
+    of the pixels at or above the score, without interpolation; as in scikit-learn.
     Arguments and errors as in `localization_statistics`.
     """
     return average_precision_from_statistics(localization_statistics(masks, maps))
 
 
 def f1_max(masks: Arrays, maps: Arrays) -> float:
-    """The best F1 of any threshold over all pixels, in [0, 1]; nan where there is no anomalous pixel.
+    """The best F1 of any threshold over all pixels, in [0, 1]; nan without anomalous pixels.
 
-    The threshold is one for the whole collection and is chosen with the masks.
+    One threshold for the whole collection, chosen with the masks.
     Arguments and errors as in `localization_statistics`.
     """
     return f1_max_from_statistics(localization_statistics(masks, maps))
@@ -64,10 +64,10 @@ def f1_max(masks: Arrays, maps: Arrays) -> float:
 def pro(masks: Arrays, maps: Arrays, limit: float = 0.3) -> float:
     """Per-region overlap up to a false-positive rate of `limit`, in [0, 1]; nan without anomalous or normal pixels.
 
-    The mean, over all 8-connected anomalous regions of the collection, of the fraction of the region at or above a
-    threshold, against the fraction of all normal pixels there; the area under this curve from 0 to `limit`, divided
-    by `limit` (Bergmann et al., The MVTec Anomaly Detection Dataset, IJCV 2021, section 4.2.2). Points of
-    neighbouring thresholds are joined by straight lines, also where `limit` cuts one.
+    The curve plots, for every threshold, the fraction of a region at or above it, averaged over all 8-connected
+    anomalous regions of the collection, against the fraction of all normal pixels there. PRO is the area under this
+    curve from 0 to `limit`, divided by `limit` (Bergmann et al., The MVTec Anomaly Detection Dataset, IJCV 2021,
+    section 4.2.2). Points of neighbouring thresholds are joined by straight lines, also where `limit` cuts one.
 
     limit: in (0, 1]. Other arguments and errors as in `localization_statistics`.
     """
@@ -75,9 +75,9 @@ def pro(masks: Arrays, maps: Arrays, limit: float = 0.3) -> float:
 
 
 def image_auroc(masks: Arrays, maps: Arrays) -> float:
-    """Area under the ROC curve over images, in [0, 1]; nan where not both kinds of image are there.
+    """Area under the ROC curve over images, in [0, 1]; nan without anomalous or normal images.
 
-    An image is anomalous where its mask has an anomalous pixel; its score is the maximum of its map.
+    An image is anomalous if its mask has an anomalous pixel; its score is the maximum of its map.
     Arguments and errors as in `localization_statistics`; every image is read once.
     """
     images = [(mask.any(), values.max()) for mask, values in checked_images(masks, maps)]
@@ -85,7 +85,7 @@ def image_auroc(masks: Arrays, maps: Arrays) -> float:
 
 
 def image_auroc_from_scores(anomalous: ArrayLike, scores: ArrayLike) -> float:
-    """Area under the ROC curve over images that have labels and no masks, in [0, 1]; nan unless both labels occur.
+    """Area under the ROC curve over images with labels instead of masks, in [0, 1]; nan unless both labels occur.
 
     anomalous: (N,) bool, or 0 and 1. scores: (N,), finite, higher is more anomalous.
     """
@@ -111,7 +111,7 @@ def image_auroc_from_scores(anomalous: ArrayLike, scores: ArrayLike) -> float:
 
 
 def auroc_from_statistics(statistics: LocalizationStatistics) -> float:
-    """`auroc` of images that are counted already."""
+    """`auroc` from the statistics of the images."""
     if not statistics.n_anomalous or not statistics.n_normal:
         return math.nan
     normal_below = statistics.n_normal - statistics.normal_above - 0.5 * statistics.normal_equal
@@ -119,31 +119,31 @@ def auroc_from_statistics(statistics: LocalizationStatistics) -> float:
 
 
 def average_precision_from_statistics(statistics: LocalizationStatistics) -> float:
-    """`average_precision` of images that are counted already."""
+    """`average_precision` from the statistics of the images."""
     if not statistics.n_anomalous:
         return math.nan
-    # Recall grows only at scores of anomalous pixels: no other threshold has a term in the sum.
-    found = np.cumsum(statistics.anomalous)
-    precision = found / (found + statistics.normal_above + statistics.normal_equal)
+    # Recall rises only at scores of anomalous pixels: no other threshold contributes to the sum.
+    true_positives = np.cumsum(statistics.anomalous)
+    precision = true_positives / (true_positives + statistics.normal_above + statistics.normal_equal)
     return float(np.sum(statistics.anomalous * precision) / statistics.n_anomalous)
 
 
 def f1_max_from_statistics(statistics: LocalizationStatistics) -> float:
-    """`f1_max` of images that are counted already."""
+    """`f1_max` from the statistics of the images."""
     if not statistics.n_anomalous:
         return math.nan
     # A threshold between two scores of anomalous pixels only adds false positives to the higher of them.
-    found = np.cumsum(statistics.anomalous)
-    marked = found + statistics.normal_above + statistics.normal_equal
-    return float(np.max(2 * found / (statistics.n_anomalous + marked)))
+    true_positives = np.cumsum(statistics.anomalous)
+    predicted = true_positives + statistics.normal_above + statistics.normal_equal
+    return float(np.max(2 * true_positives / (statistics.n_anomalous + predicted)))
 
 
 def pro_from_statistics(statistics: LocalizationStatistics, limit: float = 0.3) -> float:
-    """`pro` of images that are counted already.
+    """`pro` from the statistics of the images.
 
-    The curve rises only at the distinct scores of anomalous pixels. A rise from false-positive rate f to f + e (e > 0
-    where normal pixels share the score) by overlap / K adds overlap / K times the area right of the rise: the mean of
-    max(0, limit - x) over x in [f, f + e], which is limit - f - e / 2 as long as f + e <= limit.
+    The curve rises only at the distinct scores of anomalous pixels. A rise by overlap / K between false-positive rates
+    f and f + e (e > 0 if normal pixels share the score) adds overlap / K times the width to the right of the rise: the
+    mean of max(0, limit - x) over x in [f, f + e], which is limit - f - e / 2 as long as f + e <= limit.
     """
     if not 0 < limit <= 1:
         raise FirstsightError(f"the limit of the false-positive rate must be in (0, 1], got {limit}")
@@ -158,5 +158,5 @@ def pro_from_statistics(statistics: LocalizationStatistics, limit: float = 0.3) 
 
 
 def image_auroc_from_statistics(statistics: LocalizationStatistics) -> float:
-    """`image_auroc` of images that are counted already."""
+    """`image_auroc` from the statistics of the images."""
     return image_auroc_from_scores(statistics.image_anomalous, statistics.image_scores)

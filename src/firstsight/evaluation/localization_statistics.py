@@ -1,8 +1,8 @@
-"""What the metrics of `firstsight.evaluation.localization` are made of, counted exactly in two passes over the images.
+"""The counts behind the metrics of `firstsight.evaluation.localization`, exact, from two passes over the images.
 
 Each pass turns some images into a statistic; the statistics of parts of a collection are merged into that of the whole.
-What is merged are sorted scores and whole numbers, so that neither the cut into parts nor the order in which they are
-done shows in the outcome, not even in its last bit.
+Only sorted scores and whole numbers are merged, so the result is the same to the last bit however the collection is cut
+into parts and in whichever order they are processed.
 
     first pass    anomalous_pixels(masks, maps) -> AnomalousPixels     merge_anomalous
     second pass   normal_pixels(masks, maps, distinct scores) -> (2, M + 1)     their sum
@@ -37,7 +37,7 @@ class Part(NamedTuple):
 
     Attributes:
         n_images: at least one.
-        open: gives their masks and maps. It is called where these are read: what it carries there should be paths.
+        open: returns their masks and maps. It is called in the task that reads them, so it should carry paths only.
     """
 
     n_images: int
@@ -46,14 +46,14 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class LocalizationStatistics:
-    """All that the metrics need to know: one entry for each of M distinct scores of anomalous pixels, highest first.
+    """All that the metrics need: one entry for each of the M distinct scores of anomalous pixels, highest first.
 
-    anomalous: (M,) int64, the anomalous pixels with this score.
-    overlap: (M,) float64, the sum of 1 / (size of its region) over those pixels; sums to n_regions.
-    normal_above: (M,) int64, the normal pixels with a higher score.
-    normal_equal: (M,) int64, the normal pixels with the same score.
-    n_normal: the normal pixels.
-    n_regions: the 8-connected anomalous regions, after the crop.
+    anomalous: (M,) int64, anomalous pixels with this score.
+    overlap: (M,) float64, the sum of 1 / (size of the pixel's region) over these pixels; adds up to n_regions.
+    normal_above: (M,) int64, normal pixels with a higher score.
+    normal_equal: (M,) int64, normal pixels with the same score.
+    n_normal: number of normal pixels.
+    n_regions: number of 8-connected anomalous regions, after the crop.
     image_anomalous: (N,) bool, whether the image has an anomalous pixel.
     image_scores: (N,) float, the largest value of the map.
     """
@@ -78,10 +78,10 @@ class LocalizationStatistics:
 
 @dataclass(frozen=True, eq=False)
 class AnomalousPixels:
-    """What the first pass knows of N images: one entry for each of K distinct pairs of a score and a region's size.
+    """The result of the first pass over N images: one entry for each of the K distinct pairs of score and region size.
 
-    scores: (K,), rising, of the type of the maps.
-    sizes: (K,) int64, pixels of the region; rising among equal scores.
+    scores: (K,), ascending, of the type of the maps.
+    sizes: (K,) int64, pixels of the region; ascending among equal scores.
     counts: (K,) int64, anomalous pixels with this score in regions of this size.
     n_normal, n_regions, image_anomalous, image_scores: as in `LocalizationStatistics`.
     """
@@ -98,15 +98,15 @@ class AnomalousPixels:
 def localization_statistics(
     masks: Arrays, maps: Arrays, *, crop: float = 0.0, defective_only: bool = False
 ) -> LocalizationStatistics:
-    """Reads every image twice and counts what all metrics are made of.
+    """Read every image twice and count all that the metrics need.
 
-    Memory is at most about 80 bytes for each anomalous pixel of the collection, plus two images.
+    Takes at most about 80 bytes of memory for every anomalous pixel of the collection, plus two images.
 
-    masks, maps: one (H, W) array an image each, as `firstsight.evaluation.localization` says.
-    crop: the fraction of height and of width, in [0, 0.5), cut from each of the four sides of mask and map before
-        anything else, to the nearest pixel; at least one pixel stays. For comparison with papers.
-    defective_only: count no normal pixels of images without an anomalous pixel (after the crop), as some papers do;
-        n_images and the image scores stay those of all images.
+    masks, maps: one (H, W) array per image, as `firstsight.evaluation.localization` says.
+    crop: the fraction of height and width, in [0, 0.5), cut off each of the four sides of mask and map before anything
+        else, to the nearest pixel; at least one pixel stays. For comparison with papers.
+    defective_only: do not count the normal pixels of images without an anomalous pixel (after the crop), as some papers
+        do; n_images and the image scores still cover all images.
 
     Raises FirstsightError for empty sequences or different lengths, and, with the image's index, for a mask that is
     neither bool nor uint8, arrays that are not (H, W) or differ in shape, and values that are not finite.
@@ -119,29 +119,29 @@ def localization_statistics(
 def localization_statistics_of(
     parts: Sequence[Part], *, crop: float = 0.0, defective_only: bool = False
 ) -> LocalizationStatistics:
-    """`localization_statistics` of a collection in parts, each pass over a part being a task of dask.
+    """`localization_statistics` of a collection in parts; each pass over a part is a dask task.
 
-    The statistics of parts are merged two by two, so that dask holds few of them at a time: as many as there are
-    threads, and one for each level of the tree.
+    The statistics of the parts are merged two by two, so that dask holds few of them at a time: one per thread, and one
+    per level of the tree.
 
-    Raises FirstsightError as `localization_statistics`; the image's index is that in the whole collection.
+    Raises FirstsightError as `localization_statistics`, with the image's index in the whole collection.
     """
     if not parts:
         raise FirstsightError("there must be at least one image")
     firsts = accumulate((part.n_images for part in parts[:-1]), initial=0)
-    rest = [(part.open, first, crop, defective_only) for part, first in zip(parts, firsts, strict=True)]
-    anomalous = _merged([delayed(_anomalous_pixels_of)(*each) for each in rest], merge_anomalous)
+    arguments = [(part.open, first, crop, defective_only) for part, first in zip(parts, firsts, strict=True)]
+    anomalous = _merge_pairwise([delayed(_anomalous_pixels_of)(*of_part) for of_part in arguments], merge_anomalous)
     scores = delayed(distinct_scores)(anomalous)
-    normal = _merged([delayed(_normal_pixels_of)(*each, scores) for each in rest], sum)
-    found: LocalizationStatistics
-    (found,) = compute(delayed(joined_statistics)(anomalous, normal))  # type: ignore[no-untyped-call]
-    return found
+    normal = _merge_pairwise([delayed(_normal_pixels_of)(*of_part, scores) for of_part in arguments], sum)
+    statistics: LocalizationStatistics
+    (statistics,) = compute(delayed(joined_statistics)(anomalous, normal))  # type: ignore[no-untyped-call]
+    return statistics
 
 
 def anomalous_pixels(
     masks: Arrays, maps: Arrays, *, crop: float = 0.0, defective_only: bool = False, first: int = 0
 ) -> AnomalousPixels:
-    """The first pass over some images. Arguments and errors as in `localization_statistics` and `checked_images`."""
+    """The first pass, over some images. Arguments and errors as in `localization_statistics` and `checked_images`."""
     image_anomalous, image_scores = [], []
     scores: list[NDArray[np.floating]] = []
     sizes: list[NDArray[np.int64]] = []
@@ -157,16 +157,16 @@ def anomalous_pixels(
             sizes.append(np.bincount(regions)[regions])
         if image_anomalous[-1] or not defective_only:
             n_normal += mask.size - int(np.count_nonzero(mask))
-    # The type of all maps, so that no score is rounded.
-    found = np.array(image_scores)
-    every = np.concatenate([np.empty(0, found.dtype), *scores])
-    of_each = np.concatenate([np.empty(0, np.int64), *sizes])
-    pairs = _distinct_pairs(every, of_each, np.ones(len(every), np.int64))
-    return AnomalousPixels(*pairs, n_normal, n_regions, np.array(image_anomalous), found)
+    maxima = np.array(image_scores)
+    # Of the maps' common type, so that no score is rounded.
+    pixel_scores = np.concatenate([np.empty(0, maxima.dtype), *scores])
+    region_sizes = np.concatenate([np.empty(0, np.int64), *sizes])
+    pairs = _distinct_pairs(pixel_scores, region_sizes, np.ones(len(pixel_scores), np.int64))
+    return AnomalousPixels(*pairs, n_normal, n_regions, np.array(image_anomalous), maxima)
 
 
 def merge_anomalous(parts: Sequence[AnomalousPixels]) -> AnomalousPixels:
-    """The first pass over all images of the parts, in the order of the parts."""
+    """Merge the first pass over parts into that over all their images, in the order of the parts."""
     return AnomalousPixels(
         *_distinct_pairs(*(np.concatenate([getattr(part, name) for part in parts]) for name in _PAIRS)),
         n_normal=sum(part.n_normal for part in parts),
@@ -177,7 +177,7 @@ def merge_anomalous(parts: Sequence[AnomalousPixels]) -> AnomalousPixels:
 
 
 def distinct_scores(anomalous: AnomalousPixels) -> NDArray[np.floating]:
-    """(M,) scores of anomalous pixels, rising, each once."""
+    """The distinct scores (M,) of anomalous pixels, ascending."""
     return anomalous.scores[_starts(anomalous.scores)]
 
 
@@ -190,14 +190,14 @@ def normal_pixels(
     defective_only: bool = False,
     first: int = 0,
 ) -> NDArray[np.int64]:
-    """The second pass over some images: normal pixels by where they lie among the scores of anomalous pixels.
+    """The second pass, over some images: count normal pixels by their position among the scores of anomalous pixels.
 
-    scores: (M,) distinct, rising, of all images of the collection. Other arguments as in `anomalous_pixels`.
+    scores: (M,) distinct, ascending, of the whole collection. Other arguments as in `anomalous_pixels`.
 
-    Returns (2, M + 1). Row 0: pixels above the score before (if there is one) and not above this one; the last entry
-    has those above every score. Row 1: pixels with exactly this score.
+    Returns (2, M + 1). Row 0: pixels above the previous score (if any) and up to this one; the last entry counts those
+    above every score. Row 1: pixels with exactly this score.
     """
-    # Maps are finite: nothing equals the last entry, and nothing lies above it.
+    # Maps are finite, so no score equals or exceeds the last entry.
     table = np.append(scores, scores.dtype.type(np.inf))
     counts = np.zeros((2, table.size), dtype=np.int64)
     for mask, values in checked_images(masks, maps, crop, first):
@@ -212,7 +212,7 @@ def normal_pixels(
 
 
 def joined_statistics(anomalous: AnomalousPixels, normal: NDArray[np.int64]) -> LocalizationStatistics:
-    """Both passes over a whole collection."""
+    """Combine both passes over a whole collection."""
     starts = np.flatnonzero(_starts(anomalous.scores))
     return LocalizationStatistics(
         anomalous=np.add.reduceat(anomalous.counts, starts)[::-1],
@@ -245,8 +245,8 @@ def _normal_pixels_of(
     return normal_pixels(*open_part(), scores, crop=crop, defective_only=defective_only, first=first)
 
 
-def _merged(tasks: Sequence[Any], merge: Callable[[Sequence[Any]], Any]) -> Any:
-    """The task that merges neighbours two by two until one is left."""
+def _merge_pairwise(tasks: Sequence[Any], merge: Callable[[Sequence[Any]], Any]) -> Any:
+    """The task that merges neighbouring results two by two until one is left."""
     while len(tasks) > 1:
         tasks = [delayed(merge)(list(tasks[start : start + 2])) for start in range(0, len(tasks), 2)]
     return tasks[0]
@@ -255,7 +255,7 @@ def _merged(tasks: Sequence[Any], merge: Callable[[Sequence[Any]], Any]) -> Any:
 def _distinct_pairs(
     scores: NDArray[np.floating], sizes: NDArray[np.int64], counts: NDArray[np.int64]
 ) -> tuple[NDArray[np.floating], NDArray[np.int64], NDArray[np.int64]]:
-    """Sorted by score, then by size, with the counts of equal pairs added up."""
+    """Sort by score, then by size, and add up the counts of equal pairs."""
     order = np.lexsort((sizes, scores))
     scores, sizes, counts = scores[order], sizes[order], counts[order]
     first = _starts(scores)
@@ -265,7 +265,7 @@ def _distinct_pairs(
 
 
 def _starts(values: NDArray[Any]) -> NDArray[np.bool_]:
-    """Of sorted values, whether each differs from the one before."""
+    """Whether each of the sorted values differs from the one before."""
     first = np.ones(values.size, dtype=bool)
     np.not_equal(values[1:], values[:-1], out=first[1:])
     return first
@@ -274,9 +274,9 @@ def _starts(values: NDArray[Any]) -> NDArray[np.bool_]:
 def checked_images(
     masks: Arrays, maps: Arrays, crop: float = 0.0, first: int = 0
 ) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.floating]]]:
-    """Reads, checks and crops one image after the other: bool mask and float map, both (H, W).
+    """Read, check and crop one image after the other: bool mask and float map, both (H, W).
 
-    Arguments and errors as in `localization_statistics`; ``first`` is the number that errors give the first image.
+    Arguments and errors as in `localization_statistics`; ``first`` is the index of the first image in error messages.
     """
     if len(masks) != len(maps) or len(maps) == 0:
         raise FirstsightError(f"there must be a mask for every map and at least one, got {len(masks)} and {len(maps)}")

@@ -1,7 +1,7 @@
-"""Images to feature maps: extractors (one file each), their weights, and the Zarr store of the maps.
+"""From images to feature maps: extractors (one file per extractor) and their weights.
 
-Importing this package does not import torch, so that the store and the registry cost a planning process or a report
-nothing; the first use of ``load_extractor`` or ``Extractor`` does.
+Importing this package does not import torch, so that a process that only plans can read the registry cheaply; the
+first use of ``load_extractor`` or ``Extractor`` imports it.
 """
 
 from typing import TYPE_CHECKING

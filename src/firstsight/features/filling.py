@@ -1,4 +1,4 @@
-"""Pixels that are missing: filled before features are computed, and how much of each place is known."""
+"""Missing pixels: filling them before features are computed, and the share of known pixels."""
 
 import torch
 from torch import Tensor
@@ -7,20 +7,20 @@ from torch.nn import functional
 from firstsight.errors import FirstsightError
 
 KNOWN_STRIDE = 4
-"""Side, in pixels, of the squares of which `known_share` tells how much is known."""
+"""Side, in pixels, of the squares for which `known_share` gives the share of known pixels."""
 
 
 def fill_missing(image: Tensor) -> Tensor:
-    """Fill missing pixels with what is known round them.
+    """Fill missing pixels from the known pixels around them.
 
-    The image is halved until no pixel is missing, each pixel the mean of the known ones among its four; then every
-    missing pixel takes the value of the next coarser image, read bilinearly, where it lies.
+    The image is halved until no pixel is missing, each coarse pixel being the mean of the known ones among its four;
+    then every missing pixel is interpolated bilinearly from the next coarser image.
 
     Args:
         image: (C, H, W), NaN in any channel where a pixel is missing.
 
     Returns:
-        (C, H, W) without NaN; known pixels as they were.
+        (C, H, W) without NaN; known pixels are unchanged.
 
     Raises:
         FirstsightError: every pixel is missing.
@@ -31,10 +31,10 @@ def fill_missing(image: Tensor) -> Tensor:
     if not known.any():
         raise FirstsightError("image: every pixel is missing")
     size = image.shape[1:]
-    held = functional.avg_pool2d(known.to(image)[None], 2, ceil_mode=True, count_include_pad=False)[0]
+    share = functional.avg_pool2d(known.to(image)[None], 2, ceil_mode=True, count_include_pad=False)[0]
     values = torch.where(known, image, 0)
     total = functional.avg_pool2d(values[None], 2, ceil_mode=True, count_include_pad=False)[0]
-    coarse = fill_missing(torch.where(held > 0, total / held, torch.nan))
+    coarse = fill_missing(torch.where(share > 0, total / share, torch.nan))
     enlarged = functional.interpolate(
         coarse[None], size=(2 * coarse.shape[1], 2 * coarse.shape[2]), mode="bilinear", align_corners=False
     )[0]
@@ -42,7 +42,7 @@ def fill_missing(image: Tensor) -> Tensor:
 
 
 def known_share(image: Tensor) -> Tensor:
-    """Share of the pixels that are known, in squares of `KNOWN_STRIDE` pixels: (1, ceil(H / 4), ceil(W / 4)).
+    """The share of known pixels in squares of `KNOWN_STRIDE` x `KNOWN_STRIDE` pixels: (1, ceil(H / 4), ceil(W / 4)).
 
     Args:
         image: (C, H, W), NaN in any channel where a pixel is missing.

@@ -1,7 +1,7 @@
-"""Which extractors there are, their layers, and where the cells of a layer lie on the image.
+"""The extractors, their layers, and where the cells of a layer lie on the image.
 
-This file imports no torch: the workflow reads it when it plans. A new extractor is a file with a function ``build``
-(the protocol is ``Builder`` in ``extractor.py``) and an entry in ``EXTRACTORS``.
+This file does not import torch, since the workflow reads it when it plans. A new extractor is a file with a function
+``build`` (the protocol is ``Builder`` in ``extractor.py``) and an entry in ``EXTRACTORS``.
 """
 
 import math
@@ -15,17 +15,17 @@ BORDERS = ("reflect", "paper")
 
 @dataclass(frozen=True)
 class Layer:
-    """The geometry of a layer: cell i is centred at pixel ``offset + stride * i`` (pixel 0 has its centre at 0).
+    """The geometry of a layer: cell i is centred at pixel ``offset + stride * i`` (the centre of pixel 0 is at 0).
 
-    An image of N pixels a side has ceil((N - 2 * offset) / stride) cells a side: ceil(N / stride) where cell 0 lies on
-    the first pixel, floor(N / stride) where cells lie amid blocks of stride x stride pixels and an unfinished block at
-    the end has none.
+    A side of N pixels has ceil((N - 2 * offset) / stride) cells: ceil(N / stride) if cell 0 lies on the first pixel,
+    floor(N / stride) if cells lie in the middle of blocks of stride x stride pixels and an incomplete block at the end
+    has none.
 
     Attributes:
-        stride: distance of neighbouring cells, in input pixels.
+        stride: distance between neighbouring cells, in input pixels.
         offset: centre of cell 0, in input pixels.
-        smallest_side: shortest image side, in pixels, for which every reflecting padding up to this layer is defined.
-        reach: how far from its centre a cell depends on the image, in pixels.
+        smallest_side: shortest image side, in pixels, for which every reflection padding up to this layer is defined.
+        reach: how far from its centre, in pixels, a cell depends on the image.
     """
 
     stride: int
@@ -40,15 +40,15 @@ class ExtractorSpec:
 
     Attributes:
         layers: its layers by name, from shallow to deep.
-        default_layers: those computed when none are asked for.
-        context_layers: the layers for methods that look at more of a cell's surroundings; empty: the default ones.
-        normal_layers: the layers for methods that learn from normal images; empty: the default ones.
-        version: version of the code path; part of every fingerprint, so raise it when the numbers change.
-        module: dotted name of the file whose function ``build`` makes the extractor.
-        least_side: with ``image_size: auto``, images are enlarged until their shorter side has this many pixels; None:
-            they stay as they are.
-        weights: torchvision's names of its weights and of their files, whose names end in the first eight hexadecimal
-            digits of the sha256; the default first; empty: it has no weights.
+        default_layers: the layers that are computed if none are requested.
+        context_layers: the layers for methods that need more of a cell's surroundings; empty: the default layers.
+        normal_layers: the layers for methods that learn from normal images; empty: the default layers.
+        version: of the code; it is part of every fingerprint, so raise it when the features change.
+        module: dotted name of the module whose function ``build`` makes the extractor.
+        least_side: with ``image_size: auto``, smaller images are enlarged until their shorter side has this many
+            pixels; None: images are not enlarged.
+        weights: torchvision's names of its weights, the default first, and of their files, which end in the first eight
+            hexadecimal digits of the sha256; empty: it has none.
     """
 
     layers: Mapping[str, Layer]
@@ -62,24 +62,24 @@ class ExtractorSpec:
 
     @property
     def needs_weights(self) -> bool:
-        """Whether the extractor is a network whose weights must be had from somewhere."""
+        """Whether the extractor is a network whose weights must come from somewhere."""
         return bool(self.weights)
 
     def own_layers(self, *, context: bool = False, normal: bool = False) -> tuple[str, ...]:
-        """The layers that a method reads where none are asked for: of its kind, or the default ones.
+        """The layers that a method reads if none are requested: those for its kind, or the default layers.
 
         Args:
-            context: whether the method looks at more of a cell's surroundings.
-            normal: whether it learns from normal images; ``context`` goes before that.
+            context: whether the method needs more of a cell's surroundings.
+            normal: whether it learns from normal images; ``context`` takes precedence.
         """
         chosen = self.context_layers if context else self.normal_layers if normal else ()
         return chosen or self.default_layers
 
 
-# Every convolution and pooling of a ResNet is padded by half its kernel, so cell i of stride s is centred at pixel s *
-# i. The 3x3 convolutions that reflect at stride s need two cells there, that is, s + 1 pixels.
+# Every convolution and pooling of a ResNet is padded by half its kernel, so cell i of stride s is centred at pixel
+# s * i. A 3x3 convolution with reflection at stride s needs two cells, that is, s + 1 pixels.
 def _resnet_layers(convolutions: Mapping[str, int]) -> dict[str, Layer]:
-    """The stages of a ResNet, each of so many 3x3 convolutions; after layer1 the first of them halves the map."""
+    """The stages of a ResNet, given their numbers of 3x3 convolutions; all but layer1 begin by halving the map."""
     # The 7x7 convolution reaches 3 pixels, the pooling after it one cell of stride 2 further.
     stride, reach = 4, 5
     layers = {}
@@ -94,10 +94,10 @@ def _resnet_layers(convolutions: Mapping[str, int]) -> dict[str, Layer]:
 
 
 def _vgg19_layers() -> dict[str, Layer]:
-    """Every position of VGG19's trunk.
+    """Every position in VGG19's trunk.
 
-    Its poolings are not padded, so each joins 2 x 2 cells into one between them: cell i of stride s is centred at pixel
-    s * i + (s - 1) / 2. The 3x3 convolutions that reflect at stride s need two cells there, that is, 2 s pixels.
+    Its poolings are not padded, so each merges 2 x 2 cells into one between them: cell i of stride s is centred at
+    pixel s * i + (s - 1) / 2. A 3x3 convolution with reflection at stride s needs two cells, that is, 2 s pixels.
     """
     convolutions, poolings = (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34), (4, 9, 18, 27, 36)
     layers = {}
@@ -175,24 +175,24 @@ EXTRACTORS: dict[str, ExtractorSpec] = {
 
 
 def find_extractor(name: str) -> ExtractorSpec:
-    """The entry of ``EXTRACTORS`` under this name; raises FirstsightError with the choices where there is none."""
+    """The entry of ``EXTRACTORS`` under this name; a FirstsightError lists the choices if there is none."""
     if name not in EXTRACTORS:
         raise FirstsightError(f"unknown extractor {name!r}: choose one of {', '.join(EXTRACTORS)}")
     return EXTRACTORS[name]
 
 
 def find_layers(name: str, layers: Iterable[str] | None = None) -> tuple[str, ...]:
-    """The layers asked of an extractor, each once, from shallow to deep; None asks for its default layers.
+    """The requested layers of an extractor, without duplicates, from shallow to deep; None: its default layers.
 
     Raises:
         FirstsightError: an unknown extractor or layer (the text lists the choices), or no layer at all.
     """
     spec = find_extractor(name)
-    asked = spec.default_layers if layers is None else (layers,) if isinstance(layers, str) else tuple(layers)
+    requested = spec.default_layers if layers is None else (layers,) if isinstance(layers, str) else tuple(layers)
     choices = ", ".join(spec.layers)
-    for layer in asked:
+    for layer in requested:
         if layer not in spec.layers:
             raise FirstsightError(f"unknown layer {layer!r} of extractor {name}: choose from {choices}")
-    if not asked:
+    if not requested:
         raise FirstsightError(f"no layer of extractor {name} was asked for: choose from {choices}")
-    return tuple(layer for layer in spec.layers if layer in asked)
+    return tuple(layer for layer in spec.layers if layer in requested)

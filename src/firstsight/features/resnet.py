@@ -1,4 +1,4 @@
-"""ResNet trunks from torchvision, cut after the deepest layer asked for, with reflecting or zero borders."""
+"""ResNet trunks from torchvision, cut after the deepest requested layer, with reflecting or zero borders."""
 
 from collections.abc import Callable, Mapping
 
@@ -22,21 +22,21 @@ def build(
     """A ResNet's trunk (He et al. 2016; wide: Zagoruyko and Komodakis 2016), see ``extractor.Builder``.
 
     With ``border="reflect"`` every padded convolution reflects its input at the border. The one padded max-pooling
-    needs no change: the values it would see reflected lie inside its window already.
+    needs no change: the values that it would see by reflection are already in its window.
 
     Args:
         name: a key of ``ARCHITECTURES``.
-        layers: of ``STAGES``.
+        layers: any of ``STAGES``.
         border: ``reflect`` or ``paper`` (zero padding).
-        state_dict: by torchvision's names, at least up to the deepest of ``layers``.
-        device: where the network is put.
+        state_dict: tensors by torchvision's names, at least up to the deepest of ``layers``.
+        device: where the network computes.
 
     Raises:
         FirstsightError: a state dict that does not fit (see ``state_dicts.fill``).
     """
     deepest = max(STAGES.index(layer) for layer in layers)
     stages = STAGES[: deepest + 1]
-    # The meta device holds shapes only: what is cut off, and the random initialisation, costs nothing.
+    # On the meta device tensors have no data, so the layers cut off and the random initialisation cost nothing.
     with torch.device("meta"):
         trunk = ARCHITECTURES[name](weights=None)
     for child in (*STAGES[deepest + 1 :], "avgpool", "fc"):

@@ -1,4 +1,4 @@
-"""Shuffled crops of images, some with a synthetic defect: what SBM is trained on."""
+"""Shuffled crops of images, some with a synthetic defect, on which SBM is trained."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,25 +27,24 @@ def draw_crops(
     tile_size: int,
     defects: float,
 ) -> tuple[Tensor, Tensor]:
-    """Draw random crops of images, put defects into some, and shuffle the tiles of all.
+    """Draw random crops of images, add defects to some, and shuffle the tiles of all.
 
-    What is held at a time is the result and one image. Of more images than ``count``, a random choice is read, each
-    for one crop; of fewer, every image gives an equal share (one more or less).
+    Memory holds the result and one image at a time. If there are more images than ``count``, a random choice gives one
+    crop per image; otherwise every image gives an equal share (one more or less).
 
     Args:
-        images: files that can be read.
-        count: of crops.
+        images: readable files.
+        count: number of crops.
         permutations: (P, grid^2), see `choose_permutations`.
         generator: on the CPU.
-        image_size: at what size crops are cut from an image (if a side is shorter than the crop: from the image
-            enlarged until it is not).
-        grid: tiles a side.
-        tile_size: pixels a side of a tile.
-        defects: the share of crops with a synthetic defect, as a chance.
+        image_size: the size of an image when crops are cut from it (an image smaller than a crop is enlarged further).
+        grid: tiles per side.
+        tile_size: pixels per side of a tile.
+        defects: the probability that a crop gets a synthetic defect.
 
     Returns:
-        (count, 3, grid * tile_size, grid * tile_size) float32 in [0, 1], and the permutation of each, (count,) int64;
-        images follow each other at random.
+        (count, 3, grid * tile_size, grid * tile_size) float32 in [0, 1], and the permutation of each crop, (count,)
+        int64; the images are in random order.
 
     Raises:
         FirstsightError: an image that can no longer be read.
@@ -66,7 +65,7 @@ def draw_crops(
 
 
 def _read(path: Path, image_size: InputSize, least: int) -> Tensor:
-    """An image at its size for the extractor, or larger: (3, H, W) float32, no side shorter than ``least``."""
+    """An image at the extractor's size or larger: (3, H, W) float32, no side shorter than ``least``."""
     try:
         image = torch.from_numpy(read_image(path)).permute(2, 0, 1)[None]
     except FirstsightError as error:

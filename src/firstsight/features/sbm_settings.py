@@ -10,18 +10,18 @@ class SbmSettings:
     """How an extractor is tuned by a jigsaw, see `firstsight.features.sbm`.
 
     Attributes:
-        grid: n, the tiles a side.
-        permutations: P, the orders of tiles that there are.
-        tile_size: pixels a side of a tile; a crop has grid * tile_size.
-        defects: share of the crops that get a synthetic defect (0.5: one for each normal crop, N_syn = N_nom).
-        layer: the last layer that is tuned; None: the deepest of those that the extractor has for methods which look
-            at the surroundings of a cell (ResNets: layer3), else of its default ones.
-        crops_per_epoch: drawn anew every epoch.
-        validation_crops: drawn once.
-        batch_crops: crops a step.
-        epochs: at most.
+        grid: n, the tiles per side.
+        permutations: P, the number of orders of the tiles.
+        tile_size: pixels per side of a tile; a crop has grid * tile_size.
+        defects: share of the crops that get a synthetic defect (0.5: as many as normal crops, N_syn = N_nom).
+        layer: the last layer that is tuned; None: the deepest of the extractor's layers for methods that need a cell's
+            surroundings (ResNets: layer3), or else of its default layers.
+        crops_per_epoch: training crops, drawn anew for every epoch.
+        validation_crops: crops for validation, drawn once.
+        batch_crops: crops per training step.
+        epochs: the most epochs.
         patience: epochs without a smaller validation loss after which tuning stops.
-        learning_rate: of AdamW, for the extractor; falls to 0 along half a cosine. Ten times that for the classifier.
+        learning_rate: of AdamW, for the extractor; falls to 0 along half a cosine. The classifier's is ten times that.
         seed: of permutations, crops and defects.
     """
 

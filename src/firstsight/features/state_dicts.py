@@ -1,4 +1,4 @@
-"""State dicts: from a file or torchvision's address into a network, with every way to fail in one clear line."""
+"""State dicts: from a file or torchvision's URL into a network, with one clear line for every way to fail."""
 
 import http.client
 import os
@@ -14,23 +14,23 @@ from torch import Tensor, nn
 from firstsight.errors import FirstsightError
 from firstsight.features.weights import Weights, file_sha256, hash_prefix, is_missing_file, resolve_weights
 
-# torch.hub sets no time limit of its own: behind a firewall that drops packets a download would wait for ever.
+# torch.hub sets no timeout: behind a firewall that drops packets a download would wait for ever.
 _TIMEOUT_SECONDS = 20.0
-# Asked while a run is planned, when somebody waits.
+# For the check while a run is planned and the user waits.
 _ANSWER_SECONDS = 5.0
 
 
 def load_state_dict(weights: Weights) -> tuple[dict[str, Tensor], str]:
-    """The tensors of an extractor's weights, on the CPU, and the sha256 of the file they came from.
+    """The tensors of an extractor's weights, on the CPU, and the sha256 of their file.
 
-    Weights by a torchvision name are taken from torch's own folder of downloads (``$TORCH_HOME/hub/checkpoints``) and
-    downloaded into it first where they are missing. Files are read with ``weights_only=True``: no code in them is run.
+    Weights given by a torchvision name are read from torch's download folder (``$TORCH_HOME/hub/checkpoints``), after a
+    download if they are missing there. Files are read with ``weights_only=True``, so that no code in them runs.
 
     Args:
-        weights: of an extractor that has weights, from ``resolve_weights``.
+        weights: from ``resolve_weights``, of an extractor that has weights.
 
     Returns:
-        The tensors by name (not more than one copy of them is in memory), and 64 hexadecimal digits.
+        The tensors by name (with a single copy in memory), and 64 hexadecimal digits.
 
     Raises:
         FirstsightError: a file that is missing, unreadable, truncated or not a state dict; a download that fails; a
@@ -42,7 +42,7 @@ def load_state_dict(weights: Weights) -> tuple[dict[str, Tensor], str]:
         raise FirstsightError(f"{str(path)!r} is damaged (its sha256 is {sha256[:8]}...): delete it and start again")
     try:
         content = torch.load(path, weights_only=True, map_location="cpu")
-    # Bytes that are not a state dict can fail in the unpickler in any way, from IndexError to UnicodeDecodeError.
+    # The unpickler can fail in any way on other bytes, from IndexError to UnicodeDecodeError.
     except Exception as error:
         raise FirstsightError(
             f"{str(path)!r} cannot be read as a state dict: it is truncated, was not written by torch.save, "
@@ -59,19 +59,19 @@ def load_state_dict(weights: Weights) -> tuple[dict[str, Tensor], str]:
 
 
 def fill(network: nn.Module, state_dict: Mapping[str, Tensor], name: str) -> None:
-    """Put the tensors of a state dict into a network that may be shallower than the one they were saved from.
+    """Fill a network with the tensors of a state dict, which may come from a deeper network.
 
     Entries of modules that the network does not have (deeper layers, the classifier) are ignored. Tensors become
-    float32; the network's own may be on the meta device.
+    float32; the network may be on the meta device.
 
     Args:
-        network: takes the tensors in place.
+        network: is filled in place.
         state_dict: tensors by torchvision's names; ``num_batches_tracked`` may be absent.
-        name: the extractor's name, for error texts.
+        name: the extractor's name, for error messages.
 
     Raises:
-        FirstsightError: entries that the network needs are missing or have another shape, or a module that it does have
-            holds entries unknown to it (the weights of another architecture).
+        FirstsightError: entries that the network needs are missing or have another shape, or one of its modules lacks
+            an entry of the state dict (the weights of another architecture).
     """
     needed = {key: value for key, value in network.state_dict().items() if not key.endswith("num_batches_tracked")}
     missing = [key for key in needed if key not in state_dict]
@@ -85,26 +85,26 @@ def fill(network: nn.Module, state_dict: Mapping[str, Tensor], name: str) -> Non
     if reshaped:
         raise FirstsightError(f"the weights are not those of {name}: {_some(reshaped)}")
     children = {key.partition(".")[0] for key in needed}
-    strange = [
+    unknown = [
         key
         for key in state_dict
         if key.partition(".")[0] in children and key not in needed and not key.endswith("num_batches_tracked")
     ]
-    if strange:
-        raise FirstsightError(f"the weights are not those of {name}, which has no {_some(strange)}")
+    if unknown:
+        raise FirstsightError(f"the weights are not those of {name}, which has no {_some(unknown)}")
     tensors = {key: state_dict[key].to(torch.float32) for key in needed}
     counters = {key: torch.zeros((), dtype=torch.int64) for key in network.state_dict() if key not in needed}
     network.load_state_dict(tensors | counters, assign=True)
 
 
 def why_unavailable(name: str, weights: str | os.PathLike[str] | None = None) -> str | None:
-    """Why an extractor's weights cannot be had on this machine, in one line; None where they can.
+    """Why an extractor's weights are unavailable on this machine, in one line; None if they are available.
 
-    A file must be there. Weights by a torchvision name must be in torch's folder of downloads, or their address must
-    answer; nothing is downloaded.
+    A file must exist. Weights given by a torchvision name must be in torch's download folder, or their URL must answer;
+    nothing is downloaded.
 
     Raises:
-        FirstsightError: as `resolve_weights`, but for a file that is missing.
+        FirstsightError: as `resolve_weights`, except for a missing file.
     """
     if weights is not None and is_missing_file(name, weights):
         return f"the weights of {name} are not there: {str(weights)!r} is not a file"
@@ -125,7 +125,7 @@ def _download_folder() -> Path:
 
 
 def _downloaded(weights: Weights) -> Path:
-    """The file of a torchvision name, downloaded first where torch's folder of downloads does not hold it."""
+    """The file of a torchvision name in torch's download folder, downloaded first if it is missing."""
     assert weights.download is not None
     folder = _download_folder()
     path = folder / weights.download
@@ -147,11 +147,11 @@ def _downloaded(weights: Weights) -> Path:
 
 
 def _torchvision_address(extractor: str, download: str) -> str:
-    # Here, since torchvision takes a second to import and a file that is there needs none of it.
+    # Imported here, since torchvision takes a second to import and an existing file does not need it.
     from torchvision.models import get_model_weights  # noqa: PLC0415
 
-    addresses: list[str] = [each.url for each in get_model_weights(extractor)]
-    return next(address for address in addresses if address.endswith(f"/{download}"))
+    urls: list[str] = [weights.url for weights in get_model_weights(extractor)]
+    return next(url for url in urls if url.endswith(f"/{download}"))
 
 
 @contextmanager

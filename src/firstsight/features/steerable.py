@@ -1,4 +1,4 @@
-"""Steerable filters: edges and lines of four orientations, at the finest scale of the steerable pyramid."""
+"""Steerable filters: edges and lines in four orientations, at the finest scale of the steerable pyramid."""
 
 from collections.abc import Callable, Mapping
 
@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from pyrtools.pyramids.filters import steerable_filters
 from torch import Tensor
 
-# Third derivatives, of which any orientation is a weighted sum of four: the order with four orientations.
+# Third derivatives: any orientation is a weighted sum of four, hence the four orientations.
 FILTERS = "sp3_filters"
 ORIENTATIONS = (0, 45, 90, 135)
 CHANNELS = tuple(f"{color}{degrees}" for color in ("red", "green", "blue") for degrees in ORIENTATIONS)
@@ -17,13 +17,13 @@ CHANNELS = tuple(f"{color}{degrees}" for color in ("red", "green", "blue") for d
 def steerable_bands(images: Tensor, *, border: str = "reflect") -> Tensor:
     """The four oriented bands of the first level of the steerable pyramid, at full resolution.
 
-    Every colour is filtered with the pyramid's 9 x 9 low-pass and then with its four 9 x 9 oriented filters. That of 0
-    degrees responds where values change from left to right, at an upright edge; the others are turned counterclockwise
-    by 45 degrees each. A kernel sums to zero, so brightness is not seen. The sign of the response tells a rising edge
-    from a falling one and is kept, since detectors compare distributions of responses.
+    Every colour is filtered with the pyramid's 9 x 9 low-pass and then with its four 9 x 9 oriented filters. The filter
+    at 0 degrees responds to vertical edges, where values change from left to right; the others are turned
+    counterclockwise by 45 degrees each. A kernel sums to zero, so brightness has no effect. The sign of the response
+    tells a rising edge from a falling one and is kept, since detectors compare distributions of responses.
 
-    The filters are those that Simoncelli designed, as pyrtools holds them. They are applied here, and not by pyrtools,
-    so that whole batches are filtered, and on a GPU as well.
+    The filters are Simoncelli's, from pyrtools. They are applied here rather than by pyrtools, so that whole batches
+    can be filtered, also on a GPU.
 
     Source: W. T. Freeman and E. H. Adelson, The design and use of steerable filters, PAMI 1991; E. P. Simoncelli and
     W. T. Freeman, The steerable pyramid, ICIP 1995; one of the extractors of the FCA paper (Ardelean and Weyrich 2024,
@@ -31,7 +31,7 @@ def steerable_bands(images: Tensor, *, border: str = "reflect") -> Tensor:
 
     Args:
         images: (B, 3, H, W), float32, RGB in [0, 1]; H and W at least 5 for reflecting borders.
-        border: ``reflect`` (the result is that of an image mirrored at its frame) or ``paper`` (zero padding).
+        border: ``reflect`` (as if the image were mirrored at its frame) or ``paper`` (zero padding).
 
     Returns:
         (B, 12, H, W), in the order of ``CHANNELS``; values within +- 1.
@@ -45,7 +45,7 @@ def steerable_bands(images: Tensor, *, border: str = "reflect") -> Tensor:
 def build(
     name: str, layers: tuple[str, ...], *, border: str, state_dict: Mapping[str, Tensor], device: torch.device
 ) -> Callable[[Tensor], dict[str, Tensor]]:
-    """The extractor ``steerable``, with the one layer ``bands`` and no weights (see ``extractor.Builder``)."""
+    """The extractor ``steerable``, with the single layer ``bands`` and no weights (see ``extractor.Builder``)."""
 
     def network(images: Tensor) -> dict[str, Tensor]:
         return {layer: steerable_bands(images, border=border) for layer in layers}
@@ -57,7 +57,7 @@ def _kernels() -> tuple[Tensor, Tensor]:
     """The low-pass (1, 1, n, n) and the oriented filters (4, 1, n, n), float32."""
     filters = steerable_filters(FILTERS)
     low_pass = filters["lo0filt"]
-    # pyrtools keeps an oriented filter as a column of its table, its own columns one after the other, as Matlab does.
+    # pyrtools stores an oriented filter as a column of its table, in Matlab's column-major order.
     size = round(len(filters["bfilts"]) ** 0.5)
     oriented = np.stack([column.reshape(size, size).T for column in filters["bfilts"].T])
     return torch.from_numpy(low_pass).float()[None, None], torch.from_numpy(oriented).float()[:, None]

@@ -1,4 +1,4 @@
-"""Features in bounded memory: small images together, large ones tile by tile, equal to those of each whole image."""
+"""Features in bounded memory: small images together, large ones tile by tile, equal to those of whole images."""
 
 import math
 from collections.abc import Iterator
@@ -10,26 +10,26 @@ from firstsight.features.extractor import Extractor
 from firstsight.features.registry import EXTRACTORS
 
 TILE_SIZE = 1024
-"""Side, in pixels, of the square of which features are computed at once, with what they depend on round it."""
+"""Side, in pixels, of the square whose features are computed at once, without the margin that they depend on."""
 
 
 def extract_tiled(extractor: Extractor, images: Tensor, *, pixels: int = TILE_SIZE**2) -> dict[str, Tensor]:
-    """Features of images of one size, about so many pixels at once.
+    """Features of images of one size, computed for about ``pixels`` pixels at once.
 
-    Small images are computed several together, an image larger than a square of so many pixels tile by tile. Every
-    tile is read with a margin as wide as the deepest layer's cells reach (`Layer.reach`), whose cells are dropped: no
-    cell that is kept has seen a tile's border, unless that is the border of the image.
+    Several small images are computed together, an image larger than a square of ``pixels`` tile by tile. Every tile
+    has a margin as wide as the cells of the layers reach (`Layer.reach`), and the margin's cells are dropped: no cell
+    that is kept has seen a tile's border, unless it is the image's border.
 
     Args:
         extractor: from `load_extractor`.
         images: (B, 3, H, W), float32, RGB in [0, 1].
-        pixels: of the images or the tile computed at once, without the tile's margin.
+        pixels: in the images or the tile computed at once, without the tile's margin.
 
     Returns:
         For every layer (B, C, h, w) on the CPU, equal to ``extractor(images)`` up to rounding.
 
     Raises:
-        FirstsightError: as the extractor.
+        FirstsightError: as the extractor raises.
     """
     together = max(1, pixels // (images.shape[2] * images.shape[3]))
     starts = range(0, len(images), together)
@@ -66,9 +66,9 @@ def _extract_together(extractor: Extractor, images: Tensor, tile_size: int) -> d
 
 
 def _tiles(size: int, core: int, margin: int) -> Iterator[tuple[int, int, int, int]]:
-    """Along one axis: where a tile is read from, where its kept part begins, where it is read to, where that part ends.
+    """For every tile along one axis: start of the tile, start of its kept part, end of the tile, end of its kept part.
 
-    All begin at multiples of the deepest stride. A rest narrower than the margin joins the tile before it.
+    All starts are multiples of the deepest stride. A remainder no wider than the margin joins the tile before it.
     """
     starts = list(range(0, size, core))
     if len(starts) > 1 and size - starts[-1] <= margin:

@@ -1,6 +1,6 @@
 """Which weights an extractor runs with: a torchvision name or a file, and the fingerprint of either.
 
-Nothing here loads or downloads weights, or imports torch: this is what the workflow asks when it plans.
+Nothing here loads or downloads weights, or imports torch, since the workflow uses it when it plans.
 """
 
 import hashlib
@@ -20,10 +20,10 @@ class Weights:
 
     Attributes:
         extractor: the extractor's name.
-        file: the file that holds them, where one was named.
-        download: name of the file that torchvision downloads, where a torchvision name was given; it ends in the first
-            eight hexadecimal digits of the sha256 of the file.
-        url: where to download it from; None for the address that torchvision has.
+        file: the file that holds them, if one was given.
+        download: name of the file that torchvision downloads, if a torchvision name was given; it ends in the first
+            eight hexadecimal digits of the file's sha256.
+        url: where to download it from; None for torchvision's URL.
     """
 
     extractor: str
@@ -38,11 +38,10 @@ def resolve_weights(name: str, weights: str | os.PathLike[str] | None = None) ->
     Args:
         name: an extractor of the registry.
         weights: one of torchvision's names (``IMAGENET1K_V1``), the path of a file, or None for the extractor's default
-            torchvision name. An extractor without weights takes None only.
+            torchvision name. Only None suits an extractor without weights.
 
     Raises:
-        FirstsightError: an unknown extractor or name, weights for an extractor that has none, or a file that is
-            missing.
+        FirstsightError: an unknown extractor or name, weights for an extractor without weights, or a missing file.
     """
     spec = find_extractor(name)
     if not spec.needs_weights:
@@ -64,20 +63,20 @@ def resolve_weights(name: str, weights: str | os.PathLike[str] | None = None) ->
 
 
 def is_missing_file(name: str, weights: str | os.PathLike[str]) -> bool:
-    """Whether ``features.weights`` means a file, by how it looks, and there is no such file."""
+    """Whether ``features.weights`` looks like the path of a file that does not exist."""
     path = Path(weights)
     looks_like_a_file = bool(path.suffix) or os.sep in str(weights) or path.exists()
     return looks_like_a_file and str(weights) not in find_extractor(name).weights and not path.is_file()
 
 
 def weights_fingerprint(name: str, weights: str | os.PathLike[str] | None = None) -> str:
-    """The first eight hexadecimal digits of the sha256 of an extractor's weights; ``none`` where it has no weights.
+    """The first eight hexadecimal digits of the sha256 of an extractor's weights; ``none`` if it has no weights.
 
-    The file of a torchvision name carries these digits in its own name, so nothing is downloaded, and the same weights
-    have the same fingerprint whether they are named or given as a file.
+    The file name of torchvision's weights contains these digits, so nothing is downloaded, and weights have the same
+    fingerprint whether they are given by name or as a file.
 
     Raises:
-        FirstsightError: as ``resolve_weights``, or a file that cannot be read.
+        FirstsightError: as ``resolve_weights``, or a file is unreadable.
     """
     resolved = resolve_weights(name, weights)
     if resolved.file is not None:
@@ -88,12 +87,12 @@ def weights_fingerprint(name: str, weights: str | os.PathLike[str] | None = None
 
 
 def hash_prefix(download: str) -> str:
-    """The first digits of the sha256 that a downloaded file has in its name: ``f37072fd`` of resnet18-f37072fd.pth."""
+    """The first digits of the sha256 in the name of a downloaded file: ``f37072fd`` in resnet18-f37072fd.pth."""
     return PurePosixPath(download).stem.rpartition("-")[2]
 
 
 def file_sha256(path: Path) -> str:
-    """The sha256 of a file, in hexadecimal digits; raises FirstsightError where it cannot be read."""
+    """The sha256 of a weights file, in hexadecimal digits; FirstsightError if it cannot be read."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,8 +1,8 @@
-"""Feature correspondence on the CPU: the rank of every cell in every window that holds it, matched with a reference.
+"""Feature correspondence on the CPU: each cell's rank in every window that contains it, matched with a reference.
 
 No window is ever sorted. The rank of cell p in window q is the number of smaller cells in that window, and all T * T
-windows that hold p draw on the same (2T - 1)^2 comparisons of p with its neighbours, by running sums. The map is taken
-tile by tile; what a tile needs stays in the cache while all channels pass.
+windows that contain p share the same (2T - 1)^2 comparisons of p with its neighbours, by running sums. The map is
+processed tile by tile; what a tile needs stays in the cache for all channels.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -16,8 +16,8 @@ from firstsight.kernels.matching_costs import References, Tile, add_matching_cos
 
 FloatArray = npt.NDArray[np.float32]
 
-# A task takes the cells of a tile and the channels of a group. The innermost loops run along the columns; the more rows
-# there are, the less is the share of the cells round the tile, which are ranked more than once.
+# A task processes one tile of cells and one group of channels. The innermost loops run along the columns; the more rows
+# a tile has, the smaller is the share of cells around it, which are ranked more than once.
 TILE_ROWS = 64
 TILE_COLUMNS = 128
 GROUP_CHANNELS = 64
@@ -31,11 +31,12 @@ def feature_correspondence(
     *,
     threads: int,
 ) -> FloatArray:
-    """Weighted sum of the costs of matching every cell, in every window that holds it, with reference windows.
+    """The weighted sum of the costs of matching every cell, in every window that contains it, with reference windows.
 
     M(p; q), the matching cost of cell p in the T x T window centred on q, is the mean over channels and references of
-    abs(F(p) - reference[rank of p in q]); cells of equal value share the mean cost of the ranks that they take together
-    (Ardelean and Weyrich 2024, Section 3.2). Windows reach over the border by reflection. The result at cell t is
+    abs(F(p) - reference[rank of p in q]); tied cells share the mean cost of the ranks that they occupy together
+    (Ardelean and Weyrich 2024, Section 3.2). Windows that cross the border see the map reflected. The result at cell t
+    is
 
         sum over p and q of M(p; q) * row_weights[p_y, q_y - p_y + T // 2, t_y - p_y + R]
                                     * column_weights[p_x, q_x - p_x + T // 2, t_x - p_x + R]
@@ -43,10 +44,10 @@ def feature_correspondence(
     Args:
         features: (C, H, W), finite, H and W at least T.
         references: (C, T * T, N): the N values of every order statistic, ascending along both last axes.
-        row_weights: (H, T, 2R + 1): how much the cost of a cell in row p_y, in the windows of one vertical offset, adds
-            to rows p_y - R .. p_y + R. Zero where the window's centre lies outside the map.
+        row_weights: (H, T, 2R + 1): the weight with which the cost of a cell in row p_y, in the windows of one vertical
+            offset, is added to rows p_y - R .. p_y + R. Zero where the window's centre lies outside the map.
         column_weights: (W, T, 2R + 1), the same along x.
-        threads: number of threads to use.
+        threads: the number of threads.
 
     Returns:
         (H, W) float32.
@@ -75,7 +76,7 @@ def feature_correspondence(
     corners = list(product(*starts))
     total = np.zeros((height + 2 * margin, width + 2 * margin), np.float32)
     with ThreadPoolExecutor(threads) as pool:
-        # Added in a fixed order, so that the sum does not depend on which thread ends first.
+        # Added in a fixed order, so that the sum does not depend on which thread finishes first.
         for (_, y, x), result in zip(corners, pool.map(task, corners), strict=True):
             total[y : y + result.shape[0], x : x + result.shape[1]] += result
     total /= channels
@@ -83,7 +84,6 @@ def feature_correspondence(
 
 
 def _tile(rows: slice, columns: slice, shape: tuple[int, int], patch_size: int) -> Tile:
-    """The tile of these rows and columns of a map."""
     row_region, row_source = _neighbours(rows, shape[0], patch_size)
     column_region, column_source = _neighbours(columns, shape[1], patch_size)
     row_images, column_images = _images(shape[0], patch_size)[rows], _images(shape[1], patch_size)[columns]
@@ -100,7 +100,7 @@ def _tile(rows: slice, columns: slice, shape: tuple[int, int], patch_size: int) 
 
 
 def _neighbours(part: slice, size: int, patch_size: int) -> tuple[slice, npt.NDArray[np.int64]]:
-    """The region of an axis that the windows of a part reach, and where in it the part's neighbours lie, reflected."""
+    """The region of an axis that a part's windows reach, and where in it the part's neighbours lie after reflection."""
     reach = patch_size - 1
     start, stop = max(0, part.start - reach), min(size, part.stop + reach)
     neighbours = np.abs(np.arange(part.start - reach, part.stop + reach))
@@ -108,7 +108,7 @@ def _neighbours(part: slice, size: int, patch_size: int) -> tuple[slice, npt.NDA
 
 
 def _images(size: int, patch_size: int) -> npt.NDArray[np.int64]:
-    """(size, T): how many images of a cell, itself and reflections, a window at each offset holds; 0 beyond the map."""
+    """(size, T): how often a window at each offset contains a cell, itself or reflected; 0 beyond the map."""
     half = patch_size // 2
     cells = np.pad(np.arange(size), half, mode="reflect")
     centres = np.arange(size).repeat(patch_size)
@@ -120,7 +120,7 @@ def _images(size: int, patch_size: int) -> npt.NDArray[np.int64]:
 
 @njit(cache=True, nogil=True)
 def _spread(costs, row_weights, column_weights, result):  # type: ignore[no-untyped-def]
-    """Add to result (rows + 2R, columns + 2R) the costs (rows, T, T, columns), weighted.
+    """Add the weighted costs (rows, T, T, columns) to the result (rows + 2R, columns + 2R).
 
     The weights are (rows, T, 2R + 1) and (T, 2R + 1, columns).
     """

@@ -1,12 +1,12 @@
-"""Feature correspondence on a GPU: what `feature_correspondence` computes on the CPU, as one Triton kernel.
+"""Feature correspondence on a GPU: the same as `feature_correspondence` on the CPU, as one Triton kernel.
 
-A lane takes a cell and walks through a group of channels. In each it compares the cell with its neighbours row by row,
-gets the number of smaller and of equal cells in the windows that hold the cell by running sums, looks up what their
-ranks cost, and keeps the sums of these costs over channels in registers. Nothing is sorted, and no array holds a value
-for every cell, channel and place of a window.
+A lane processes one cell in a group of channels. For each channel it compares the cell with its neighbours row by row,
+counts the smaller and the equal cells in every window that contains the cell by running sums, looks up the costs of the
+cell's ranks, and sums these costs over channels in registers. Nothing is sorted, and no array holds a value for every
+cell, channel and position in a window.
 """
 
-# Triton takes a kernel's arguments by position, and has no starred tuples.
+# Triton takes a kernel's arguments by position and does not know starred tuples.
 # ruff: noqa: PLR0917, RUF005
 
 import torch
@@ -14,12 +14,12 @@ import triton
 import triton.language as tl
 from torch.nn import functional
 
-# Lanes of a program: consecutive cells of the map, in raster order.
+# Lanes per program: consecutive cells of the map, in raster order.
 CELLS = 128
 WARPS = 4
-# Programs to start at least, by sharing the channels among them: several for each of the some hundred processors.
+# The fewest programs, among which channels are split: several for each of the hundred or so multiprocessors.
 PROGRAMS = 4096
-# Values at a time of the table of costs that several references need: 128 MiB.
+# Values held at a time of the cost table that several references need: 128 MiB.
 TABLE_VALUES = 2**25
 
 
@@ -29,11 +29,11 @@ def feature_correspondence(
     row_weights: torch.Tensor,
     column_weights: torch.Tensor,
 ) -> torch.Tensor:
-    """Weighted sum of the costs of matching every cell, in every window that holds it, with reference windows.
+    """The weighted sum of the costs of matching every cell, in every window that contains it, with reference windows.
 
-    The same as `kernels.feature_correspondence.feature_correspondence`, where it is defined, for tensors on one CUDA
-    device. The two differ by rounding alone: here, sums of references are float32, taken from the middle one of
-    each channel so that they stay small.
+    The same as `kernels.feature_correspondence.feature_correspondence`, which defines it, for tensors on one CUDA
+    device. The two differ only by rounding: here, sums of references are float32, and the middle value of each
+    channel is subtracted first so that they stay small.
 
     Args:
         features: (C, H, W) float32, finite, H and W at least T; T at most 181.
@@ -63,19 +63,19 @@ def feature_correspondence(
 
 
 def _centred(references: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The middle value of every channel of references (C, T * T, N), (C,), and the references less these values."""
+    """The middle value (C,) of every channel of references (C, T * T, N), and the references minus these values."""
     ranks, count = references.shape[1:]
     origins = references[:, ranks // 2, count // 2].clone()
     return origins, references - origins[:, None, None]
 
 
 def _sums(values: torch.Tensor) -> torch.Tensor:
-    """Sums of the first 0 .. N of values (..., N): (..., N + 1) float32."""
+    """The sums of the first 0 .. N values of (..., N): (..., N + 1) float32."""
     return functional.pad(values.cumsum(-1, dtype=torch.float64), (1, 0)).to(torch.float32).contiguous()
 
 
 def _cost_table(values: torch.Tensor, references: torch.Tensor) -> torch.Tensor:
-    """Sums of the mean costs, over references (C, T * T, N), of the first 0 .. T * T ranks: (C, T * T + 1, H * W)."""
+    """The mean costs over references (C, T * T, N), summed over the first 0 .. T * T ranks: (C, T * T + 1, H * W)."""
     channels, height, width = values.shape
     ranks, count = references.shape[1:]
     origins, centred = _centred(references)
@@ -105,12 +105,12 @@ def _spread_costs(
     origins: torch.Tensor,
     column_weights: torch.Tensor,
 ) -> torch.Tensor:
-    """Costs of all cells and windows, summed over channels and over x with the weights: (T, H, W + 2R).
+    """The costs of all cells and windows, summed over channels and, weighted, over x: (T, H, W + 2R).
 
     Args:
         values: (C, H, W).
-        costs: of one reference, (C, T * T, 1); of several, their `_cost_table`, which is sums and origins, too.
-        sums: (C, T * T + 1), of the reference less the origins.
+        costs: one reference (C, T * T, 1), or the `_cost_table` of several, which then stands for sums and origins too.
+        sums: (C, T * T + 1), of the reference minus the origins.
         origins: (C,).
         column_weights: (W, T, 2R + 1).
     """
@@ -149,7 +149,7 @@ def _spread_costs(
 
 
 def _gather_rows(lines: torch.Tensor, row_weights: torch.Tensor) -> torch.Tensor:
-    """The lines (T, H, W + 2R), summed over y with the weights (H, T, 2R + 1): (H, W)."""
+    """The weighted sum over y of lines (T, H, W + 2R), with weights (H, T, 2R + 1): (H, W)."""
     height, _, spread = row_weights.shape
     margin = spread // 2
     result = torch.zeros((height + 2 * margin, lines.shape[2]), device=lines.device)
@@ -159,10 +159,10 @@ def _gather_rows(lines: torch.Tensor, row_weights: torch.Tensor) -> torch.Tensor
 
 
 def _rows_at_once(patch_size: int) -> int:
-    """How many of the T vertical offsets of a window a program takes.
+    """How many of the T vertical offsets of a window one program handles.
 
-    The more there are, the more rows are counted once for several windows, but the registers hold two numbers for every
-    window, and the time to compile grows with the square of the code.
+    The more it handles, the more rows are counted once for several windows; but registers must hold two numbers per
+    window, and compile time grows with the square of the code.
     """
     if patch_size <= 9:
         return min(patch_size, 3)
@@ -170,7 +170,7 @@ def _rows_at_once(patch_size: int) -> int:
 
 
 def _greatest_power_of_two(size: int) -> int:
-    """The greatest power of two that is at most size."""
+    """The greatest power of two up to size."""
     return 1 << (size.bit_length() - 1)
 
 
@@ -193,16 +193,16 @@ def _correspondence_kernel(  # type: ignore[no-untyped-def]
     SEVERAL: tl.constexpr,
     CELLS: tl.constexpr,
 ):
-    """Fill spread_costs (groups, T, 2R + 1, H, W): one group of channels, CELLS cells, ROWS of the T vertical offsets.
+    """Fill spread_costs (groups, T, 2R + 1, H, W) for a group of channels, CELLS cells and ROWS of T vertical offsets.
 
-    The padded map reaches T - 1 cells beyond the border, where the windows end that hold a cell of the border.
+    The map is padded by T - 1 cells, as far as the windows reach that contain a cell at the border.
     """
     cells = height * width
     cell = tl.program_id(0) * CELLS + tl.arange(0, CELLS)
     inside = cell < cells
     cell = tl.minimum(cell, cells - 1)
     y, x = cell // width, cell % width
-    # Where ROWS does not divide T, the last programs write some offsets a second time: the same numbers.
+    # If ROWS does not divide T, the last programs write the same numbers again for some offsets.
     top = tl.minimum(tl.program_id(1) * ROWS, SIZE - ROWS)
     group = tl.program_id(2)
     pitch = width + 2 * SIZE - 2
@@ -240,10 +240,10 @@ def _correspondence_kernel(  # type: ignore[no-untyped-def]
 
 @triton.jit
 def _window_counts(corner, pitch, value, SIZE: tl.constexpr, ROWS: tl.constexpr):  # type: ignore[no-untyped-def]
-    """How many cells of ROWS x T windows are smaller than the value, plus 2^16 times how many are equal to it.
+    """For ROWS x T windows, how many cells are smaller than the value, plus 2^16 times how many are equal to it.
 
-    The corner is the upper left cell of the first window, and the next ones begin one row or column further. The rows
-    that all of them share are counted once.
+    The corner is the upper left cell of the first window; each next window begins one row or column further. Rows that
+    all windows share are counted once.
     """
     shared = (tl.zeros(value.shape, tl.int32),) * SIZE
     for row in range(ROWS - 1, SIZE):
@@ -259,7 +259,7 @@ def _window_counts(corner, pitch, value, SIZE: tl.constexpr, ROWS: tl.constexpr)
 
 @triton.jit
 def _row_counts(row, value, SIZE: tl.constexpr):  # type: ignore[no-untyped-def]
-    """The counts, as of `_window_counts`, in T stretches of T cells: from the first cell of the row, the second, ..."""
+    """The counts, as in `_window_counts`, in T runs of T cells that begin at the row's first cell, its second, ..."""
     compared: tl.tuple = ()
     counts: tl.tuple = ()
     count = tl.zeros(value.shape, tl.int32)
@@ -276,7 +276,7 @@ def _row_counts(row, value, SIZE: tl.constexpr):  # type: ignore[no-untyped-def]
 
 @triton.jit
 def _add_counts(counts, row_counts, first, last, ROWS: tl.constexpr, SIZE: tl.constexpr):  # type: ignore[no-untyped-def]
-    """The counts of ROWS x T windows with those of a row added to the windows first .. last - 1 from above."""
+    """The counts of ROWS x T windows, with a row's counts added to window rows first .. last - 1."""
     added: tl.tuple = ()
     for row in tl.static_range(ROWS):
         for column in tl.static_range(SIZE):
@@ -289,7 +289,7 @@ def _add_counts(counts, row_counts, first, last, ROWS: tl.constexpr, SIZE: tl.co
 
 @triton.jit
 def _count_below(value, ordered, size, greatest_step):  # type: ignore[no-untyped-def]
-    """How many of the ordered numbers are smaller than the value; the first step is `_greatest_power_of_two(size)`."""
+    """How many of the ordered numbers are smaller than the value; greatest_step is `_greatest_power_of_two(size)`."""
     below = tl.zeros(value.shape, tl.int32)
     step = greatest_step
     while step > 0:
@@ -302,10 +302,10 @@ def _count_below(value, ordered, size, greatest_step):  # type: ignore[no-untype
 
 @triton.jit
 def _add_costs(total, counts, value, split, reference, sums, origin, WINDOWS: tl.constexpr):  # type: ignore[no-untyped-def]
-    """The total cost in each window, with the mean |value - reference[rank]| over the ranks of the value added.
+    """The total cost in each window, plus the mean of |value - reference[rank]| over the ranks of the value.
 
     References of ranks below the split are smaller than the value, the others are not. The sums are those of the
-    references less the origin.
+    references minus the origin.
     """
     centred = value - origin
     split_sum = tl.load(sums + split)
@@ -318,7 +318,7 @@ def _add_costs(total, counts, value, split, reference, sums, origin, WINDOWS: tl
         middle_sum = tl.where(split <= start, start_sum, tl.where(split >= stop, stop_sum, split_sum))
         signed = (2 * middle - start - stop).to(tl.float32)
         several = (signed * centred + ((start_sum - middle_sum) + (stop_sum - middle_sum))) / equal.to(tl.float32)
-        # One difference is rounded less than two sums are.
+        # A single difference has less rounding error than two sums.
         one = tl.abs(value - tl.load(reference + start))
         added = added + (total[window] + tl.where(equal == 1, one, several),)
     return added
@@ -326,7 +326,7 @@ def _add_costs(total, counts, value, split, reference, sums, origin, WINDOWS: tl
 
 @triton.jit
 def _add_table_costs(total, counts, table, cells, WINDOWS: tl.constexpr):  # type: ignore[no-untyped-def]
-    """The total cost in each window, with the mean over the ranks of the value of what the table sums up added."""
+    """The total cost in each window, plus the mean cost over the ranks of the value, from the table's running sums."""
     added: tl.tuple = ()
     for window in tl.static_range(WINDOWS):
         start, equal = counts[window] & 65535, counts[window] >> 16
@@ -339,7 +339,7 @@ def _add_table_costs(total, counts, table, cells, WINDOWS: tl.constexpr):  # typ
 def _cost_table_kernel(  # type: ignore[no-untyped-def]
     values, references, sums, origins, table, cells, ranks, count, greatest_step, CELLS: tl.constexpr
 ):
-    """Fill the table (C, T * T + 1, H * W) for one channel and CELLS cells: a search in the references of each rank."""
+    """Fill the table (C, T * T + 1, H * W) for one channel and CELLS cells by searching the references of each rank."""
     cell = tl.program_id(0) * CELLS + tl.arange(0, CELLS)
     inside = cell < cells
     channel = tl.program_id(1).to(tl.int64)

@@ -1,6 +1,6 @@
-"""Costs of matching the cells of one tile, in all windows that hold them, with reference windows.
+"""The costs of matching the cells of one tile, in all windows that contain them, with reference windows.
 
-Numba keeps what it compiles on disk, and does not notice when a function of another file has changed: after a change to
+Numba caches compiled code on disk and does not notice when a function in another file has changed: after a change to
 `table_costs`, touch this file.
 """
 
@@ -12,22 +12,22 @@ from numba import njit
 
 from firstsight.kernels.table_costs import PADDED_TABLE, add_table_costs
 
-# Digits of the radix sort: three make a 32-bit key.
+# The radix sort's digits: three make up a 32-bit key.
 DIGIT_BITS = 11
 BUCKETS = 1 << DIGIT_BITS
 
 
 class Tile(NamedTuple):
-    """The cells whose costs are wanted, a rectangle of rows x columns, and what surrounds them.
+    """The cells whose costs are computed, a rectangle of rows x columns, and their surroundings.
 
     Attributes:
         region: top, bottom, left and right of the cells of the map that the windows of the tile reach.
-        row_source: (rows + 4 * half,): which row of the region each row of the tile and round it is, by reflection.
+        row_source: (rows + 4 * half,): for each row in and around the tile, its row in the region, after reflection.
         column_source: (columns + 4 * half,): the same along x.
-        row_images: (rows, T): how many images of a cell, itself and reflections, windows of each vertical offset hold.
+        row_images: (rows, T): how often windows of each vertical offset contain a cell, itself or reflected.
         column_images: (columns, T): the same along x.
-        edge_columns: for one horizontal offset after another, the columns where column_images is above 1.
-        edges: (T + 1,): where those of each offset start, and the last ones end.
+        edge_columns: the columns where column_images is above 1, one horizontal offset after another.
+        edges: (T + 1,): where the columns of each offset start in edge_columns, and where the last ones end.
     """
 
     region: tuple[int, int, int, int]
@@ -44,7 +44,7 @@ class References(NamedTuple):
 
     Attributes:
         values: (C, T * T, N) float32: the N values of every order statistic, ascending along both last axes.
-        sums: (C, T * T, N + 1): sums of the first 0 .. N of them.
+        sums: (C, T * T, N + 1): the sums of the first 0 .. N values.
     """
 
     values: npt.NDArray[np.float32]
@@ -52,13 +52,13 @@ class References(NamedTuple):
 
 
 class Workspace(NamedTuple):
-    """Arrays that every channel uses anew; h x w is the size of the region.
+    """Arrays that are reused for every channel; h x w is the size of the region.
 
     Attributes:
         values, ranks: (h, w): the features of a channel and their dense ranks.
-        tied: (h, w): whether another value is equal; False for the least value.
+        tied: (h, w): whether another cell has the same value; False for the smallest value.
         keys, places: (2, h * w), for sorting.
-        band: (rows + 4 * half, columns + 4 * half): ranks of the tile and round it.
+        band: (rows + 4 * half, columns + 4 * half): the ranks in and around the tile.
         first, last: (T, T, columns): for a row, how many cells of each window are smaller, and how many not greater.
         smaller: (2T, 2T, columns), for counting; its first row and column are zero.
     """
@@ -75,10 +75,10 @@ class Workspace(NamedTuple):
 
 
 def workspace(tile: Tile, patch_size: int) -> Workspace:
-    """The working arrays for a tile."""
+    """Allocate the working arrays for a tile."""
     top, bottom, left, right = tile.region
     size = (bottom - top) * (right - left)
-    # The smallest types that hold all ranks, and all places in a table of costs: SIMD takes more of them at a time.
+    # The smallest types that hold all ranks and all positions in a cost table: SIMD handles more of them at a time.
     rank_type = np.uint16 if size < 2**16 else np.uint32
     count_type = np.uint8 if 2 * patch_size**2 <= 2**8 else np.uint16 if 2 * patch_size**2 <= 2**16 else np.uint32
     columns = len(tile.column_images)
@@ -97,9 +97,9 @@ def workspace(tile: Tile, patch_size: int) -> Workspace:
 
 @njit(cache=True, nogil=True)
 def add_matching_costs(features, references, tile, work, costs):  # type: ignore[no-untyped-def]
-    """Add to the costs of a tile those of all channels, each the mean over the references.
+    """Add to the costs of a tile those of all channels, each averaged over the references.
 
-    Cells of equal value share the mean cost of the ranks that they take together.
+    Tied cells share the mean cost of the ranks that they occupy together.
 
     Args:
         features: (C, H, W) float32, finite.
@@ -133,9 +133,9 @@ def add_matching_costs(features, references, tile, work, costs):  # type: ignore
 
 @njit(cache=True, nogil=True)
 def _rank(work, least):  # type: ignore[no-untyped-def]
-    """Fill ranks and tied from values: rank 0 for the least value, 1 for the next greater one, and so on.
+    """Fill ranks and tied from values: rank 0 for the smallest value, 1 for the next greater one, and so on.
 
-    A radix sort of the values above the least: after a ReLU, that is half of them.
+    A radix sort of the values above the smallest: after a ReLU, that is half of them.
     """
     values, ranks, tied = work.values.ravel(), work.ranks.ravel(), work.tied.ravel()
     keys, places = work.keys, work.places
@@ -145,12 +145,12 @@ def _rank(work, least):  # type: ignore[no-untyped-def]
     for place in range(len(values)):
         tied[place] = False
         ranks[place] = 0
-        # As integers, positive floats order as their bits do, negative ones the other way round; -0.0 is 0.0.
+        # Read as integers, positive floats keep their order, negative ones reverse it; -0.0 counts as 0.0.
         key = np.uint32(0) if values[place] == 0 else bits[place]
         key = ~key if key >> np.uint32(31) else key | np.uint32(0x80000000)
         keys[0, size] = key
         places[0, size] = place
-        # Added rather than asked for: a branch that goes either way by chance takes longer than all the rest.
+        # Added instead of branched on: an unpredictable branch would take longer than all the rest.
         above = 1 if values[place] > least else 0
         size += above
         for digit in range(3):
@@ -182,12 +182,12 @@ def _rank(work, least):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _tables(least, reference):  # type: ignore[no-untyped-def]
-    """What the costs with one reference window are looked up in.
+    """The tables in which the costs with one reference window are looked up.
 
     Returns:
-        (2 * T * T,), or longer, float32: the reference, then the mean costs of 1 .. T * T cells that all have the least
-            value;
-        (T * T + 1,): sums of the first 0 .. T * T of the reference.
+        (2 * T * T,), or longer, float32: the reference, then the mean costs of 1 .. T * T cells that all have the
+            smallest value;
+        (T * T + 1,): the sums of the first 0 .. T * T reference values.
     """
     ranks = len(reference)
     table = np.zeros(max(2 * ranks, PADDED_TABLE), np.float32)
@@ -205,9 +205,9 @@ def _tables(least, reference):  # type: ignore[no-untyped-def]
 def _add_row(y, tables, tile, work, costs):  # type: ignore[no-untyped-def]
     """Add to costs (T, T, columns) those of row y of the tile, for one reference window.
 
-    All cells take the cost of their first rank, but for those of the least value, which are many after a ReLU: since
-    their ranks begin at 0, their number says the mean cost. Then come the few other cells that are tied, with another
-    cell or with reflections of their own.
+    Cells get the cost of their first rank. Those of the smallest value, which are many after a ReLU, get their mean
+    cost at once: their ranks begin at 0, so their number determines it. Then the few other cells are corrected that are
+    tied with another cell or with their own reflections.
     """
     table, sums = tables
     patch_size, _, columns = costs.shape
@@ -240,7 +240,7 @@ def _add_row(y, tables, tile, work, costs):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _share_with_reflections(y, reference, tile, work, costs):  # type: ignore[no-untyped-def]
-    """In row y, put the mean cost of the ranks of a cell and its reflections for that of the first of these ranks."""
+    """In row y, replace the cost of a cell's first rank by the mean over the ranks of the cell and its reflections."""
     patch_size, _, columns = costs.shape
     line, column = tile.row_source[y + patch_size - 1], tile.column_source[patch_size - 1]
     values = work.values[line, column : column + columns]
@@ -263,7 +263,7 @@ def _share_with_reflections(y, reference, tile, work, costs):  # type: ignore[no
 
 @njit(cache=True, nogil=True)
 def _share_ranks(x, value, tables, work, costs):  # type: ignore[no-untyped-def]
-    """In column x of costs (T, T, columns), put the mean cost of the ranks first .. last - 1 for that of the first."""
+    """In column x of costs (T, T, columns), replace the cost of the first rank by the mean over first .. last - 1."""
     reference, sums = tables
     patch_size = len(costs)
     split = np.searchsorted(reference, value)
@@ -271,7 +271,7 @@ def _share_ranks(x, value, tables, work, costs):  # type: ignore[no-untyped-def]
         for j in range(patch_size):
             start, stop = np.int64(work.first[i, j, x]), np.int64(work.last[i, j, x])
             if stop - start > 1:
-                # References of ranks below the middle are less than the value, the others are not.
+                # References of ranks below the middle are smaller than the value, the others are not.
                 middle = min(max(split, start), stop)
                 under = (middle - start) * value - (sums[middle] - sums[start])
                 over = sums[stop] - sums[middle] - (stop - middle) * value
@@ -280,7 +280,7 @@ def _share_ranks(x, value, tables, work, costs):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _add_row_of_several(y, references, tile, work, costs):  # type: ignore[no-untyped-def]
-    """Add to costs (T, T, columns) those of row y of the tile: the mean over references, values and sums (T * T, N)."""
+    """Add to costs (T, T, columns) those of row y of the tile, averaged over references: values and sums (T * T, N)."""
     values, sums = references
     ranks, count = values.shape
     patch_size, _, columns = costs.shape
@@ -307,13 +307,13 @@ def _add_row_of_several(y, references, tile, work, costs):  # type: ignore[no-un
 
 @njit(cache=True, nogil=True)
 def _count_below(neighbours, limits, smaller, counts):  # type: ignore[no-untyped-def]
-    """Count, for a row of cells and each of the T * T windows that hold them, the ranks below the limits of the cells.
+    """Count, for a row of cells and each of the T * T windows that contain them, the ranks below the cells' limits.
 
     Args:
         neighbours: (4 * half + 1, columns + 4 * half), ranks.
         limits: (columns,).
         smaller: `Workspace.smaller`; [i, j] counts the ranks in the first i rows and j columns of the neighbours. These
-            numbers may wrap round; their differences, at most T * T, come out right.
+            numbers may overflow; their differences, at most T * T, are still right.
         counts: (T, T, columns), written.
     """
     patch_size, _, columns = counts.shape

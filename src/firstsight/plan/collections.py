@@ -18,6 +18,7 @@ from firstsight.collections.stacks import real_files
 from firstsight.errors import ConfigError, FirstsightError, Mistake
 from firstsight.features.registry import EXTRACTORS
 from firstsight.plan.detectors import DetectorGroup, DetectorPlan, plan_detectors
+from firstsight.plan.paths import CONTRASTIVE, PLAIN, paths_below
 from firstsight.plan.settings import CollectionSettings
 from firstsight.plan.studies import study_choices
 
@@ -42,6 +43,8 @@ class CollectionPlan:
     shards: dict[str, tuple[str, ...]]
     reference_shards: dict[str, tuple[str, ...]]
     own: DetectorGroup
+    degraded: bool = False
+    """Whether it is a degraded copy of another collection (`firstsight.plan.degraded`)."""
 
     @cached_property
     def studies(self) -> dict[str, DetectorGroup]:
@@ -86,6 +89,16 @@ class CollectionPlan:
         return self.settings.assign_to or self.name
 
     @property
+    def kinds(self) -> str:
+        """The folder of the kinds of anomaly that the settings ask for."""
+        return CONTRASTIVE if self.settings.clustering.contrastive else PLAIN
+
+    @property
+    def made_by_the_run(self) -> bool:
+        """Whether its images are made by a job."""
+        return self.settings.layout in MADE_BY_THE_RUN
+
+    @property
     def weights(self) -> str:
         """The weights of the extractor: a file or a name, ``none`` where it has none."""
         features = self.settings.features
@@ -128,7 +141,7 @@ class CollectionPlan:
 
     def _stamp(self, path: Path) -> str | None:
         # What is made by the run itself has no stamp yet when the run is planned.
-        if self.settings.layout in MADE_BY_THE_RUN:
+        if self.made_by_the_run:
             return None
         try:
             found = [os.stat(file) for file in real_files(path)]
@@ -153,7 +166,7 @@ def demo_settings(collection: CollectionSettings) -> DemoSettings:
 
 def demo_folder(results: Path, collection: str) -> Path:
     """Where the images of a demo collection are made."""
-    return results / collection / "images"
+    return Path(paths_below(results).images.format(collection=collection))
 
 
 def plan_collection(name: str, collection: CollectionSettings, results: Path) -> CollectionPlan:
@@ -173,7 +186,7 @@ def plan_collection(name: str, collection: CollectionSettings, results: Path) ->
                 files = with_missing(files, collection.missing)
     with _about("reference", collection.reference):
         searched, references = _part_references(collection, files)
-    finished = _finished_shards(results / name / "shards")
+    finished = _finished_shards(results, name)
     may_learn = bool(references) or collection.contaminated or collection.assign_to is not None
     own = plan_detectors(collection, collection.detectors, may_learn=may_learn, strict=True)
     if not own.detectors:
@@ -229,17 +242,24 @@ def _part_references(
     return part_references(files, reference=collection.reference, path=collection.path, layout=collection.layout)
 
 
-def _finished_shards(folder: Path) -> dict[str, tuple[str, ...]]:
+def _finished_shards(results: Path, collection: str) -> dict[str, tuple[str, ...]]:
     """The members of each finished shard; one whose members nobody knows any more is left out, and so planned anew."""
+    paths = paths_below(results)
     finished = {}
-    for path in folder.glob("*/members.json"):
-        for read in (_read_members, _members_of_manifest):
-            members = read(path)
-            # A shard is named by its members.
-            if members_digest(members).startswith(path.parent.name):
-                finished[path.parent.name] = members
-                break
+    for folder in Path(paths.shards.format(collection=collection)).glob("*"):
+        written = Path(paths.members.format(collection=collection, shard=folder.name))
+        if not written.exists():
+            continue
+        members = _read_members(written)
+        if not _is_named_by(folder.name, members):
+            members = _members_of_manifest(Path(paths.manifest.format(collection=collection, shard=folder.name)))
+        if _is_named_by(folder.name, members):
+            finished[folder.name] = members
     return finished
+
+
+def _is_named_by(shard: str, members: tuple[str, ...]) -> bool:
+    return members_digest(members).startswith(shard)
 
 
 def _read_members(path: Path) -> tuple[str, ...]:
@@ -252,12 +272,12 @@ def _read_members(path: Path) -> tuple[str, ...]:
         return ()
 
 
-def _members_of_manifest(path: Path) -> tuple[str, ...]:
-    """The members of the shard by its rows of the table `images`, which lie beside ``path``; nothing without these."""
+def _members_of_manifest(manifest: Path) -> tuple[str, ...]:
+    """The members of the shard by its rows of the table `images`, which ``manifest`` holds; nothing without these."""
     # Importing pandas takes a while, and a file is rarely damaged.
     from firstsight.storage.tables import read_table  # noqa: PLC0415
 
     try:
-        return tuple(read_table(path.with_name("images.parquet"))["image"])
+        return tuple(read_table(manifest)["image"])
     except FirstsightError:
         return ()

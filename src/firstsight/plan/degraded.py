@@ -1,12 +1,14 @@
 """The degraded copies of collections that the study of robustness looks at, as plans of their own."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 from firstsight.collections.readers import ImageFile
 from firstsight.collections.shards import plan_shards
 from firstsight.plan.collections import CollectionPlan
+from firstsight.plan.paths import paths_below
 from firstsight.plan.run import Plan
 
 LEVELS = (0, 1, 2, 5, 10)
@@ -32,13 +34,13 @@ def plan_degraded(plan: Plan, seed: int = 0) -> dict[str, CollectionPlan]:
             continue
         chosen = sorted(np.random.default_rng(seed).permutation(masked)[:IMAGES].tolist())
         for degradation, level in VARIANTS:
-            copy = f"{name}/robustness/{degradation}-{level}"
+            copy = copy_name(name, degradation, level)
             copies[copy] = _plan_copy(collection, copy, plan, chosen)
     return copies
 
 
 def _plan_copy(collection: CollectionPlan, name: str, plan: Plan, chosen: list[str]) -> CollectionPlan:
-    folder = plan.results / name / "images"
+    folder = Path(paths_below(plan.results).images.format(collection=name))
     files = {image: replace(collection.files[image], path=folder / f"{image}.tif", missing=None) for image in chosen}
     size = collection.settings.images_per_job
     return CollectionPlan(
@@ -50,7 +52,13 @@ def _plan_copy(collection: CollectionPlan, name: str, plan: Plan, chosen: list[s
         shards=plan_shards(chosen, size if isinstance(size, int) else IMAGES, {}),
         reference_shards={},
         own=collection.studies["compare"],
+        degraded=True,
     )
+
+
+def copy_name(collection: str, degradation: str, level: int) -> str:
+    """Name of a degraded copy; at level 0 it is the same for all degradations."""
+    return f"{collection}/robustness/{degradation if level else VARIANTS[0][0]}-{level}"
 
 
 def degradation_of(name: str) -> tuple[str, int]:

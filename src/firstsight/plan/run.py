@@ -22,6 +22,11 @@ class Plan:
         return self.config.results
 
     @property
+    def detector_names(self) -> tuple[str, ...]:
+        """The detectors that the tables have columns of: those that run on any of the collections."""
+        return tuple(dict.fromkeys(name for planned in self.collections.values() for name in planned.detectors))
+
+    @property
     def set_aside(self) -> list[str]:
         """One line for each detector of the config that cannot run on this machine."""
         return [

@@ -50,8 +50,8 @@ class FeatureSettings(SettingsModel):
     weights: str | None = None
     """A file, a name of torchvision such as IMAGENET1K_V1, or null for the extractor's own default."""
     image_size: Literal["auto"] | Count | ImageSize | None = "auto"
-    """Size at which images enter the extractor. auto: native, small images enlarged for networks; null: native; n:
-    n x n pixels; or [height, width]."""
+    """Size at which images enter the extractor. auto: native, but small images are enlarged for ResNets until the
+    shorter side has 384 pixels (at most 4 times); null: native; n: n x n pixels; or [height, width]."""
     border: Literal["reflect", "paper"] = "reflect"
     """What lies beyond the border. reflect: the texture, mirrored; paper: zeros, as in the papers."""
     dtype: Literal["float16", "float32"] = "float16"
@@ -99,14 +99,14 @@ class Deviations(SettingsModel):
     """Four robust deviations above the bulk of scores, and above a tenth of the images."""
 
     method: Literal["deviations"] = "deviations"
-    """How the score is found above which a pixel is anomalous."""
+    """How the score above which a pixel is anomalous is found."""
 
 
 class FalseAlarmRate(SettingsModel):
     """About this share of normal pixels or images lies above."""
 
     method: Literal["false_alarm_rate"] = "false_alarm_rate"
-    """How the score is found above which a pixel is anomalous."""
+    """How the score above which a pixel is anomalous is found."""
     rate: Annotated[float, Field(gt=0, le=0.5)] = 0.01
     """Share of normal pixels or images that may lie above."""
     unit: Literal["pixel", "image"] = "pixel"
@@ -117,14 +117,14 @@ class Otsu(SettingsModel):
     """Otsu's threshold of all scores."""
 
     method: Literal["otsu"] = "otsu"
-    """How the score is found above which a pixel is anomalous."""
+    """How the score above which a pixel is anomalous is found."""
 
 
 class Fixed(SettingsModel):
     """A score that was given."""
 
     method: Literal["fixed"] = "fixed"
-    """How the score is found above which a pixel is anomalous."""
+    """How the score above which a pixel is anomalous is found."""
     value: float
     """The threshold itself, in the units of the maps."""
 
@@ -160,7 +160,8 @@ class SharedSettings(SettingsModel):
     """What holds for all collections, unless one has its own."""
 
     images_per_job: Literal["auto"] | Count = "auto"
-    """Images that a job works through. auto: 32, more where images are small or very many; 1: one job an image."""
+    """Images that a job works through. auto: 32, more where images are small (as many as 16 MiB of files hold, up to
+    1024) or very many (a five-hundredth of them); 1: a job for each image."""
     features: FeatureSettings = FeatureSettings()
     """Which features are computed, and how they are stored."""
     detectors: Annotated[dict[DetectorName, DetectorEntry], Field(min_length=1)] = {"fca": DetectorEntry()}  # noqa: RUF012
@@ -187,13 +188,16 @@ class CollectionSettings(SharedSettings):
     texture: Literal["brick", "grass", "gravel"] | None = None
     """Which photograph the demo collection is cut from."""
     missing: UserPath | None = None
-    """Folder of masks of missing pixels, named as the images."""
+    """Folder of masks of missing pixels: a file for an image, with the path that the image has in the collection, but
+    for the suffix."""
     reference: UserPath | None = None
-    """Folder of normal images of this texture, for padim, patchcore and cfa (mvtec: train/good is found by itself)."""
+    """Folder of normal images of this texture, at any depth, for padim, patchcore and cfa. With layout mvtec,
+    train/good is found by itself. Normal images are not searched, even where the collection lists them."""
     contaminated: bool = False
-    """Whether what learns from normal images learns from the collection itself."""
+    """Whether detectors that learn from normal images learn from the collection itself, anomalies and all."""
     assign_to: str | None = None
-    """Name of the collection whose models and clusters these new images are held against (snakemake assign)."""
+    """Name of a collection: these are new images, compared with its models, threshold and clusters (`snakemake
+    assign`). They have no features, detectors, threshold, clustering, reference or contaminated of their own."""
 
     @model_validator(mode="before")
     @classmethod
@@ -268,7 +272,8 @@ class Config(SharedSettings):
     export: ExportSettings = ExportSettings()
     """What ``snakemake export`` writes to results/exports."""
     gpu_request: Literal["gpu", "gres", None] = "gpu"
-    """How jobs that may compute on a GPU ask a cluster for one. gpu: --gpus; gres: --gres; null: they do not ask."""
+    """How jobs whose device is auto or cuda ask a cluster for a GPU. gpu: `--gpus`; gres: `--gres`; null: they do
+    not."""
     dask: DaskSettings = DaskSettings()
     """Where jobs over all shards of a collection run their tasks."""
     names: UserPath | None = None

@@ -39,8 +39,8 @@ def study_choices(configured: Mapping[str, DetectorEntry]) -> dict[str, dict[str
 
     def changed(choices: Mapping[str, DetectorEntry]) -> dict[str, DetectorEntry]:
         return {
-            name: DetectorEntry.of(each.method_of(name), own.get(each.method_of(name), {}) | each.given)
-            for name, each in choices.items()
+            name: DetectorEntry.of(entry.method_of(name), own.get(entry.method_of(name), {}) | entry.given)
+            for name, entry in choices.items()
         }
 
     every = {method: DetectorEntry.of(method, {}) for method in DETECTORS}

@@ -1,1 +1,1 @@
-"""Tables, overlays and the page."""
+"""Overlays, the page, side-by-side comparisons and exports to other formats."""

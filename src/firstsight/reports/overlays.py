@@ -1,7 +1,6 @@
-"""Overlays: a picture with its anomaly map over it, the threshold's contour and the mask's outline."""
+"""Overlays: a picture overlaid with its anomaly map, the threshold's contour and the mask's outline."""
 
 import hashlib
-import os
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -14,37 +13,38 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import distance_transform_edt
 
 from firstsight.errors import FirstsightError
+from firstsight.storage.replacing import replace_file
 
 LONGEST_SIDE = 1024
-"""No overlay is wider or taller than this many pixels."""
+"""The largest width or height of an overlay, in pixels."""
 
 THUMBNAIL_SIDE = 320
-"""Nor a thumbnail than this many."""
+"""The largest width or height of a thumbnail, in pixels."""
 
 CONTOUR_COLOUR = (255, 255, 255)
 """Colour (R, G, B) of the contour at the threshold."""
 
 MASK_COLOUR = (0, 225, 255)
-"""Colour (R, G, B) of the mask's outline: a hue that the heat map does not have."""
+"""Colour (R, G, B) of the mask's outline: a hue that does not occur in the heat map."""
 
 _COLOUR_MAP = "plasma"
 _STRONGEST_ALPHA = 0.8
 _LEAST_SHORT_SIDE = 256
 _STRIP_ASPECT = 8
 _GAP = 6
-# Half the time of the defaults, for a few percent more bytes.
-_HOW_TO_SAVE = {".png": {"compress_level": 3}, ".webp": {"quality": 88, "method": 2}}
+# Takes half the time of the defaults, for a few percent more bytes.
+_SAVE_OPTIONS: dict[str, dict[str, int]] = {".png": {"compress_level": 3}, ".webp": {"quality": 88, "method": 2}}
 _BAR_WIDTH = 26
 _GREY_TEXT = (118, 118, 118, 255)
 
 
 @dataclass(frozen=True)
 class Layers:
-    """What is drawn of one image, all of one size and, for a strip in pieces, with transparent gaps (mode RGBA).
+    """The drawings of one image, all of one size; those of a strip cut into pieces have transparent gaps (mode RGBA).
 
     overlay: the picture with the heat map, the threshold's contour and the mask's outline; RGB.
     picture: the picture alone; RGB.
-    lines: contour and outline alone, on a transparent ground; RGBA.
+    lines: contour and outline alone, on a transparent background; RGBA.
     """
 
     overlay: Image.Image
@@ -62,24 +62,24 @@ def draw_layers(
 ) -> Layers:
     """Draw the heat map, the threshold's contour and the mask's outline over a picture.
 
-    The colours are perceptually uniform (matplotlib's plasma) and grow opaque with the value, so that the texture stays
-    visible where nothing is wrong. Lines keep one width on the page whatever the size of the image.
+    The colours are perceptually uniform (matplotlib's plasma) and more opaque for higher values, so that the texture
+    stays visible where it is normal. Lines have the same width on the page whatever the size of the image.
 
-    Large images are reduced to 1024 pixels on the long side; the map and the mask by their maximum, so that a small
-    region cannot vanish. Small ones are enlarged until the short side has 256 pixels or the long one 1024. A strip that
-    is more than 8 times as long as wide and would have to be reduced is cut into pieces instead, laid from top to
-    bottom (a horizontal strip) or from left to right (a vertical one), with transparent gaps (`pieces_of`).
+    Large images are reduced to 1024 pixels on the long side; maps and masks by their maximum, so that a small region
+    cannot vanish. Small ones are enlarged until the short side has 256 pixels or the long side 1024. A strip that is
+    more than 8 times as long as wide and too long is cut into pieces instead, arranged from top to bottom (a horizontal
+    strip) or from left to right (a vertical one), with transparent gaps (`pieces_of`).
 
     Args:
-        image: the picture, (H, W, 3), RGB in [0, 1]; values beyond are clipped.
+        image: the picture, (H, W, 3), RGB in [0, 1]; other values are clipped.
         anomaly_map: its anomaly map, (H, W), finite.
         scale: the values at the two ends of the colours, (low, high), the same for a whole collection; values beyond
-            are clipped. Where low equals high, everything above it has the highest colour.
-        threshold: the contour runs round the pixels above it.
-        mask: the ground truth, (H, W), true where anomalous; None where there is none.
+            are clipped. If low equals high, everything above has the highest colour.
+        threshold: the contour surrounds the pixels above it.
+        mask: the ground truth, (H, W), true where anomalous, or None.
 
     Raises:
-        FirstsightError: shapes that do not agree, an empty image, values that are not finite, low above high.
+        FirstsightError: shapes that do not match, an empty image, values that are not finite, or low above high.
     """
     _check(image, anomaly_map, scale, mask)
     height, width = anomaly_map.shape
@@ -98,16 +98,16 @@ def draw_layers(
     alpha = lines[..., 3:]
     overlay = heated * (1 - alpha) + lines[..., :3]
     lines[..., :3] /= numpy.maximum(alpha, 1e-6)
-    return Layers(*(_finished(layer, pieces) for layer in (overlay, picture, lines)))
+    return Layers(*(_to_picture(layer, pieces) for layer in (overlay, picture, lines)))
 
 
 def pieces_of(height: int, width: int) -> int:
-    """Into how many pieces `draw_layers` cuts an image of this size; 1 for all but long strips."""
+    """The number of pieces into which `draw_layers` cuts an image of this size; 1 for all but long strips."""
     return _layout(height, width)[1]
 
 
 def thumbnail(overlay: Image.Image) -> Image.Image:
-    """An overlay reduced to 320 pixels on its long side; a smaller one as it is."""
+    """An overlay reduced to 320 pixels on its long side; a smaller one is not enlarged."""
     reduced = overlay.copy()
     reduced.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS)
     return reduced
@@ -116,13 +116,13 @@ def thumbnail(overlay: Image.Image) -> Image.Image:
 def draw_colour_bar(scale: tuple[float, float], threshold: float, height: int) -> Image.Image:
     """Draw the legend of a collection's overlays: the colours from low (bottom) to high (top), and the threshold.
 
-    The colours lie over greys from dark (left) to light (right), blended as in the overlays: what they look like on
-    dark and on light texture. Background transparent, text grey: readable on a light and on a dark page.
+    The colours lie over greys from dark (left) to light (right), blended as in the overlays, to show how they look on
+    dark and on light texture. The background is transparent and the text grey, readable on light and dark pages.
 
     Args:
-        scale: the values at the two ends, (low, high), as given to `draw_layers`.
-        threshold: marked by a line where it lies within the scale; named beside it in any case.
-        height: height of the drawing in pixels, at least 80.
+        scale: the values at the two ends, (low, high), as in `draw_layers`.
+        threshold: marked by a line if it lies within the scale, and named beside the bar in any case.
+        height: of the drawing in pixels, at least 80.
 
     Returns:
         An image in mode RGBA, `height` pixels tall.
@@ -142,7 +142,7 @@ def draw_colour_bar(scale: tuple[float, float], threshold: float, height: int) -
     at = bottom - 1 - min(max(share, 0.0), 1.0) * (bottom - 1 - top)
 
     note = "" if low <= threshold <= high else " (above the scale)" if threshold > high else " (below the scale)"
-    # The labels of the ends stay in place; that of the threshold makes way for them.
+    # The labels of the ends stay in place; the threshold's label makes room for them.
     labels = [(f"{high:.3g}", float(top)), (f"{low:.3g}", float(bottom - 1))]
     labels.append((f"threshold {threshold:.3g}{note}", min(max(at, top + line), bottom - 1 - line)))
     text_width = max(round(font.getlength(text)) for text, _ in labels)
@@ -161,23 +161,21 @@ def draw_colour_bar(scale: tuple[float, float], threshold: float, height: int) -
 
 
 def write_image(path: Path, image: Image.Image) -> None:
-    """Write a picture beside its final name and rename it when it is whole. Missing folders are made.
+    """Write a picture; it is complete under its final name. Missing folders are created.
 
     Args:
-        path: its suffix says how: ``.png`` keeps every pixel, ``.webp`` is small.
+        path: its suffix decides the format: ``.png`` is lossless, ``.webp`` is small.
         image: the picture.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.part")
-    image.save(partial, format=path.suffix.removeprefix("."), **_HOW_TO_SAVE[path.suffix])
-    os.replace(partial, path)
+    options = _SAVE_OPTIONS[path.suffix]
+    replace_file(path, lambda beside: image.save(beside, format=path.suffix.removeprefix("."), **options))
 
 
 def overlay_name(image_id: str) -> str:
-    """The file name of an image's overlay: one plain name inside a folder, whatever the image is called.
+    """The file name of an image's overlay: a plain name without folders, whatever the image is called.
 
-    It is made of the end of the image's name (60 letters, digits, hyphens and underscores) and of a hash of all of it:
-    names that differ in any way, be it in case alone, never share a file, not even where file names ignore case.
+    It consists of the end of the image's name (60 letters, digits, hyphens and underscores) and a hash of the whole
+    name: names that differ, if only in case, never share a file, not even on file systems that ignore case.
 
         >>> overlay_name("crack/019.jpg")
         'crack-019-dea2b829aa09.png'
@@ -211,7 +209,7 @@ def _check_scale(scale: tuple[float, float]) -> None:
 
 
 def _layout(height: int, width: int) -> tuple[float, int]:
-    """How much an image is enlarged or reduced, and into how many pieces it is cut."""
+    """The factor by which an image is scaled, and the number of pieces into which it is cut."""
     short, long = sorted((height, width))
     if long <= LONGEST_SIDE:
         return min(LONGEST_SIDE / long, max(1.0, _LEAST_SHORT_SIDE / short)), 1
@@ -227,7 +225,7 @@ def _layout(height: int, width: int) -> tuple[float, int]:
 
 
 def _resize_picture(image: NDArray, shape: tuple[int, int]) -> NDArray[numpy.float32]:
-    """A picture at another (height, width), float32 in [0, 1]: mean of its pixels if reduced, bicubic if enlarged."""
+    """Resize a picture to (height, width), float32 in [0, 1]: by the mean if reduced, bicubic if enlarged."""
     levels = Image.fromarray((numpy.clip(image, 0, 1) * 255 + 0.5).astype(numpy.uint8))
     reduced = shape[0] < image.shape[0] or shape[1] < image.shape[1]
     method = Image.Resampling.BOX if reduced else Image.Resampling.BICUBIC
@@ -236,7 +234,7 @@ def _resize_picture(image: NDArray, shape: tuple[int, int]) -> NDArray[numpy.flo
 
 
 def _resize_map(anomaly_map: NDArray[numpy.float32], shape: tuple[int, int]) -> NDArray[numpy.float32]:
-    """A map at another (height, width): maximum of the cells where reduced, bilinear where enlarged."""
+    """Resize a map to (height, width): by the maximum if reduced, bilinear if enlarged."""
     scores = anomaly_map.astype(numpy.float32)
     for axis in (0, 1):
         if shape[axis] < scores.shape[axis]:
@@ -258,9 +256,9 @@ def _heat(
 
 
 def _draw_contour(lines: NDArray[numpy.float32], region: NDArray[numpy.bool_], width: float) -> None:
-    """Draw the contour of a region (H, W) into a layer (H, W, 4), just outside the region, inside along the frame.
+    """Draw the contour of a region (H, W) into a layer (H, W, 4), just outside the region, but inside it at the frame.
 
-    What lies within stays visible, however small it is.
+    The region itself stays visible, however small it is.
     """
     if not region.any():
         return
@@ -275,7 +273,7 @@ def _draw_contour(lines: NDArray[numpy.float32], region: NDArray[numpy.bool_], w
 def _draw_mask_outline(lines: NDArray[numpy.float32], mask: NDArray[numpy.bool_], width: float) -> None:
     """Draw the outline of a mask (H, W) into a layer (H, W, 4), two thirds of it inside the mask, a third outside.
 
-    Drawn before the contour it shows beside it where mask and region agree; a mask of one pixel still makes a dot.
+    It is drawn before the contour and shows beside it where mask and region agree; a one-pixel mask still gives a dot.
     """
     if mask.any():
         inside = distance_transform_edt(numpy.pad(mask, 1))[1:-1, 1:-1] - 0.5
@@ -286,22 +284,22 @@ def _draw_mask_outline(lines: NDArray[numpy.float32], mask: NDArray[numpy.bool_]
 def _draw_line(
     lines: NDArray[numpy.float32], distance: NDArray[numpy.float64], colour: tuple[int, int, int], width: float
 ) -> None:
-    """Paint where the distance (H, W) is from 0 to the width, its edges smooth, with a dark rim of a pixel beyond.
+    """Paint where the distance (H, W) is between 0 and the width, with smooth edges and a dark rim of one pixel beyond.
 
-    The layer (H, W, 4) holds colours times opacity, and the opacity.
+    The layer (H, W, 4) holds premultiplied colours and the opacity.
     """
     for rim, value, opacity in ((1.0, (0, 0, 0), 0.6), (0.0, colour, 1.0)):
         cover = numpy.clip(distance + 0.5, 0, 1) * numpy.clip(width + rim + 0.5 - distance, 0, 1) * opacity
         lines += cover[..., None].astype(numpy.float32) * (numpy.array((*value, 255), numpy.float32) / 255 - lines)
 
 
-def _finished(layer: NDArray[numpy.float32], pieces: int) -> Image.Image:
+def _to_picture(layer: NDArray[numpy.float32], pieces: int) -> Image.Image:
     drawn = Image.fromarray((layer * 255 + 0.5).astype(numpy.uint8))
     return drawn if pieces == 1 else _fold(drawn, pieces)
 
 
 def _fold(drawn: Image.Image, pieces: int) -> Image.Image:
-    """Cut a strip into pieces of equal length (the last may be shorter) and lay them side by side across its length."""
+    """Cut a strip into pieces of equal length (the last may be shorter) and arrange them side by side."""
     width, height = drawn.size
     horizontal = width >= height
     long, short = max(width, height), min(width, height)

@@ -1,7 +1,5 @@
-"""The page of a run: a static HTML file, its style and scripts, and its data, readable from disk without a network."""
+"""The page of a run: a static HTML file with its style, scripts and data, readable from disk without a network."""
 
-import os
-import shutil
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -17,31 +15,32 @@ from firstsight.reports.overlays import CONTOUR_COLOUR, MASK_COLOUR, overlay_nam
 from firstsight.reports.page_data import page_order, page_summary, write_charts, write_images, write_script
 from firstsight.reports.page_report import CollectionReport, DetectorReport, Page
 from firstsight.reports.page_text import METRIC_TITLES, count, metric_value, number
+from firstsight.storage.replacing import replace_file, replace_folder
 
 DATA = "data"
-"""Folder beside the page with its style, scripts and data."""
+"""The folder beside the page with its style, scripts and data."""
 
 SCRIPTS = ("data.js", "gallery.js", "viewer.js", "charts.js", "start.js")
-"""Scripts of the page, in the order in which they are read."""
+"""The scripts of the page, in the order in which they are loaded."""
 
 KINDS_PICTURED = 6
-"""Kinds of a detector that the summary shows with a picture of their medoid."""
+"""How many kinds of a detector the summary shows with a picture of their medoid."""
 
 MOST_LISTED = 50
-"""Images that may be no texture, by name; the table has them all."""
+"""How many images that may be no texture are listed by name; the table has them all."""
 
 _SUMMARY_METRICS = {"pro": "PRO", "auroc": "AUROC", "average_precision": "AP"}
 
 
 def write_page(path: Path, page: Page) -> None:
-    """Write the page: an HTML file, and beside it the folder ``data``. Both are renamed when they are whole.
+    """Write the page: an HTML file, and beside it the folder ``data``. Both get their names when they are complete.
 
-    Neither holds a date: the same results give the same bytes. Whatever comes from the data is escaped in the HTML, and
-    is plain strings in the scripts. A page from disk may not read files, so that data are scripts too: a summary, the
-    images in chunks of 2,000, their regions likewise, and the charts of each detector.
+    Neither contains a date: the same results give the same bytes. Values from the data are escaped in the HTML and are
+    plain strings in the scripts. A page opened from disk may not read files, so its data are scripts too: a summary,
+    the images and their regions in chunks of 2,000 images, and the charts of every detector.
 
     Args:
-        path: the HTML file. The overlays and colour bars are already there, at their paths relative to its folder.
+        path: the HTML file. The overlays and colour bars already exist, at their paths relative to its folder.
         page: what to show.
 
     Raises:
@@ -61,56 +60,52 @@ def write_page(path: Path, page: Page) -> None:
         page=page,
         data=DATA,
         scripts=SCRIPTS,
-        collections=[_collection(folder, place, each) for place, each in enumerate(page.collections)],
+        collections=[_collection(folder, place, collection) for place, collection in enumerate(page.collections)],
         totals=_totals(page),
         most_listed=MOST_LISTED,
         summary_metrics=_SUMMARY_METRICS if _any_summary_metric(page) else {},
     )
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f".{DATA}.part"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
-    colours = {"contour": f"rgb{CONTOUR_COLOUR}", "mask": f"rgb{MASK_COLOUR}"}
-    style = environment.get_template("page.css.j2").render(**colours)
-    (partial / "page.css").write_text(style, encoding="utf-8")
-    for script in SCRIPTS:
-        source = files("firstsight.reports").joinpath("templates", script)
-        (partial / script).write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
-    write_script(partial / "summary.js", "summary", page_summary(page.collections, orders, folders_of(page)))
-    for place, (collection, order) in enumerate(zip(page.collections, orders, strict=True)):
-        write_images(partial, place, collection, order)
-        write_charts(partial, place, collection, order)
-    shutil.rmtree(folder / DATA, ignore_errors=True)
-    os.replace(partial, folder / DATA)
-    beside = path.with_name(f".{path.name}.part")
-    # A file name that is not valid Unicode must not cost the page.
-    beside.write_text(text, encoding="utf-8", errors="replace")
-    os.replace(beside, path)
+    with replace_folder(folder / DATA) as data:
+        colours = {"contour": f"rgb{CONTOUR_COLOUR}", "mask": f"rgb{MASK_COLOUR}"}
+        style = environment.get_template("page.css.j2").render(**colours)
+        (data / "page.css").write_text(style, encoding="utf-8")
+        for script in SCRIPTS:
+            source = files("firstsight.reports").joinpath("templates", script)
+            (data / script).write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
+        write_script(data / "summary.js", "summary", page_summary(page.collections, orders, folders_of(page)))
+        for place, (collection, order) in enumerate(zip(page.collections, orders, strict=True)):
+            write_images(data, place, collection, order)
+            write_charts(data, place, collection, order)
+    # A file name that is not valid Unicode must not prevent the page.
+    replace_file(path, lambda beside: beside.write_text(text, encoding="utf-8", errors="replace"))
 
 
 def folders_of(page: Page) -> list[list[dict[str, str]]]:
-    """For every collection and detector, the addresses of its overlays and of its colour bar."""
+    """For every collection and detector, the addresses of its overlays and its colour bar."""
     return [
-        [{"folder": _address(each.folder), "colour_bar": _address(each.colour_bar)} for each in collection.detectors]
+        [
+            {"folder": _address(detector.folder), "colour_bar": _address(detector.colour_bar)}
+            for detector in collection.detectors
+        ]
         for collection in page.collections
     ]
 
 
 def _totals(page: Page) -> dict[str, int]:
-    """What was found in all collections. An image is anomalous where any detector found a region in it."""
+    """Numbers over all collections. An image is anomalous if any detector found a region in it."""
     anomalous = 0
     for collection in page.collections:
-        found = [each.found.index[each.found["regions"].gt(0)] for each in collection.detectors]
-        anomalous += len(set().union(*found))
+        by_detector = [detector.found.index[detector.found["regions"].gt(0)] for detector in collection.detectors]
+        anomalous += len(set().union(*by_detector))
     return {
-        "images": sum(each.n_images for each in page.collections),
+        "images": sum(collection.n_images for collection in page.collections),
         "anomalous": anomalous,
-        "set_aside": sum(len(each.set_aside) for each in page.collections),
+        "set_aside": sum(len(collection.set_aside) for collection in page.collections),
     }
 
 
 def _collection(folder: Path, place: int, collection: CollectionReport) -> dict[str, Any]:
-    """What the template shows of one collection: its report, and anchors and pictures worked out."""
+    """What the template needs for one collection: its report, anchors and pictures."""
     anchor = f"collection-{place + 1}"
     images = collection.images.set_index("image")
     return {
@@ -134,7 +129,7 @@ def _collection(folder: Path, place: int, collection: CollectionReport) -> dict[
 
 
 def _kinds(detector: DetectorReport, shards: pandas.Series) -> list[dict[str, Any]]:
-    """The clusters of a detector, the first of them with the thumbnail of their medoid."""
+    """The clusters of a detector, the first ones with the thumbnail of their medoid."""
     kinds = []
     for place, cluster in enumerate(detector.clusters):
         url = None
@@ -152,7 +147,7 @@ def _address(relative: str) -> str:
 
 
 def _picture(folder: Path, relative: str) -> dict[str, Any]:
-    """A picture's address and its size in pixels, so that the page keeps its place while it loads."""
+    """A picture's address, and its size in pixels so that the page reserves its space while it loads."""
     url = _address(relative)
     try:
         with Image.open(folder / relative) as image:
@@ -163,7 +158,7 @@ def _picture(folder: Path, relative: str) -> dict[str, Any]:
 
 
 def _by_crop(metrics: pandas.DataFrame) -> list[dict[str, Any]]:
-    """Metrics in groups of one crop, the whole frame (crop 0) first; within a group in the order of `METRIC_TITLES`."""
+    """Metrics grouped by crop, the whole frame (crop 0) first; within a group in the order of `METRIC_TITLES`."""
     if metrics.empty:
         return []
     order = {name: place for place, name in enumerate(METRIC_TITLES)}

@@ -1,7 +1,7 @@
-"""The data of the page, as scripts that each call one function of it: a page from disk may not read other files."""
+"""The data of the page, as scripts that call the page's functions: a page opened from disk may not read other files."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,10 @@ from firstsight.reports.overlays import overlay_name, pieces_of
 from firstsight.reports.page_report import CollectionReport, DetectorReport
 
 CHUNK_ROWS = 2_000
-"""Images of one file of data."""
+"""Images per data file."""
 
 FRONT_OF_CLUSTER = 12
-"""Images of a cluster that are shown before all are asked for; they stand in the first chunks."""
+"""Images of a cluster that are shown before the user asks for all; they are in the first chunks."""
 
 MOST_BINS = 40
 _DIGITS = 5
@@ -25,8 +25,8 @@ _DIGITS = 5
 def page_order(collection: CollectionReport) -> list[str]:
     """The images of a collection in the order of the page's data.
 
-    By the clusters of the first detector, outliers last; within a cluster the medoid first, then by distance. But the
-    first 12 of every cluster come before all others, so that the first chunk is enough to show the clusters.
+    Sorted by the clusters of the first detector, outliers last; within a cluster the medoid first, then by distance.
+    But the first 12 of every cluster come before all others, so that the first chunk is enough to show the clusters.
     """
     if not collection.detectors:
         return list(collection.images["image"])
@@ -45,12 +45,12 @@ def page_summary(
     orders: Sequence[Sequence[str]],
     folders: Sequence[Sequence[Mapping[str, str]]],
 ) -> dict[str, Any]:
-    """What the scripts must know before any image: collections, their detectors, thresholds and clusters.
+    """What the scripts need before any image: the collections, their detectors, thresholds and clusters.
 
     Args:
         collections: of the page.
-        orders: for each the images in the order of the data.
-        folders: for each, and each of its detectors, the addresses ``folder`` and ``colour_bar``.
+        orders: for each collection, its images in the order of the data.
+        folders: for each collection and each of its detectors, the addresses ``folder`` and ``colour_bar``.
     """
     return {
         "chunkRows": CHUNK_ROWS,
@@ -68,27 +68,29 @@ def page_summary(
                         "threshold": detector.threshold,
                         "clusters": _clusters(detector, order),
                     }
-                    for detector, addresses in zip(collection.detectors, own, strict=True)
+                    for detector, addresses in zip(collection.detectors, detector_folders, strict=True)
                 ],
             }
-            for collection, order, own in zip(collections, orders, folders, strict=True)
+            for collection, order, detector_folders in zip(collections, orders, folders, strict=True)
         ],
     }
 
 
 def write_images(folder: Path, place: int, collection: CollectionReport, order: Sequence[str]) -> None:
-    """Write the images of a collection, and their regions, by columns in chunks of `CHUNK_ROWS`.
+    """Write the images of a collection and their regions, column by column, in chunks of `CHUNK_ROWS` images.
 
     Args:
         folder: where to write ``images-<place>-<chunk>.js`` and ``regions-<place>-<chunk>.js``.
         place: of the collection on the page.
-        collection: whose images.
-        order: the images in the order of the data: an image is known by its place in it.
+        collection: the collection.
+        order: the images in the order of the data; the scripts identify an image by its position.
     """
     images = collection.images.set_index("image").loc[list(order)]
-    found = [detector.found.reindex(images.index) for detector in collection.detectors]
     rows = pandas.Series(range(len(order)), index=images.index)
-    regions = [each.regions.assign(row=each.regions["image"].map(rows)) for each in collection.detectors]
+    detector_images = [detector.found.reindex(images.index) for detector in collection.detectors]
+    detector_regions = [
+        detector.regions.assign(row=detector.regions["image"].map(rows)) for detector in collection.detectors
+    ]
     shards = {shard: number for number, shard in enumerate(_shards(collection))}
     for chunk, start in enumerate(range(0, len(order), CHUNK_ROWS)):
         part = images.iloc[start : start + CHUNK_ROWS]
@@ -101,39 +103,41 @@ def write_images(folder: Path, place: int, collection: CollectionReport, order: 
             "height": _column(part["height"]),
             "pieces": [pieces_of(*size) for size in zip(part["height"], part["width"], strict=True)],
         }
-        detectors = [
-            {name: _column(each[name].iloc[start : start + CHUNK_ROWS]) for name in each.columns} for each in found
-        ]
-        of_rows = [each[each["row"].between(start, start + CHUNK_ROWS - 1)] for each in regions]
-        shown = ("row", "x", "y", "width", "height", "area", "score_max", "score_mean", "cluster_name")
+        chunk_images = [table.iloc[start : start + CHUNK_ROWS] for table in detector_images]
+        chunk_regions = [table[table["row"].between(start, start + CHUNK_ROWS - 1)] for table in detector_regions]
+        region_columns = ("row", "x", "y", "width", "height", "area", "score_max", "score_mean", "cluster_name")
         place_and_start = {"collection": place, "start": start}
         write_script(
             folder / f"images-{place}-{chunk}.js",
             "images",
-            {**place_and_start, "columns": columns, "detectors": detectors},
+            {
+                **place_and_start,
+                "columns": columns,
+                "detectors": [_columns(table, table.columns) for table in chunk_images],
+            },
         )
         write_script(
             folder / f"regions-{place}-{chunk}.js",
             "regions",
-            {**place_and_start, "detectors": [{name: _column(each[name]) for name in shown} for each in of_rows]},
+            {**place_and_start, "detectors": [_columns(table, region_columns) for table in chunk_regions]},
         )
 
 
 def write_charts(folder: Path, place: int, collection: CollectionReport, order: Sequence[str]) -> None:
-    """Write what the charts of each detector are drawn from, as ``charts-<place>-<detector>.js``."""
+    """Write the data of every detector's charts, as ``charts-<place>-<detector>.js``."""
     rows = {image: row for row, image in enumerate(order)}
     for number, detector in enumerate(collection.detectors):
         charts = detector.charts
-        kept = [(rows[image], *point) for image, point in zip(charts["images"], charts["points"], strict=True)]
+        points = [(rows[image], *point) for image, point in zip(charts["images"], charts["points"], strict=True)]
         content = {
             "collection": place,
             "detector": number,
             "histogram": histogram(detector.found["score"].to_numpy(float), detector.threshold),
             "scatter": {
                 "method": charts["method"],
-                "row": [row for row, *_ in kept],
-                "x": [_rounded(x) for _, x, _ in kept],
-                "y": [_rounded(y) for *_, y in kept],
+                "row": [row for row, *_ in points],
+                "x": [_rounded(x) for _, x, _ in points],
+                "y": [_rounded(y) for *_, y in points],
             },
             "tree": charts["tree"],
         }
@@ -141,11 +145,11 @@ def write_charts(folder: Path, place: int, collection: CollectionReport, order: 
 
 
 def histogram(scores: NDArray[numpy.float64], threshold: float) -> dict[str, Any]:
-    """Numbers of images by score, in equal bins that hold all of them: {low, high, counts}.
+    """Count images by score, in equal bins that cover all scores: {low, high, counts}.
 
     Args:
-        scores: (N,), finite; about as many bins as the root of N, from 8 to 40.
-        threshold: where it lies among the scores, it is an edge between two bins.
+        scores: (N,), finite; there are about sqrt(N) bins, from 8 to 40.
+        threshold: becomes the edge between two bins if it lies among the scores.
     """
     if len(scores) == 0:
         return {"low": 0.0, "high": 0.0, "counts": []}
@@ -156,16 +160,16 @@ def histogram(scores: NDArray[numpy.float64], threshold: float) -> dict[str, Any
     if least < threshold < most:
         below, above = numpy.ceil((threshold - least) / width), numpy.ceil((most - threshold) / width)
         edges = threshold + width * numpy.arange(-below, above + 1)
-    # Rounding must not cost the images at the ends.
+    # Rounding must not drop the images at the ends.
     edges[0], edges[-1] = min(edges[0], least), max(edges[-1], most)
     counts, _ = numpy.histogram(scores, edges)
     return {"low": _rounded(edges[0]), "high": _rounded(edges[-1]), "counts": counts.tolist()}
 
 
 def write_script(path: Path, function: str, content: Any) -> None:
-    """Write a script that gives data to the page: ``firstsight.<function>(<content>)``.
+    """Write a script that passes data to the page: ``firstsight.<function>(<content>)``.
 
-    Pure ASCII: whatever the data holds stays within its strings, and is never taken for HTML either.
+    It is pure ASCII: nothing in the data can end a string or be taken for HTML.
     """
     text = json.dumps(content, ensure_ascii=True, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
     path.write_text(f"firstsight.{function}({text});\n", encoding="ascii")
@@ -188,8 +192,12 @@ def _clusters(detector: DetectorReport, order: Sequence[str]) -> list[dict[str, 
     ]
 
 
+def _columns(table: pandas.DataFrame, names: Iterable[str]) -> dict[str, list[Any]]:
+    return {name: _column(table[name]) for name in names}
+
+
 def _column(values: pandas.Series) -> list[Any]:
-    """Values as JSON has them: null for what is missing, floats with five significant digits."""
+    """Values for JSON: null if missing, floats with five significant digits."""
     return [
         None if pandas.isna(value) else _rounded(value) if isinstance(value, float) else value
         for value in values.tolist()

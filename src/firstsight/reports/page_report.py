@@ -1,4 +1,4 @@
-"""What the page of a run tells, gathered before any of it is written."""
+"""What the page of a run shows, gathered before any of it is written."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import pandas
 
 @dataclass(frozen=True)
 class ClusterReport:
-    """One cluster of `n_images` images. Cluster -1 holds the images that are like no kind: they have no medoid."""
+    """One cluster of `n_images` images. Cluster -1 holds the outliers and has no medoid."""
 
     cluster: int
     name: str
@@ -23,23 +23,23 @@ class DetectorReport:
 
     Args:
         name: the detector's name in the config.
-        settings: its settings, and what it learned, as one line of text.
+        settings: its settings, and what it learned, in one line of text.
         threshold: the collection's threshold, in the units of the map.
-        threshold_says: one line that says how it was found.
+        threshold_says: one line on how the threshold was determined.
         scale: the values at the two ends of the overlays' colours.
-        folder: folder of its overlays by shard, relative to the page's folder, with forward slashes, not
+        folder: the folder of its overlays by shard, relative to the page's folder, with forward slashes, not
             percent-encoded.
-        colour_bar: the legend drawn for the scale, a PNG, as ``folder``.
+        colour_bar: the legend of the scale, a PNG; its path is written as ``folder``.
         metrics: rows of the `metrics` table (columns metric, value, crop, n_images, n_regions; crop is the share of the
-            frame cut from each side); empty where there are neither masks nor labels.
-        found: a row for each image with a map, by image: score (in the units of the map), area (share of the image that
-            is anomalous), regions (how many), cluster (-1 in none; null where it was not clustered) and distance (to
-            the centre of its cluster; null likewise).
+            frame cut from each side); empty without masks and labels.
+        found: one row per image with a map, indexed by image: score (in the units of the map), area (share of the image
+            that is anomalous), regions (their number), cluster (-1: none; null: not clustered) and distance (to the
+            centre of its cluster, or null).
         regions: rows of the `regions` table.
         clusters: the clusters, in the order of the page.
-        n_clusters: number of clusters, 0 where the images were not clustered.
-        clusters_chosen: one line that says how that number was found.
-        charts: what `firstsight.stages.charts` made: points of the images on a plane, and the tree of the clusters.
+        n_clusters: number of clusters, 0 if the images were not clustered.
+        clusters_chosen: one line on how that number was determined.
+        charts: from `firstsight.stages.charts`: a point in the plane for every image, and the tree of the clusters.
     """
 
     name: str
@@ -64,7 +64,7 @@ class DetectorReport:
 
     @property
     def n_anomalous(self) -> int:
-        """Those of them with an anomalous region."""
+        """Images with an anomalous region."""
         return int(self.found["regions"].gt(0).sum())
 
     @property
@@ -75,18 +75,18 @@ class DetectorReport:
 
 @dataclass(frozen=True)
 class CollectionReport:
-    """One collection: where it is, what its features were made with, what every detector found, what was set aside.
+    """One collection: its images, its extractor, the detectors' results, and what was set aside.
 
     Args:
         name: the collection's name in the config.
         path: where its images are, as text.
-        n_images: all of them.
+        n_images: number of all its images.
         extractor, weights: as text.
-        detectors: what each of them found.
-        images: a row for each image that a detector has a map of: image, shard, label (null where there is none), width
-            and height in pixels.
-        set_aside: (image, status) of the images set aside.
-        no_textures: (image, score) of the images that may be no texture, the least alike first; searched all the same.
+        detectors: their results.
+        images: one row per image of which a detector has a map: image, shard, label (null if unknown), width and height
+            in pixels.
+        set_aside: (image, status) of the images that were set aside.
+        no_textures: (image, score) of the images that may be no texture, highest score first; they are searched too.
         detectors_set_aside: one line for each detector that could not run.
     """
 

@@ -1,4 +1,4 @@
-"""How the page writes numbers, and what it calls metrics."""
+"""How the page formats numbers and names metrics."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ _NOTHING = "–"
 
 
 def number(value: float | None) -> str:
-    """Up to three significant digits, whole numbers from 1,000 on; an en dash where there is none."""
+    """Up to three significant digits, whole numbers from 1,000 on; an en dash if there is no number."""
     if value is None or _missing(value):
         return _NOTHING
     if value == 0:
@@ -34,12 +34,12 @@ def number(value: float | None) -> str:
 
 
 def metric_value(value: float | None) -> str:
-    """A value in [0, 1] with three decimals; an en dash where it could not be computed."""
+    """A value in [0, 1] with three decimals; an en dash if it is undefined."""
     return _NOTHING if _missing(value) else f"{value:.3f}"
 
 
 def count(value: int | None) -> str:
-    """A whole number with separated thousands; an en dash where there is none."""
+    """A whole number with thousands separators; an en dash if there is no number."""
     return _NOTHING if value is None or _missing(value) else f"{int(value):,d}"
 
 

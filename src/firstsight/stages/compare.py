@@ -1,6 +1,5 @@
-"""Stage compare: every detector on a collection, side by side, and where two of them disagree most."""
+"""Stage compare: how good every detector's maps of a collection are, and where two of them disagree most."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
@@ -17,26 +16,27 @@ from firstsight.reports.markdown import markdown_table
 from firstsight.reports.side_by_side import MapPair, draw_map_pairs
 from firstsight.stages.evaluate import localization_rows
 from firstsight.stages.job import Job
+from firstsight.stages.study import write_parquet
 from firstsight.storage.geometry import map_to_pixels
-from firstsight.storage.json import read_json
 from firstsight.storage.replacing import replace_file
 from firstsight.storage.stored_images import read_images
 from firstsight.storage.stored_maps import StoredMap, stored_maps
-
-METRICS = {"pro": "PRO", "auroc": "AUROC", "average_precision": "AP", "f1_max": "F1", "image_auroc": "image AUROC"}
-"""Metrics of the comparison, as columns and as its readers call them; 0 to 1, on the whole frame."""
+from firstsight.storage.tables import read_table
 
 LONGEST_SIDE = 128
 """Maps are compared on a grid of so many points along the longer side of the image."""
 
 DRAWN = 4
 MENTIONED = 5
+COLUMNS = ("collection", "detector", "other", "n_images", "disagreement", "image", "largest")
+
+Maps = Mapping[str, Mapping[str, StoredMap]]
+"""By detector and image."""
 
 
-def compare_collection(
+def compare_maps(
     *,
     maps: Mapping[str, Sequence[Path]],
-    records: Mapping[str, Sequence[Path]],
     manifests: Sequence[Path],
     truths: Sequence[Path],
     collection: str,
@@ -49,107 +49,59 @@ def compare_collection(
 
     Args:
         maps: stores of maps of all shards, by detector.
-        records: for each detector, the JSON records of the jobs that made its features, its model and its maps.
         manifests, truths: files of all shards.
-        collection: name for the tables.
-        metrics: Parquet to make, one row a detector: collection, detector, a column for each of `METRICS` (null where
-            there are no masks or labels), n_images (with a map), seconds_per_image (in the detector, its share of
-            learning included) and feature_seconds_per_image (0 where it reads the image itself).
-        pairs: Parquet to make, one row for two detectors: collection, detector, other, n_images, disagreement (mean
-            over the images that both have a map of), image and largest (that on which they disagree most).
+        collection: name for the table.
+        metrics: Parquet to make, with the columns detector, metric, value and crop: one row for each metric of the
+            whole frame that is defined (`localization_rows`), and one for ``n_images``, how many images have a map.
+        pairs: Parquet to make, one row for two detectors with an image in common: collection, detector, other, n_images
+            (that both have a map of), disagreement (mean over these), image and largest (that on which they disagree
+            most).
         picture: PNG to make of the images on which two detectors disagree most.
         job: where time and counts are noted.
     """
     images = read_images(manifests, truths).set_index("image")
     stored = {
-        name: {each.image: each for each in stored_maps(paths) if each.status == "ok"} for name, paths in maps.items()
+        name: {entry.image: entry for entry in stored_maps(shards) if entry.status == "ok"}
+        for name, shards in maps.items()
     }
-    rows = []
-    for name, found in job.progress(stored.items(), len(stored)):
-        with job.step("metrics"):
-            figures = localization_figures(found, images)
-        seconds = _seconds_per_image([read_json(path) for path in records[name]])
-        rows.append({"collection": collection, "detector": name, **figures, "n_images": len(found), **seconds})
+    with job.step("metrics"):
+        figures = [
+            (detector, metric, value)
+            for detector, own in job.progress(stored.items(), len(stored))
+            for metric, value in _figures(own, images).items()
+        ]
+    write_parquet(metrics, pandas.DataFrame(figures, columns=["detector", "metric", "value"]).assign(crop=0.0))
     with job.step("disagreement"):
-        found_pairs = [{"collection": collection, **row} for row in _disagreements(stored)]
-    table = pandas.DataFrame(found_pairs, columns=["collection", "detector", "other", *PAIR_COLUMNS])
-    replace_file(metrics, lambda path: pandas.DataFrame(rows).to_parquet(path, index=False, compression="zstd"))
-    replace_file(pairs, lambda path: table.to_parquet(path, index=False, compression="zstd"))
+        rows = [{"collection": collection, **row} for row in _disagreements(stored)]
+    table = pandas.DataFrame(rows, columns=list(COLUMNS))
+    write_parquet(pairs, table)
     with job.step("draw"):
         drawn = [_pair(row, stored, images) for row in _most_telling(table)]
         replace_file(picture, lambda path: draw_map_pairs(path, drawn))
     job.n_images = len(images)
 
 
-PAIR_COLUMNS = ("n_images", "disagreement", "image", "largest")
+def join_disagreements(*, pairs: Sequence[Path], table: Path, markdown: Path) -> None:
+    """Join the tables of `compare_maps`, and write the pairs that disagree most on each collection as text."""
+    joined = pandas.concat([read_table(part) for part in pairs], ignore_index=True).astype({"n_images": "int64"})
+    write_parquet(table, joined)
+    by_collection = joined.groupby("collection", sort=False)
+    most = [line for _, own in by_collection for line in own.nlargest(MENTIONED, "disagreement").to_numpy().tolist()]
+    titles = ["collection", "detector", "other", "images of both", "disagreement", "most on", "there"]
+    text = f"## Where they disagree most\n\n{markdown_table(titles, most)}"
+    replace_file(markdown, lambda path: path.write_text(text, encoding="utf-8"))
 
 
-def localization_figures(stored: Mapping[str, StoredMap], images: pandas.DataFrame) -> dict[str, float | None]:
-    """Each of `METRICS` of maps, None where it is not defined; see `localization_rows`."""
-    stores = {image: each.reader.path for image, each in stored.items()}
+def _figures(stored: Mapping[str, StoredMap], images: pandas.DataFrame) -> dict[str, float]:
+    stores = {image: entry.reader.path for image, entry in stored.items()}
     values = {row["metric"]: row["value"] for row in localization_rows(stores, images)}
-    return {metric: values[metric] if np.isfinite(values.get(metric, np.nan)) else None for metric in METRICS}
+    return {metric: value for metric, value in values.items() if np.isfinite(value)} | {"n_images": len(stored)}
 
 
-def join_comparison(
-    *,
-    metrics: Sequence[Path],
-    pairs: Sequence[Path],
-    set_aside: Sequence[str],
-    table: Path,
-    disagreement_table: Path,
-    markdown: Path,
-    job: Job,
-) -> None:
-    """Join the tables of `compare_collection`, and write them as text.
-
-    Args:
-        metrics, pairs: its tables of all collections.
-        set_aside: a line for each detector that could not be compared.
-        table, disagreement_table: Parquet tables to make.
-        markdown: the same as text, of the pairs those that disagree most.
-        job: where time and counts are noted.
-    """
-    found, between = (
-        pandas.concat([pandas.read_parquet(part) for part in parts], ignore_index=True) for parts in (metrics, pairs)
-    )
-    replace_file(table, lambda path: found.to_parquet(path, index=False, compression="zstd"))
-    replace_file(disagreement_table, lambda path: between.to_parquet(path, index=False, compression="zstd"))
-    sections = ["# Detectors side by side\n", *(f"Set aside: {line}\n" for line in set_aside)]
-    columns = [*METRICS, "n_images", "seconds_per_image", "feature_seconds_per_image"]
-    titles = ["detector", *METRICS.values(), "images", "seconds an image", "seconds an image for features"]
-    for collection, rows in found.groupby("collection", sort=False):
-        sections.append(
-            f"## {collection}\n\n{markdown_table(titles, rows[['detector', *columns]].to_numpy().tolist())}"
-        )
-        most = between[between["collection"].eq(collection)].nlargest(MENTIONED, "disagreement")
-        if len(most):
-            lines = most[["detector", "other", "disagreement", "image", "largest"]].to_numpy().tolist()
-            titles_of_pairs = ["detector", "other", "disagreement", "most on", "there"]
-            sections.append(f"Where they disagree most:\n\n{markdown_table(titles_of_pairs, lines)}")
-    replace_file(markdown, lambda path: path.write_text("\n".join(sections), "utf-8"))
-    job.n_images = int(found["n_images"].sum())
-
-
-def _seconds_per_image(records: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    images = max(1, sum(record["n_images"] for record in records if record["rule"] == "detect"))
-    features = sum(record["seconds"] for record in records if record["rule"] == "features")
-    learning = sum(record["seconds"] for record in records if record["rule"] not in {"features", "detect"})
-    # Not the seconds of the job: to start it and to read and write does not depend on the detector.
-    detecting = sum(
-        json.loads(each["seconds_by_step"]).get("detect", 0.0) for each in records if each["rule"] == "detect"
-    )
-    return {
-        "seconds_per_image": (learning + detecting) / images,
-        "feature_seconds_per_image": features / images,
-    }
-
-
-def _disagreements(stored: Mapping[str, Mapping[str, StoredMap]]) -> list[dict[str, Any]]:
-    """One row for two detectors, those with an image in common."""
+def _disagreements(stored: Maps) -> list[dict[str, Any]]:
     by_pair: dict[tuple[str, str], dict[str, float]] = {pair: {} for pair in combinations(stored, 2)}
-    for image in sorted({image for found in stored.values() for image in found}):
-        names = [name for name, found in stored.items() if image in found]
+    for image in sorted({image for maps in stored.values() for image in maps}):
+        names = [name for name, maps in stored.items() if image in maps]
         if len(names) < 2:
             continue
         between = disagreement(np.stack([_on_grid(stored[name][image]) for name in names]))
@@ -159,13 +111,13 @@ def _disagreements(stored: Mapping[str, Mapping[str, StoredMap]]) -> list[dict[s
         {
             "detector": detector,
             "other": other,
-            "n_images": len(found),
-            "disagreement": float(np.mean(list(found.values()))),
-            "image": max(found, key=found.__getitem__),
-            "largest": max(found.values()),
+            "n_images": len(by_image),
+            "disagreement": float(np.mean(list(by_image.values()))),
+            "image": max(by_image, key=by_image.__getitem__),
+            "largest": max(by_image.values()),
         }
-        for (detector, other), found in by_pair.items()
-        if found
+        for (detector, other), by_image in by_pair.items()
+        if by_image
     ]
 
 
@@ -183,7 +135,7 @@ def _most_telling(pairs: pandas.DataFrame) -> list[dict[Any, Any]]:
     return ranked.drop_duplicates("image").drop_duplicates("detector").head(DRAWN).to_dict("records")
 
 
-def _pair(row: Mapping[Any, Any], stored: Mapping[str, Mapping[str, StoredMap]], images: pandas.DataFrame) -> MapPair:
+def _pair(row: Mapping[Any, Any], stored: Maps, images: pandas.DataFrame) -> MapPair:
     image = images.loc[row["image"]]
     with_mask = not pandas.isna(image["mask"]) and image["status"] == "ok"
     return MapPair(

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from firstsight import __version__
 from firstsight.errors import DamagedError, FirstsightError
+from firstsight.plan.paths import fingerprint_in
 from firstsight.storage.json import write_json
 
 T = TypeVar("T")
@@ -150,7 +151,6 @@ def _take_away(path: Path) -> None:
 
 
 def _row(job: Job, seconds: float, record: Path) -> dict[str, Any]:
-    fingerprints = re.findall(r"/(?:features|detectors)/\w+-([0-9a-f]{10})(?=/)", record.as_posix())
     return {
         "collection": job.collection,
         "rule": job.rule,
@@ -164,7 +164,7 @@ def _row(job: Job, seconds: float, record: Path) -> dict[str, Any]:
         "peak_memory_mb": _peak_memory_mb(),
         "versions": json.dumps(_versions()),
         "weights_sha256": job.weights_sha256,
-        "fingerprint": fingerprints[-1] if fingerprints else "",
+        "fingerprint": fingerprint_in(record),
         "config": job.config,
         "machine": platform.node(),
     }

@@ -24,8 +24,9 @@ def make_page(*, tables: Mapping[str, Path], collections: Sequence[Mapping[str, 
     Args:
         tables: the tables images, regions, clusters and metrics.
         collections: for each collection its name, path, extractor, weights, detectors, and a line for each detector
-            that was set aside; for each detector its name, its settings as text, the folder of its results, in that
-            the folder of its kinds; and ``model``, the JSON that says what it learned, for one that learns.
+            that was set aside; for each detector its name, its settings as text, the JSON of its ``threshold``,
+            ``clusters`` and ``charts``, the folder of ``overlays``, the picture ``colour_bar`` to make; and ``model``,
+            the JSON that says what it learned, for one that learns (`firstsight.plan.files.collections_of_page`).
         output: the HTML file, its data in the folder ``data`` beside it; all pictures are linked relative to it.
         job: where time and counts are noted.
     """
@@ -33,7 +34,7 @@ def make_page(*, tables: Mapping[str, Path], collections: Sequence[Mapping[str, 
     with job.step("legend"):
         for collection in collections:
             for detector in collection["detectors"]:
-                _draw_legend(Path(detector["folder"]))
+                _draw_legend(read_json(Path(detector["threshold"])), Path(detector["colour_bar"]))
     with job.step("page"):
         reports = tuple(_collection(collection, read, output.parent) for collection in collections)
         write_page(output, Page(title="firstsight", version=__version__, collections=reports))
@@ -67,29 +68,27 @@ def _no_textures(images: pandas.DataFrame) -> tuple[tuple[str, float], ...]:
 
 
 def _detector(detector: Mapping[str, Any], tables: Mapping[str, pandas.DataFrame], root: Path) -> DetectorReport | None:
-    name, folder = detector["name"], Path(detector["folder"])
-    found = read_json(folder / "threshold.json")
+    name = detector["name"]
+    found = read_json(Path(detector["threshold"]))
     if found["threshold"] is None:
         return None
     own = {table: tables[table][tables[table]["detector"].eq(name)] for table in ("regions", "clusters", "metrics")}
-    kinds = folder / detector["kinds"]
-    chosen = read_json(kinds / "clusters.json")
-    relative = Path(os.path.relpath(folder, root))
+    chosen = read_json(Path(detector["clusters"]))
     return DetectorReport(
         name=name,
         settings=_settings(detector),
         threshold=found["threshold"],
         threshold_says=found["says"],
         scale=tuple(found["scale"]),
-        folder=(relative / "overlays").as_posix(),
-        colour_bar=(relative / "colour_bar.png").as_posix(),
+        folder=_relative(detector["overlays"], root),
+        colour_bar=_relative(detector["colour_bar"], root),
         metrics=own["metrics"],
         found=_found(tables["images"], own["regions"], own["clusters"], name),
         regions=own["regions"],
         clusters=_clusters(own["clusters"]),
         n_clusters=chosen["n_clusters"],
         clusters_chosen=chosen["criterion"],
-        charts=read_json(kinds / "charts.json"),
+        charts=read_json(Path(detector["charts"])),
     )
 
 
@@ -132,7 +131,10 @@ def _clusters(clusters: pandas.DataFrame) -> tuple[ClusterReport, ...]:
     return tuple(sorted(reports, key=lambda report: (report.cluster < 0, report.cluster)))
 
 
-def _draw_legend(folder: Path) -> None:
-    found = read_json(folder / "threshold.json")
+def _relative(path: str, root: Path) -> str:
+    return Path(os.path.relpath(path, root)).as_posix()
+
+
+def _draw_legend(found: Mapping[str, Any], output: Path) -> None:
     scale, threshold = found["scale"] or (0.0, 1.0), found["threshold"] or 0.0
-    write_image(folder / "colour_bar.png", draw_colour_bar(tuple(scale), threshold, COLOUR_BAR_HEIGHT))
+    write_image(output, draw_colour_bar(tuple(scale), threshold, COLOUR_BAR_HEIGHT))

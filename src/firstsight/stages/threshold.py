@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from firstsight.clustering.descriptors import weighting_temperatures
 from firstsight.clustering.false_alarms import image_threshold, pixel_threshold, tile_maxima
 from firstsight.clustering.thresholds import anomaly_threshold, otsu_threshold
+from firstsight.errors import FirstsightError
 from firstsight.stages.job import Job
-from firstsight.storage.json import write_json
+from firstsight.storage.json import read_json, write_json
 from firstsight.storage.store import ShardReader
 from firstsight.storage.stored_maps import images_with_maps
 
@@ -75,6 +76,23 @@ def find_threshold(
             "n_images": n_maps,
         }
     write_json(output, found)
+
+
+def take_over_threshold(threshold: Path, known: str, output: Path) -> None:
+    """Write the threshold of a known collection for new images that are held against it.
+
+    Args:
+        threshold: what `find_threshold` wrote for the known collection.
+        known: name of that collection.
+        output: the JSON to make, of the same contents.
+
+    Raises:
+        FirstsightError: no image of the known collection has a map.
+    """
+    known_threshold = read_json(threshold)
+    if known_threshold["threshold"] is None:
+        raise FirstsightError(f"{known}: no image has a map, so nothing can be held against it")
+    write_json(output, known_threshold)
 
 
 class _Scores(NamedTuple):

@@ -1,1 +1,1 @@
-"""What jobs leave on the disk for other jobs: whole under its name, and checked when it is read."""
+"""What jobs leave on disk for other jobs: complete under its final name, and checked when it is read."""

@@ -1,4 +1,4 @@
-"""Zip archives, as which numpy and torch write their files: written whole, and whether they still are what was."""
+"""ZIP archives, the format of numpy's and torch's files: written whole, and checked for damage before they are read."""
 
 import errno
 import zipfile
@@ -13,7 +13,7 @@ from firstsight.storage.replacing import replace_file
 
 
 def write_arrays(path: Path, **arrays: NDArray[Any]) -> None:
-    """Write arrays by name beside ``path`` and rename them there, as npz without pickled objects."""
+    """Write named arrays as an npz file without pickled objects, beside ``path`` first, then renamed."""
 
     def write(beside: Path) -> None:
         with open(beside, "wb") as file:
@@ -23,14 +23,14 @@ def write_arrays(path: Path, **arrays: NDArray[Any]) -> None:
 
 
 def refuse_damaged(path: Path) -> None:
-    """Raise a DamagedError where a checksum in an archive does not fit, or where it is no archive at all.
+    """Raise a DamagedError if a checksum in an archive does not match, or if the file is no archive at all.
 
-    Neither numpy, of what it does not read, nor torch looks at all of them. One that is not there is a FirstsightError.
+    numpy checks only what it reads, and torch does not check every checksum. A missing file is a FirstsightError.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
-    # Another job may have found it damaged, too, and taken it away.
+    # Another job may also have noticed the damage and removed the file.
     except FileNotFoundError as error:
         raise FirstsightError(f"{str(path)!r} does not exist: run again to have it made") from error
     except Exception as error:
@@ -42,15 +42,15 @@ def refuse_damaged(path: Path) -> None:
 
 
 def is_damage(error: Exception) -> bool:
-    """Whether reading an archive failed because of what is in it, and not since it cannot be read now."""
-    # A damaged archive may point to places before its beginning, where no file can be read (EINVAL).
+    """Whether reading an archive failed because of its content, not because it cannot be read at the moment."""
+    # A damaged archive may give an offset before its own beginning, where seeking fails with EINVAL.
     if isinstance(error, OSError):
         return error.errno in (None, errno.EINVAL)
     return not isinstance(error, MemoryError)
 
 
 def read_arrays(path: Path, *names: str) -> list[NDArray[Any]]:
-    """Arrays of an npz file that another job wrote; DamagedError where they are not what it wrote."""
+    """The named arrays of an npz file; DamagedError if they are not what the job that wrote it stored."""
     refuse_damaged(path)
     with np.load(path, allow_pickle=False) as stored:
         return [stored[name] for name in names]

@@ -1,4 +1,4 @@
-"""Where the cells of a feature map lie on the image."""
+"""Where the cells of a feature map lie on their image."""
 
 from dataclasses import dataclass
 
@@ -12,8 +12,8 @@ class Geometry:
 
     Attributes:
         height, width: the image's own size, pixels.
-        input_height, input_width: its size when it entered the extractor, pixels.
-        stride: distance between two cells, pixels of the input.
+        input_height, input_width: the image's size as the extractor saw it, pixels.
+        stride: distance between neighbouring cells, pixels of the input.
         offset: centre of cell 0, pixels of the input (the centre of the first pixel is 0).
     """
 
@@ -26,7 +26,7 @@ class Geometry:
 
 
 def map_to_pixels(anomaly_map: NDArray[np.float32], geometry: Geometry) -> NDArray[np.float32]:
-    """Lay an anomaly map on its image, bilinearly between the centres of the cells and constant beyond the outer ones.
+    """Resample an anomaly map to its image: bilinear between cell centres, constant beyond the outermost ones.
 
     Args:
         anomaly_map: (h, w).
@@ -48,5 +48,5 @@ def _cell_positions(size: int, input_size: int, geometry: Geometry, cells: int) 
 def _interpolate(values: NDArray[np.float32], positions: NDArray[np.float64]) -> NDArray[np.float32]:
     below = np.minimum(positions.astype(np.int64), max(len(values) - 2, 0))
     above = np.minimum(below + 1, len(values) - 1)
-    share = (positions - below).astype(np.float32)[:, None]
-    return values[below] * (1 - share) + values[above] * share
+    weight = (positions - below).astype(np.float32)[:, None]
+    return values[below] * (1 - weight) + values[above] * weight

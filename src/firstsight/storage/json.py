@@ -9,10 +9,10 @@ from firstsight.storage.replacing import replace_file
 
 
 def read_json(path: Path) -> Any:
-    """What `write_json` wrote; DamagedError where it is no JSON any more. A change that leaves it JSON is not seen."""
+    """What `write_json` wrote; DamagedError if it is no longer JSON. A change that leaves valid JSON goes unnoticed."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    # Another job may have found it damaged, too, and taken it away.
+    # Another job may also have noticed the damage and removed the file.
     except FileNotFoundError as error:
         raise FirstsightError(f"{str(path)!r} does not exist: run again to have it made") from error
     except ValueError as error:
@@ -20,5 +20,5 @@ def read_json(path: Path) -> Any:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON beside ``path`` and rename it there."""
+    """Write JSON beside ``path``, then rename it to ``path``."""
     replace_file(path, lambda beside: beside.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8"))

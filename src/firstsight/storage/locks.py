@@ -1,4 +1,4 @@
-"""A folder that one process at a time writes in."""
+"""Folders that only one process may write to at a time."""
 
 import errno
 import fcntl
@@ -15,10 +15,10 @@ LOCK_SECONDS = 10.0
 
 @contextmanager
 def locked_folder(folder: Path) -> Iterator[None]:
-    """Make a folder and keep other processes out of it until the block ends or this process is gone.
+    """Make a folder and keep other processes out of it until the block ends or this process dies.
 
-    A killed process may take a moment to be gone, so a lock that is held is tried again for some seconds. In the block
-    the folder may be renamed or taken away.
+    A killed process may take a moment to disappear, so a lock that another process holds is retried for
+    `LOCK_SECONDS`. The block may rename or remove the folder.
 
     Raises:
         FirstsightError: another process is writing there.
@@ -41,7 +41,7 @@ def _lock(folder: Path) -> int:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            # Some network file systems have no locks for folders: there the workflow alone keeps writers apart.
+            # Some network file systems cannot lock folders: there only the workflow keeps writers apart.
             if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
                 return handle
             os.close(handle)
@@ -49,7 +49,7 @@ def _lock(folder: Path) -> int:
                 raise FirstsightError(f"another process is writing {str(folder)!r}: wait for it, or stop it") from error
             time.sleep(0.1)
             continue
-        # The writer before may have taken the folder away between opening and locking it.
+        # The previous writer may have removed the folder after it was opened here and before it was locked.
         if folder.exists() and folder.stat().st_ino == os.fstat(handle).st_ino:
             return handle
         os.close(handle)

@@ -1,10 +1,10 @@
-"""A store of the maps of one shard, feature maps and anomaly maps alike, that is whole or is not there.
+"""The store of one shard's maps, feature maps and anomaly maps alike: it is either complete or not there.
 
-A finished store is one file, a Zarr v3 group in a ZIP archive, with one subgroup an entry (an image), one array a map,
-and an index of all in the attributes of its root. While it grows, each finished entry is a small archive of its own in
-the folder ``<path>.partial``, written under another name and renamed; in the end they are packed into one, which is
-renamed to ``path``. So a process may be killed at any moment: nothing half-written bears the final name, and the next
-writer keeps every entry that is whole.
+A finished store is one file, a Zarr v3 group in a ZIP archive, with one subgroup per entry (an image), one array per
+map, and an index of them all in the attributes of the root. While the store grows, each finished entry is a small
+archive in the folder ``<path>.partial``, written under another name and renamed; in the end all entries are packed into
+one file, which is renamed to ``path``. So a process may be killed at any moment: nothing half-written ever has the
+final name, and the next writer keeps every entry that is complete.
 """
 
 import hashlib
@@ -41,19 +41,19 @@ _TAKEN_BACK = "taken back.zip"
 
 
 class ShardWriter:
-    """Writes a shard's store entry by entry, and continues one that a killed process left; use it in a ``with`` block.
+    """Writes a shard's store entry by entry, and continues what a killed process left; use it in a ``with`` block.
 
-    On a clean exit the store stands under ``path`` (in the place of an older one) and holds exactly the entries that
-    this writer was asked about with ``has`` (and had) or was given with ``add``, in that order. On an exception, or
-    when the process is killed, the entries done so far stay in ``<path>.partial`` for the next writer.
+    On a clean exit the store is at ``path`` (replacing an older one) and holds exactly the entries that ``has``
+    confirmed or ``add`` wrote, in the order of those calls. On an exception, or when the process is killed, the
+    entries written so far stay in ``<path>.partial`` for the next writer.
 
     Args:
-        path: final name of the store; its folder is made.
+        path: final name of the store; its folder is created.
         dtype: ``float16`` or ``float32``, the type of the arrays on disk.
-        attributes: of the whole store, anything JSON can hold.
+        attributes: of the whole store, anything that JSON can hold.
 
     Raises:
-        FirstsightError: another ``dtype``; another process that is writing this store.
+        FirstsightError: another ``dtype``, or another process is writing this store.
     """
 
     def __init__(self, path: Path, *, dtype: str = "float16", attributes: Mapping[str, Any] | None = None) -> None:
@@ -63,7 +63,7 @@ class ShardWriter:
         self.dtype = dtype
         self._attributes = dict(attributes or {})
         self._partial = _partial(self.path)
-        self._marks: dict[str, dict[str, Any]] = {}
+        self._index: dict[str, dict[str, Any]] = {}
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -75,34 +75,34 @@ class ShardWriter:
         return self
 
     def has(self, key: str, token: str) -> bool:
-        """Whether this entry is whole, undamaged, and was written with the same token."""
+        """Whether this entry is complete, undamaged and was written with the same token."""
         entry = _open(self._entry(key))
-        mark = self._kept(entry, key, token)
+        metadata = self._matching_metadata(entry, key, token)
         if entry:
             entry.close()
-        if mark is None:
-            mark = self._kept(self._taken_back, key, token)
-            if mark is None:
-                self._marks.pop(key, None)
+        if metadata is None:
+            metadata = self._matching_metadata(self._taken_back, key, token)
+            if metadata is None:
+                self._index.pop(key, None)
                 return False
             assert self._taken_back
             self._write(key, list(read_members(self._taken_back, _group_name(key))))
-        self._marks[key] = mark
+        self._index[key] = metadata
         return True
 
     def add(self, key: str, token: str, arrays: Mapping[str, NDArray[Any]], attributes: Mapping[str, Any]) -> None:
-        """Write one entry, in the place of an older one with the same key.
+        """Write one entry, replacing an older one with the same key.
 
         Args:
             key: any text, such as the image's identity in its collection.
-            token: says what the entry was made from (such as the image's sha256), for ``has``.
-            arrays: by name; any shape but an empty one, real values within the range of the store's ``dtype``.
-            attributes: of the entry, anything JSON can hold.
+            token: identifies what the entry was made from (such as the image's sha256), for ``has`` to compare.
+            arrays: by name; of any shape that is not empty, with real values within the range of the store's ``dtype``.
+            attributes: of the entry, anything that JSON can hold.
 
         Raises:
-            FirstsightError: NaN, infinity or a value beyond the range of ``dtype``, an empty array, an unusable name.
+            FirstsightError: NaN, infinity or a value beyond the range of ``dtype``, an empty array, an invalid name.
         """
-        self._marks.pop(key, None)
+        self._index.pop(key, None)
         self._entry(key).unlink(missing_ok=True)
         group = _group_name(key)
         described = {}
@@ -115,7 +115,7 @@ class ShardWriter:
                 )
             described[name] = describe_array(stored)
             members += array_members(f"{group}/{name}", stored)
-        mark = {
+        metadata = {
             "format": _FORMAT,
             "dtype": self.dtype,
             "key": key,
@@ -123,8 +123,8 @@ class ShardWriter:
             "arrays": described,
             "attributes": dict(attributes),
         }
-        self._write(key, [group_member(group, mark), *members])
-        self._marks[key] = mark
+        self._write(key, [group_member(group, metadata), *members])
+        self._index[key] = metadata
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -141,38 +141,38 @@ class ShardWriter:
         write_archive(writing, members)
         os.replace(writing, self._entry(key))
 
-    def _kept(self, archive: zipfile.ZipFile | None, key: str, token: str) -> dict[str, Any] | None:
-        """The mark of an entry that is whole in an archive and fits this writer; None where there is none."""
+    def _matching_metadata(self, archive: zipfile.ZipFile | None, key: str, token: str) -> dict[str, Any] | None:
+        """The metadata of an entry that an archive holds complete and as this writer would write it, or None."""
         if archive is None:
             return None
         group = _group_name(key)
         try:
-            mark = read_attributes(archive, group)
-            wanted = {"format": _FORMAT, "dtype": self.dtype, "key": key, "token": token}
-            if any(mark[name] != value for name, value in wanted.items()):
+            metadata = read_attributes(archive, group)
+            expected = {"format": _FORMAT, "dtype": self.dtype, "key": key, "token": token}
+            if any(metadata[name] != value for name, value in expected.items()):
                 return None
-            for name, about in mark["arrays"].items():
+            for name, about in metadata["arrays"].items():
                 read_array(archive, f"{group}/{name}", about, self.dtype)
-            return mark
-        # Whatever a damaged entry fails with, in ZIP, in JSON or in zstd, it is to be written again.
+            return metadata
+        # However a damaged entry fails, in ZIP, JSON or zstd, it must be written again.
         except Exception:
             return None
 
     def _finish(self) -> None:
         packed = self._partial / "packed"
         write_archive(packed, self._all_members())
-        # On the disk before it is renamed, so that a power cut leaves no holes under its final name.
+        # Flushed before it is renamed, so that a power cut leaves no holes under the final name.
         _flush(packed)
         os.replace(packed, self.path)
         _flush(self.path.parent)
         shutil.rmtree(self._partial)
 
     def _all_members(self) -> Iterator[Member]:
-        for key in self._marks:
+        for key in self._index:
             with zipfile.ZipFile(self._entry(key)) as archive:
                 yield from read_members(archive, _group_name(key))
-        index = {"format": _FORMAT, "dtype": self.dtype, "attributes": self._attributes, "entries": self._marks}
-        yield group_member("", index)
+        root = {"format": _FORMAT, "dtype": self.dtype, "attributes": self._attributes, "entries": self._index}
+        yield group_member("", root)
 
 
 class ShardReader:
@@ -182,7 +182,7 @@ class ShardReader:
         path: the store.
 
     Raises:
-        FirstsightError: no store under this name; `DamagedError`: it is not whole.
+        FirstsightError: there is no such store; `DamagedError`: it is not complete.
     """
 
     def __init__(self, path: Path) -> None:
@@ -195,40 +195,42 @@ class ShardReader:
         return dict(self._open()[1]["attributes"])
 
     def keys(self) -> list[str]:
-        """The entries, in the order they were written."""
+        """The keys of the entries, in the order in which they were written."""
         return list(self._open()[1]["entries"])
 
     def names(self, key: str) -> list[str]:
-        """The names of an entry's arrays, in the order they were written."""
-        return list(self._mark(key)["arrays"])
+        """The names of an entry's arrays, in the order in which they were written."""
+        return list(self._metadata(key)["arrays"])
 
     def shape(self, key: str, name: str) -> tuple[int, ...]:
         """The shape of one of an entry's arrays."""
-        return tuple(self._mark(key)["arrays"][name]["shape"])
+        return tuple(self._metadata(key)["arrays"][name]["shape"])
 
     def attributes(self, key: str) -> dict[str, Any]:
         """The attributes of an entry."""
-        return dict(self._mark(key)["attributes"])
+        return dict(self._metadata(key)["attributes"])
 
     def read(self, key: str, name: str) -> NDArray[np.float32]:
-        """One array of an entry, as float32; FirstsightError where there is none, DamagedError where it is damaged."""
-        mark = self._mark(key)
-        if name not in mark["arrays"]:
-            raise FirstsightError(f"{str(self.path)!r} holds no {name!r} of {key!r}, only {', '.join(mark['arrays'])}")
+        """One array of an entry, as float32; FirstsightError if it does not exist, DamagedError if it is damaged."""
+        metadata = self._metadata(key)
+        if name not in metadata["arrays"]:
+            raise FirstsightError(
+                f"{str(self.path)!r} holds no {name!r} of {key!r}, only {', '.join(metadata['arrays'])}"
+            )
         archive, _ = self._open()
         try:
-            values = read_array(archive, f"{_group_name(key)}/{name}", mark["arrays"][name], mark["dtype"])
+            values = read_array(archive, f"{_group_name(key)}/{name}", metadata["arrays"][name], metadata["dtype"])
         except Exception as error:
             if not is_damage(error):
                 raise
             raise DamagedError(f"{str(self.path)!r} is damaged at {key!r}", self.path) from error
         return values.astype(np.float32, copy=False)
 
-    def _mark(self, key: str) -> dict[str, Any]:
-        mark: dict[str, Any] | None = self._open()[1]["entries"].get(key)
-        if mark is None:
+    def _metadata(self, key: str) -> dict[str, Any]:
+        metadata: dict[str, Any] | None = self._open()[1]["entries"].get(key)
+        if metadata is None:
             raise FirstsightError(f"{str(self.path)!r} holds no entry {key!r}")
-        return mark
+        return metadata
 
     def _open(self) -> tuple[zipfile.ZipFile, dict[str, Any]]:
         try:
@@ -237,7 +239,7 @@ class ShardReader:
                 return archive, index
         except FileNotFoundError as error:
             raise FirstsightError(f"{str(self.path)!r} does not exist: run the stage that writes it again") from error
-        # Damaged archives fail in many ways; all of them mean that the store bears no index.
+        # Damaged archives fail in many ways; in all of them the store has no index.
         except Exception as error:
             if not is_damage(error):
                 raise
@@ -245,7 +247,7 @@ class ShardReader:
 
 
 def take_back(path: Path) -> None:
-    """Take a damaged store away, so that it is made again; the next writer keeps what is whole in it."""
+    """Move a damaged store aside, so that it is made again; the next writer keeps its undamaged entries."""
     partial = _partial(path)
     partial.mkdir(exist_ok=True)
     try:
@@ -269,7 +271,7 @@ def _to_stored(array: NDArray[Any], dtype: str, where: str) -> NDArray[Any]:
 
 
 def _open(path: Path) -> zipfile.ZipFile | None:
-    """The archive, open for reading; None where there is none, or none that is whole."""
+    """The archive, open for reading; None if it does not exist or is incomplete."""
     try:
         return zipfile.ZipFile(path)
     except (FileNotFoundError, zipfile.BadZipFile, ValueError):
@@ -287,7 +289,7 @@ def _group_name(key: str) -> str:
 
 
 def _flush(path: Path) -> None:
-    """Have a file, or the names in a folder, on the disk."""
+    """Force a file, or the entries of a folder, onto the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

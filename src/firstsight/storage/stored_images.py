@@ -1,4 +1,4 @@
-"""The images of a collection as its stores of features hold them."""
+"""The images of a collection as its feature stores hold them."""
 
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
@@ -16,10 +16,10 @@ Stored = tuple[ShardReader, str]
 
 
 def stored_images(shards: Sequence[Path]) -> Iterator[Stored]:
-    """Reader and key of every image that has features, in order.
+    """The reader and key of every image that has features, in order.
 
     Raises:
-        FirstsightError: a shard that is not there or not whole.
+        FirstsightError: a shard is missing or incomplete.
     """
     for reader in map(ShardReader, shards):
         keys = reader.keys()
@@ -29,7 +29,7 @@ def stored_images(shards: Sequence[Path]) -> Iterator[Stored]:
 
 
 def images_token(images: Sequence[Stored]) -> str:
-    """Names the images and their contents, so that training never goes on with others."""
+    """A digest of the images and their contents, so that training never resumes on other images."""
     digest = sha256()
     for reader, key in images:
         digest.update(str(reader.attributes(key)["token"]).encode() + b"\0")
@@ -37,7 +37,7 @@ def images_token(images: Sequence[Stored]) -> str:
 
 
 def random_images(shards: Sequence[Path], count: int, generator: torch.Generator) -> list[Stored]:
-    """So many images that have features, at random (all of them, in random order, where there are fewer)."""
+    """``count`` images that have features, in random order (all such images if there are fewer)."""
     readers = {reader: reader.keys() for reader in map(ShardReader, shards)}
     entries = [(reader, key) for reader, keys in readers.items() for key in keys]
     order = torch.randperm(len(entries), generator=generator).tolist()
@@ -46,11 +46,11 @@ def random_images(shards: Sequence[Path], count: int, generator: torch.Generator
 
 
 def read_images(manifests: Sequence[Path], truths: Sequence[Path]) -> pandas.DataFrame:
-    """The `images` rows of shards with their labels and masks; a bad mask shows in the status of a good image.
+    """The `images` rows of shards with their labels and masks; a bad mask changes the status of a good image.
 
     Args:
         manifests: Parquet parts of the table `images`.
-        truths: for each of them, the JSON rows that the stage truth made.
+        truths: for each manifest, the JSON rows that the stage truth wrote.
     """
     images = []
     for manifest, truth in zip(manifests, truths, strict=True):

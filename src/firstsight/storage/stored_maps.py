@@ -1,4 +1,4 @@
-"""Reading what the shards of a collection hold, one image at a time."""
+"""Reading the anomaly maps of a collection's shards, one image at a time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from firstsight.storage.store import ShardReader
 
 @dataclass(frozen=True)
 class StoredMap:
-    """One image's anomaly map in a shard of maps; read when asked for."""
+    """One image's anomaly map in a shard of maps; it is read on request."""
 
     reader: ShardReader
     key: str
@@ -28,26 +28,26 @@ class StoredMap:
         return self.reader.read(self.key, "map")
 
     def pixels(self) -> NDArray[np.float32]:
-        """The map laid on the image, (height, width)."""
+        """The map resampled to the image, (height, width)."""
         assert self.geometry is not None
         return map_to_pixels(self.cells(), self.geometry)
 
 
 def stored_maps(shards: Sequence[Path]) -> list[StoredMap]:
-    """Every entry of the given map shards, in order; those without a map have a status other than ``ok``."""
-    found = []
+    """Every entry of the given map shards, in order; an entry without a map has a status other than ``ok``."""
+    maps = []
     for path in shards:
         reader = ShardReader(path)
         keys = reader.keys()
         for key in keys:
             attributes = reader.attributes(key)
             geometry = Geometry(**attributes["geometry"]) if attributes["status"] == "ok" else None
-            found.append(StoredMap(reader, key, attributes["image"], attributes["status"], geometry))
-    return found
+            maps.append(StoredMap(reader, key, attributes["image"], attributes["status"], geometry))
+    return maps
 
 
 def images_with_maps(shards: Sequence[Path]) -> list[dict[str, str]]:
-    """For each shard of maps, in order, the key of every image that has a map; read by tasks of dask."""
+    """For each shard of maps, in order, the key of every image that has a map; dask tasks read them."""
     tasks = [delayed(_images_with_maps)(path.absolute()) for path in shards]
     return list(compute(*tasks))  # type: ignore[no-untyped-call]
 

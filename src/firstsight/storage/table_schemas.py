@@ -30,7 +30,7 @@ SCHEMAS: dict[str, pyarrow.Schema] = {
             _required("collection", pyarrow.string()),
             _required("image", pyarrow.string()),
             _required("path", pyarrow.string()),
-            # What could not be read of an image that was set aside is null.
+            # Null where an image that was set aside could not be read.
             _optional("sha256", pyarrow.string()),
             _optional("width", pyarrow.int32()),
             _optional("height", pyarrow.int32()),
@@ -38,11 +38,11 @@ SCHEMAS: dict[str, pyarrow.Schema] = {
             _optional("dtype", pyarrow.string()),
             _optional("label", pyarrow.string()),
             _optional("mask", pyarrow.string()),
-            # The file that marks missing pixels.
+            # The mask of missing pixels.
             _optional("missing", pyarrow.string()),
             _optional("shard", pyarrow.string()),
             _required("status", pyarrow.string()),
-            # How differently its parts look (1: alike), and whether they are alike enough; null: nobody can say.
+            # How much its parts differ (1: not at all), and whether they are alike enough; null: undecidable.
             _optional("texture_score", pyarrow.float32()),
             _optional("is_texture", pyarrow.bool_()),
         ]
@@ -62,7 +62,7 @@ SCHEMAS: dict[str, pyarrow.Schema] = {
             _required("score_mean", pyarrow.float32()),
             _required("centroid_x", pyarrow.float32()),
             _required("centroid_y", pyarrow.float32()),
-            # Of the region itself, not of its image; -1 and "outlier" or "unknown" where it is of no kind.
+            # Of the region itself, not of its image; -1 and "outlier" or "unknown" if it belongs to no cluster.
             _optional("cluster", pyarrow.int32()),
             _optional("cluster_name", pyarrow.string()),
         ]
@@ -75,9 +75,9 @@ SCHEMAS: dict[str, pyarrow.Schema] = {
             # -1: an outlier, or of an unknown kind.
             _required("cluster", pyarrow.int32()),
             _required("cluster_name", pyarrow.string()),
-            # To the centre of the cluster; of an image in none, to the nearest.
+            # To the cluster's centre; for an image in no cluster, to the nearest centre.
             _optional("distance", pyarrow.float32()),
-            # A silhouette needs a cluster.
+            # Null for an image in no cluster.
             _optional("silhouette", pyarrow.float32()),
             _required("is_medoid", pyarrow.bool_()),
             # estimated, given or oracle.
@@ -89,7 +89,7 @@ SCHEMAS: dict[str, pyarrow.Schema] = {
             _required("collection", pyarrow.string()),
             _required("detector", pyarrow.string()),
             _required("metric", pyarrow.string()),
-            # Null: the metric is not defined here (no anomalous pixel, a single label).
+            # Null: the metric is undefined here (no anomalous pixel, a single label).
             _optional("value", pyarrow.float64()),
             _optional("n_images", pyarrow.int32()),
             _optional("n_regions", pyarrow.int32()),
@@ -101,7 +101,7 @@ SCHEMAS: dict[str, pyarrow.Schema] = {
         [
             _required("collection", pyarrow.string()),
             _required("rule", pyarrow.string()),
-            # A job over a whole collection has no shard, a job before detection no detector and perhaps no weights.
+            # A job on a whole collection has no shard; a job before detection has no detector and perhaps no weights.
             _optional("shard", pyarrow.string()),
             _optional("detector", pyarrow.string()),
             _required("device", pyarrow.string()),
@@ -113,15 +113,15 @@ SCHEMAS: dict[str, pyarrow.Schema] = {
             _optional("peak_memory_mb", pyarrow.float64()),
             _required("versions", pyarrow.string()),
             _optional("weights_sha256", pyarrow.string()),
-            # Of the settings that the result depends on, as its path has it; of what follows from no setting, none.
+            # Of the settings that the result depends on, as in its path; null if it depends on none.
             _optional("fingerprint", pyarrow.string()),
-            # All settings of the collection, and of the detector of a job of one, as JSON; none of a job over all.
+            # All settings of the job's collection and detector, if it has one, as JSON; null for a job on them all.
             _optional("config", pyarrow.string()),
             _optional("machine", pyarrow.string()),
         ]
     ),
 }
-"""Columns and types by table. `images` holds three more columns for every detector: see `images_schema`."""
+"""Columns and types by table. `images` has three more columns for every detector: see `images_schema`."""
 
 SORT_KEYS: dict[str, tuple[str, ...]] = {
     "images": ("collection", "image"),
@@ -135,7 +135,7 @@ _SCORE, _AREA, _THRESHOLD = "_score", "_anomalous_area", "_threshold"
 
 
 def images_schema(detectors: Sequence[str]) -> pyarrow.Schema:
-    """The schema of the `images` table with the columns of these detectors, in their order.
+    """The schema of the `images` table with the columns of these detectors, in the order given.
 
     For every detector: `<detector>_score` (float32, the image's score), `<detector>_anomalous_area` (int64, pixels
     above the threshold) and `<detector>_threshold` (float32, in the units of the map). All three are null for an image

@@ -1,6 +1,6 @@
 """Reading, writing and joining the tables of a run, whose columns `firstsight.storage.table_schemas` fixes.
 
-They are Parquet files, compressed with zstd. The same rows give the same bytes; a file under its final name is whole.
+They are zstd-compressed Parquet files. The same rows give the same bytes; a file under its final name is complete.
 """
 
 import zlib
@@ -18,7 +18,7 @@ from firstsight.errors import DamagedError, FirstsightError
 from firstsight.storage.replacing import replace_file
 from firstsight.storage.table_schemas import SCHEMAS, SORT_KEYS, detectors_in, images_schema
 
-_MARK = b"firstsight"
+_SHAPE_KEY = b"firstsight"
 
 
 def write_table(
@@ -27,15 +27,15 @@ def write_table(
     """Write rows as one Parquet table, in the order given; the same rows give the same bytes.
 
     Args:
-        path: the file; it is written beside and renamed when it is whole. Missing folders are made.
+        path: the file; it is written beside ``path`` and renamed when complete. Missing folders are created.
         name: a key of `SCHEMAS`.
         rows: mappings from column to value, or a DataFrame (its index is dropped). None, NaN and pandas.NA are null.
-            Zero rows are fine. Whole floats are accepted for an integer column, integers for a float column.
-        detectors: for `images` alone, the detectors whose columns the rows hold.
+            There may be no rows. Whole floats are accepted in an integer column, integers in a float column.
+        detectors: for `images` only, the detectors whose columns the rows have.
 
     Raises:
-        FirstsightError: an unknown table; a missing or unknown column; a value of another type, out of the type's
-            range, or null where the column allows none. The message names table and column.
+        FirstsightError: an unknown table; a missing or unknown column; a value of the wrong type, outside the type's
+            range, or null where the column allows no null. The message names table and column.
     """
     write_blocks(path, name, [rows], detectors)
 
@@ -46,7 +46,7 @@ def write_blocks(
     blocks: Iterable[Sequence[Mapping[str, Any]] | pandas.DataFrame],
     detectors: Sequence[str] = (),
 ) -> None:
-    """Write a table block by block (a row group each), of which one at a time is held; otherwise as `write_table`."""
+    """As `write_table`, but block by block: each becomes a row group, and memory holds one block at a time."""
     if detectors and name != "images":
         raise FirstsightError(f"table {name}: it has no columns by detector, but got {', '.join(detectors)}")
     schema = images_schema(detectors) if name == "images" else _schema(name)
@@ -56,11 +56,11 @@ def write_blocks(
 def read_table(path: Path) -> pandas.DataFrame:
     """Read a table.
 
-    Integer and boolean columns that may be null get pandas' nullable types (Int16, Int32, Int64, boolean), so that they
-    stay what they are. A null in a float or string column reads as NaN.
+    Integer and boolean columns that allow nulls get pandas' nullable types (Int16, Int32, Int64, boolean), so that
+    their values keep their type. A null in a float or string column reads as NaN.
 
     Raises:
-        FirstsightError: the file is missing; `DamagedError`: it is no Parquet table, or no longer what was written.
+        FirstsightError: the file is missing; `DamagedError`: it is no Parquet table, or not the one that was written.
     """
     return _frame(_read(path))
 
@@ -73,15 +73,15 @@ def concatenate_tables(
 ) -> None:
     """Join the parts of one table, sorted by its key columns (`SORT_KEYS`).
 
-    One collection at a time is held, and is a row group of the file. Parts of `images` may hold different detectors:
-    the result has the columns of all, in the order in which they first appear, null where a part has none. No parts at
-    all give a table with zero rows.
+    Memory holds one collection at a time, and each becomes a row group of the file. Parts of `images` may have
+    different detectors: the result has the columns of them all, in order of first appearance, null where a part lacks
+    them. No parts at all give an empty table.
 
     Args:
         name: of the table.
         paths: the parts.
-        output: the file to make.
-        change: what is done to the rows of each collection before they are written, in the order of the collections.
+        output: the file to write.
+        change: applied to the rows of each collection before they are written, in the order of the collections.
 
     Raises:
         FirstsightError: an unknown table, or a part that is missing, unreadable or has other columns than `SCHEMAS`.
@@ -89,26 +89,26 @@ def concatenate_tables(
     schema = _schema(name)
     schemas = [_read_schema(path) for path in paths]
     if name == "images":
-        schema = images_schema(list(dict.fromkeys(each for part in schemas for each in detectors_in(part))))
+        schema = images_schema(list(dict.fromkeys(detector for part in schemas for detector in detectors_in(part))))
     else:
         for path, part in zip(paths, schemas, strict=True):
             _check_names(f"{name} ({path})", part.names, schema)
-    holders: dict[str, list[Path]] = {}
+    parts_by_collection: dict[str, list[Path]] = {}
     for path in paths:
         for collection in _read(path, ["collection"])["collection"].unique().to_pylist():
-            holders.setdefault(collection, []).append(path)
+            parts_by_collection.setdefault(collection, []).append(path)
 
     def block(collection: str) -> pyarrow.Table:
-        parts = [_part_of(name, path, collection, schema) for path in holders[collection]]
+        parts = [_part_of(name, path, collection, schema) for path in parts_by_collection[collection]]
         # Arrow's sort is stable and compares strings by their UTF-8 bytes: the same order on every machine.
         rows = pyarrow.concat_tables(parts).sort_by([(column, "ascending") for column in SORT_KEYS[name]])
         return rows if change is None else _conform(name, _columns(name, change(_frame(rows)), schema), schema)
 
-    _write(output, schema, map(block, sorted(holders)))
+    _write(output, schema, map(block, sorted(parts_by_collection)))
 
 
 def _part_of(name: str, path: Path, collection: str, schema: pyarrow.Schema) -> pyarrow.Table:
-    """The rows of a collection in a part; detectors that it does not know are null."""
+    """The rows of one collection in a part; the columns of detectors that the part lacks are null."""
     part = _read(path)
     part = part.filter(pyarrow.compute.equal(part["collection"], collection))
     columns = {column: part[column] for column in part.column_names}
@@ -127,7 +127,7 @@ def _schema(name: str) -> pyarrow.Schema:
 def _columns(
     name: str, rows: Sequence[Mapping[str, Any]] | pandas.DataFrame, schema: pyarrow.Schema
 ) -> dict[str, Sequence[Any] | pandas.Series]:
-    """Rows turned into columns: every row must have exactly the columns of the schema."""
+    """Turn rows into columns; every row must have exactly the columns of the schema."""
     if len(rows) == 0 and not (isinstance(rows, pandas.DataFrame) and len(rows.columns)):
         return {column: [] for column in schema.names}
     if isinstance(rows, pandas.DataFrame):
@@ -150,14 +150,14 @@ def _check_names(where: str, names: Iterable[str], schema: pyarrow.Schema) -> No
 
 
 def _conform(where: str, columns: Mapping[str, Any], schema: pyarrow.Schema) -> pyarrow.Table:
-    """Columns cast to the schema, in its order."""
+    """A table of the columns, cast to the schema and in its order."""
     _check_names(where, columns, schema)
     arrays = [_cast(where, columns[field.name], field) for field in schema]
     return pyarrow.Table.from_arrays(arrays, schema=schema)
 
 
 def _cast(where: str, values: Any, field: pyarrow.Field) -> pyarrow.ChunkedArray:
-    """One column as the field's type: integers and whole floats go into each other, otherwise only like into like."""
+    """Cast a column to the field's type: between integers and whole floats, otherwise only within one kind of type."""
     column = f"table {where}: column {field.name!r}"
     try:
         array = values if isinstance(values, pyarrow.Array | pyarrow.ChunkedArray) else _array(values)
@@ -220,13 +220,13 @@ def _opened(path: Path) -> Iterator[pyarrow.parquet.ParquetFile]:
         # pyarrow's read_table would also take columns from folders named like `collection=tiles`.
         with pyarrow.parquet.ParquetFile(path, page_checksum_verification=True) as file:
             shape = _shape(file.schema_arrow, file.metadata.num_rows)
-            # Tables of earlier versions bear no mark.
-            if (file.metadata.metadata or {}).get(_MARK, shape) != shape:
+            # Tables of earlier versions have no such metadata.
+            if (file.metadata.metadata or {}).get(_SHAPE_KEY, shape) != shape:
                 raise pyarrow.ArrowInvalid("its columns are not those that were written")
             yield file
     except FileNotFoundError as error:
         raise FirstsightError(f"{path}: there is no such table") from error
-    # Arrow raises an OSError without a number for a checksum that does not fit; with one the file cannot be read now.
+    # Arrow's OSError for a wrong checksum has no errno; an OSError with one means the file cannot be read right now.
     except (pyarrow.ArrowException, UnicodeDecodeError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
@@ -234,7 +234,7 @@ def _opened(path: Path) -> Iterator[pyarrow.parquet.ParquetFile]:
 
 
 def _shape(schema: pyarrow.Schema, n_rows: int) -> bytes:
-    """A checksum of what Parquet has none for: names and types of the columns, and the number of rows."""
+    """A checksum of what Parquet does not protect: the names and types of the columns, and the number of rows."""
     columns = [f"{field.name} {field.type} {field.nullable}" for field in schema]
     return str(zlib.crc32(f"{columns} {n_rows}".encode())).encode()
 
@@ -244,9 +244,9 @@ def _write(path: Path, schema: pyarrow.Schema, blocks: Iterable[pyarrow.Table]) 
         count = 0
         with pyarrow.parquet.ParquetWriter(beside, schema, compression="zstd", write_page_checksum=True) as writer:
             for block in blocks:
-                # One chunk per column, so that how the rows were put together cannot show in the bytes.
+                # One chunk per column, so that the bytes do not depend on how the rows were assembled.
                 writer.write_table(block.combine_chunks())
                 count += block.num_rows
-            writer.add_key_value_metadata({_MARK: _shape(schema, count)})
+            writer.add_key_value_metadata({_SHAPE_KEY: _shape(schema, count)})
 
     replace_file(path, write)

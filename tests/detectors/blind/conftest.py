@@ -27,7 +27,11 @@ def write_store(tmp_path: Path) -> Callable[[str, Images], Path]:
         path = tmp_path / f"{name}.zarr"
         with ShardWriter(path, dtype="float32") as writer:
             for number, (image, layers) in enumerate(images.items()):
-                attributes = {"image": image, "status": "ok" if layers else "cannot be read", "token": image}
+                attributes: dict[str, object] = {
+                    "image": image,
+                    "status": "ok" if layers else "cannot be read",
+                    "token": image,
+                }
                 if layers:
                     attributes["geometry"] = {layer: asdict(place(layer)) for layer in layers}
                 writer.add(f"{number:05d}", image, layers or {}, attributes)

@@ -1,4 +1,5 @@
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,7 +38,7 @@ def weights_of(model: Autoencoder) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("shape", [(4, 6), (1, 9), (7, 1)])
-def test_the_forward_pass_is_the_1x1_convolutions_of_the_oracle(shape):
+def test_the_forward_pass_is_the_1x1_convolutions_of_the_oracle(shape: tuple[int, int]) -> None:
     model = random_autoencoder()
     features = random_features(5, *shape)
     mean, log_deviation, reconstruction = forward(weights_of(model), features.numpy().astype(np.float64))
@@ -48,7 +49,7 @@ def test_the_forward_pass_is_the_1x1_convolutions_of_the_oracle(shape):
     np.testing.assert_allclose(model.reconstruct(cells).detach().T, reconstruction.reshape(5, -1), atol=1e-5)
 
 
-def test_the_residual_is_that_of_the_oracle_signed():
+def test_the_residual_is_that_of_the_oracle_signed() -> None:
     model = random_autoencoder()
     features = random_features(5, 6, 4)
     scaled = scale_channels(features)
@@ -61,7 +62,7 @@ def test_the_residual_is_that_of_the_oracle_signed():
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_the_residual_of_many_cells_is_made_in_blocks_of_the_same_values():
+def test_the_residual_of_many_cells_is_made_in_blocks_of_the_same_values() -> None:
     model = random_autoencoder()
     features = random_features(5, 97, 101)
     scaled = scale_channels(features)
@@ -70,28 +71,28 @@ def test_the_residual_of_many_cells_is_made_in_blocks_of_the_same_values():
     torch.testing.assert_close(residual(model, features.transpose(1, 2)), expected.transpose(1, 2))
 
 
-def test_the_residual_of_other_channels_is_refused():
+def test_the_residual_of_other_channels_is_refused() -> None:
     with pytest.raises(FirstsightError, match="the features have 4 channels, the autoencoder 5"):
         residual(random_autoencoder(), random_features(4, 3, 3))
 
 
-def test_a_constant_image_has_a_finite_residual():
+def test_a_constant_image_has_a_finite_residual() -> None:
     assert residual(random_autoencoder(), torch.full((5, 4, 4), 2.0)).isfinite().all()
 
 
 @pytest.mark.parametrize(("mean", "deviation"), [(0.0, 1.0), (0.7, 0.3), (-2.0, 1.5), (0.01, 0.99)])
-def test_the_divergence_is_its_definition(mean, deviation):
+def test_the_divergence_is_its_definition(mean: float, deviation: float) -> None:
     found = divergence(torch.tensor(mean), torch.tensor(deviation).log()).item()
     assert found == pytest.approx(kl_divergence(Normal(mean, deviation), Normal(0.0, 1.0)).item(), abs=1e-6)
     assert found == pytest.approx(divergence_by_samples(mean, deviation, 1_000_000, 0), abs=0.01)
     assert found >= 0
 
 
-def test_the_divergence_of_the_prior_is_zero_to_the_last_digit():
+def test_the_divergence_of_the_prior_is_zero_to_the_last_digit() -> None:
     assert divergence(torch.zeros(3), torch.zeros(3)).tolist() == [0, 0, 0]
 
 
-def test_the_loss_is_the_squared_error_and_the_weighted_divergence():
+def test_the_loss_is_the_squared_error_and_the_weighted_divergence() -> None:
     model = random_autoencoder()
     cells = random_features(11, 5)
     mean, log_deviation = model.encode(cells)
@@ -104,7 +105,7 @@ def test_the_loss_is_the_squared_error_and_the_weighted_divergence():
     torch.testing.assert_close(loss.total, expected_error + 0.25 * expected_divergence)
 
 
-def test_the_noise_of_the_codes_is_of_the_given_generator_and_the_encoded_deviation():
+def test_the_noise_of_the_codes_is_of_the_given_generator_and_the_encoded_deviation() -> None:
     model = random_autoencoder()
     cells = random_features(1, 5).repeat(200_000, 1)
     torch.manual_seed(3)
@@ -120,7 +121,7 @@ def test_the_noise_of_the_codes_is_of_the_given_generator_and_the_encoded_deviat
     assert losses[0].squared_error.item() == pytest.approx(expected.item(), rel=0.02)
 
 
-def test_weights_at_the_start_are_of_the_given_generator_alone():
+def test_weights_at_the_start_are_of_the_given_generator_alone() -> None:
     torch.manual_seed(3)
     untouched = torch.random.get_rng_state()
     first, second, other = (weights_of(random_start(seed)) for seed in (0, 0, 1))
@@ -133,7 +134,7 @@ def random_start(seed: int) -> Autoencoder:
     return Autoencoder(5, 7, 3, torch.Generator().manual_seed(seed))
 
 
-def test_every_weight_learns_within_two_steps():
+def test_every_weight_learns_within_two_steps() -> None:
     model = random_start(0)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     before = {name: value.clone() for name, value in model.state_dict().items()}
@@ -156,10 +157,10 @@ def test_every_weight_learns_within_two_steps():
         ("seed", -1, "seed is -1"),
     ],
 )
-def test_bad_settings_are_refused(name, value, message):
+def test_bad_settings_are_refused(name: str, value: Any, message: str) -> None:
     with pytest.raises(FirstsightError, match=message):
         AutoencoderSettings(**{name: value})
 
 
-def test_weights_that_may_be_zero():
+def test_weights_that_may_be_zero() -> None:
     AutoencoderSettings(kl_weight=0, weight_decay=0, seed=0)

@@ -48,7 +48,7 @@ def origins(cells: torch.Tensor, images: list[int]) -> list[tuple[int, int]]:
     return [places[cell.tobytes()] for cell in cells.numpy()]
 
 
-def test_every_image_gives_its_share_of_its_own_scaled_cells(tmp_path):
+def test_every_image_gives_its_share_of_its_own_scaled_cells(tmp_path: Path) -> None:
     shards = [write_shard(tmp_path / "a.zarr", range(4)), write_shard(tmp_path / "b.zarr", range(4, 7))]
     cells = CellSource(shards, "layer1").draw(704, generator())
     assert cells.shape == (704, CHANNELS)
@@ -59,14 +59,14 @@ def test_every_image_gives_its_share_of_its_own_scaled_cells(tmp_path):
     assert len(set(found)) > 150
 
 
-def test_cells_come_in_random_order(tmp_path):
+def test_cells_come_in_random_order(tmp_path: Path) -> None:
     source = CellSource([write_shard(tmp_path / "a.zarr", range(4))], "layer1")
     images = [image for image, _ in origins(source.draw(400, generator()), list(range(4)))]
     changes = sum(first != second for first, second in itertools.pairwise(images))
     assert 250 < changes < 350
 
 
-def test_the_same_seed_gives_the_same_cells_whatever_the_threads(tmp_path):
+def test_the_same_seed_gives_the_same_cells_whatever_the_threads(tmp_path: Path) -> None:
     shards = [write_shard(tmp_path / "a.zarr", range(6))]
     torch.manual_seed(0)
     untouched = torch.random.get_rng_state()
@@ -78,13 +78,13 @@ def test_the_same_seed_gives_the_same_cells_whatever_the_threads(tmp_path):
     assert torch.equal(untouched, torch.random.get_rng_state())
 
 
-def test_one_generator_gives_fresh_cells_every_time(tmp_path):
+def test_one_generator_gives_fresh_cells_every_time(tmp_path: Path) -> None:
     source = CellSource([write_shard(tmp_path / "a.zarr", range(4))], "layer1")
     running = generator()
     assert not torch.equal(source.draw(50, running), source.draw(50, running))
 
 
-def test_held_out_cells_are_never_drawn_otherwise(tmp_path):
+def test_held_out_cells_are_never_drawn_otherwise(tmp_path: Path) -> None:
     source = CellSource([write_shard(tmp_path / "a.zarr", range(4))], "layer1")
     training = set(origins(source.draw(4000, generator()), list(range(4))))
     held_out = set(origins(source.draw(4000, generator(), held_out=True), list(range(4))))
@@ -94,13 +94,13 @@ def test_held_out_cells_are_never_drawn_otherwise(tmp_path):
     assert len(training | held_out) == sum(counts)
 
 
-def test_images_without_features_are_passed_over(tmp_path):
+def test_images_without_features_are_passed_over(tmp_path: Path) -> None:
     shards = [write_shard(tmp_path / "a.zarr", range(5), broken=(0, 3)), write_shard(tmp_path / "b.zarr", range(0))]
     found = origins(CellSource(shards, "layer1").draw(90, generator()), [1, 2, 4])
     assert np.bincount([image for image, _ in found]).tolist() == [0, 30, 30, 0, 30]
 
 
-def test_of_many_images_a_random_few_are_read(tmp_path):
+def test_of_many_images_a_random_few_are_read(tmp_path: Path) -> None:
     shards = [write_shard(tmp_path / "a.zarr", range(9), broken=(2,))]
     source = CellSource(shards, "layer1", images_per_draw=3)
     running = generator()
@@ -112,25 +112,25 @@ def test_of_many_images_a_random_few_are_read(tmp_path):
     assert seen == {0, 1, 3, 4, 5, 6, 7, 8}
 
 
-def test_fewer_cells_than_images(tmp_path):
+def test_fewer_cells_than_images(tmp_path: Path) -> None:
     source = CellSource([write_shard(tmp_path / "a.zarr", range(6))], "layer1")
     assert len({image for image, _ in origins(source.draw(4, generator()), list(range(6)))}) == 4
 
 
-def test_the_number_of_channels_is_that_of_the_layer(tmp_path):
+def test_the_number_of_channels_is_that_of_the_layer(tmp_path: Path) -> None:
     shards = [write_shard(tmp_path / "a.zarr", range(3), broken=(0,))]
     assert CellSource(shards, "layer1").channels == CHANNELS
     assert CellSource(shards, "layer2").channels == 5
 
 
-def test_no_usable_image(tmp_path):
+def test_no_usable_image(tmp_path: Path) -> None:
     shards = [write_shard(tmp_path / "a.zarr", range(2), broken=(0, 1))]
     with pytest.raises(FirstsightError, match="none of the 2 images of the collection has features"):
         CellSource(shards, "layer1")
 
 
 @pytest.mark.parametrize("count", [0, -1])
-def test_bad_numbers_are_refused(tmp_path, count):
+def test_bad_numbers_are_refused(tmp_path: Path, count: int) -> None:
     shards = [write_shard(tmp_path / "a.zarr", range(2))]
     with pytest.raises(FirstsightError, match=f"images_per_draw is {count}"):
         CellSource(shards, "layer1", images_per_draw=count)
@@ -140,14 +140,14 @@ def test_bad_numbers_are_refused(tmp_path, count):
         CellSource(shards, "layer1").draw(count, generator())
 
 
-def test_a_missing_shard_and_a_missing_layer(tmp_path):
+def test_a_missing_shard_and_a_missing_layer(tmp_path: Path) -> None:
     with pytest.raises(FirstsightError, match="does not exist"):
         CellSource([tmp_path / "none.zarr"], "layer1")
     with pytest.raises(FirstsightError, match="holds no 'layer9' of '00000'"):
         CellSource([write_shard(tmp_path / "a.zarr", range(2))], "layer9")
 
 
-def test_a_damaged_shard(tmp_path):
+def test_a_damaged_shard(tmp_path: Path) -> None:
     path = write_shard(tmp_path / "a.zarr", range(3))
     source = CellSource([path], "layer1")
     content = bytearray(path.read_bytes())
@@ -157,7 +157,7 @@ def test_a_damaged_shard(tmp_path):
         source.draw(30, generator())
 
 
-def test_images_of_other_channels_are_refused(tmp_path):
+def test_images_of_other_channels_are_refused(tmp_path: Path) -> None:
     with ShardWriter(tmp_path / "a.zarr", dtype="float32") as writer:
         writer.add("a", "t", {"layer1": np.zeros((3, 5, 5))}, {"status": "ok"})
         writer.add("b", "t", {"layer1": np.zeros((4, 5, 5))}, {"status": "ok"})
@@ -166,14 +166,14 @@ def test_images_of_other_channels_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("held_out", [False, True])
-def test_a_map_of_one_cell_costs_nobody_the_run(tmp_path, held_out):
+def test_a_map_of_one_cell_costs_nobody_the_run(tmp_path: Path, held_out: bool) -> None:
     with ShardWriter(tmp_path / "a.zarr", dtype="float32") as writer:
         writer.add("a", "t", {"layer1": np.ones((3, 1, 1))}, {"status": "ok"})
     cells = CellSource([tmp_path / "a.zarr"], "layer1").draw(5, generator(), held_out=held_out)
     assert cells.tolist() == [[0, 0, 0]] * 5
 
 
-def test_a_collection_larger_than_the_memory_it_takes(tmp_path):
+def test_a_collection_larger_than_the_memory_it_takes(tmp_path: Path) -> None:
     shape, images = (64, 96, 96), 40
     random = np.random.default_rng(0).random(shape, np.float32).astype(np.float16)
     with ShardWriter(tmp_path / "a.zarr") as writer:

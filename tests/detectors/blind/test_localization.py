@@ -2,9 +2,9 @@
 
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ ODD = "2.png"
 
 
 @pytest.fixture(autouse=True)
-def one_thread():
+def one_thread() -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -64,7 +64,11 @@ def fit(shards: list[Path], folder: Path, settings: BlindSettings, log: io.Strin
 
 
 @pytest.mark.parametrize("correspondence", ["auto", "features", "residuals", "pooled", "none"])
-def test_the_rare_patch_is_where_the_map_is_highest(correspondence, write_store, tmp_path):
+def test_the_rare_patch_is_where_the_map_is_highest(
+    correspondence: Literal["auto", "features", "residuals", "pooled", "none"],
+    write_store: Callable[..., Any],
+    tmp_path: Path,
+) -> None:
     images = collection(7)
     shards = [write_store("a", dict(list(images.items())[:4])), write_store("b", {**images, "x.png": None})]
     settings = BlindSettings(correspondence=correspondence, **SHORT)
@@ -81,7 +85,7 @@ def test_the_rare_patch_is_where_the_map_is_highest(correspondence, write_store,
     assert np.array_equal(detect_blind(tensors(images[ODD]), PLACES, settings, again, ODD).numpy(), maps[ODD])
 
 
-def test_auto_keeps_one_correspondence_a_layer_and_says_which(write_store, tmp_path):
+def test_auto_keeps_one_correspondence_a_layer_and_says_which(write_store: Callable[..., Any], tmp_path: Path) -> None:
     log = io.StringIO()
     model = fit([write_store("a", collection(7))], tmp_path, BlindSettings(**SHORT), log)
     for layer in LAYERS:
@@ -91,7 +95,7 @@ def test_auto_keeps_one_correspondence_a_layer_and_says_which(write_store, tmp_p
         assert f"{layer}: fca of {kept[0]}" in log.getvalue()
 
 
-def test_evidences_count_in_units_of_the_collection(write_store, tmp_path):
+def test_evidences_count_in_units_of_the_collection(write_store: Callable[..., Any], tmp_path: Path) -> None:
     images = collection(7)
     settings = BlindSettings(correspondence="features", neighbours=False, layers=("fine",), **SHORT)
     model = fit([write_store("a", images)], tmp_path, settings)
@@ -105,7 +109,9 @@ def test_evidences_count_in_units_of_the_collection(write_store, tmp_path):
     torch.testing.assert_close(found, expected)
 
 
-def test_fewer_than_five_images_are_searched_by_themselves_and_the_log_says_so(write_store, tmp_path):
+def test_fewer_than_five_images_are_searched_by_themselves_and_the_log_says_so(
+    write_store: Callable[..., Any], tmp_path: Path
+) -> None:
     images, log = collection(4), io.StringIO()
     settings = BlindSettings(**SHORT)
     model = fit([write_store("a", images)], tmp_path, settings, log)
@@ -115,7 +121,7 @@ def test_fewer_than_five_images_are_searched_by_themselves_and_the_log_says_so(w
     torch.testing.assert_close(found, fca(scale_channels(values), patch_size=3))
 
 
-def test_copies_of_one_image_give_one_finite_map(write_store, tmp_path):
+def test_copies_of_one_image_give_one_finite_map(write_store: Callable[..., Any], tmp_path: Path) -> None:
     images = {f"{number}.png": texture(0) for number in range(6)}
     settings = BlindSettings(**SHORT)
     model = fit([write_store("a", images)], tmp_path, settings)
@@ -123,7 +129,7 @@ def test_copies_of_one_image_give_one_finite_map(write_store, tmp_path):
     assert torch.isfinite(torch.stack(maps)).all()
 
 
-def test_constant_images_give_maps_without_anomalies(write_store, tmp_path):
+def test_constant_images_give_maps_without_anomalies(write_store: Callable[..., Any], tmp_path: Path) -> None:
     flat = {"fine": np.full((3, 8, 8), 2, np.float32), "coarse": np.zeros((2, 4, 4), np.float32)}
     settings = BlindSettings(**SHORT)
     model = fit([write_store("a", {f"{number}.png": flat for number in range(6)})], tmp_path, settings)
@@ -131,7 +137,9 @@ def test_constant_images_give_maps_without_anomalies(write_store, tmp_path):
     torch.testing.assert_close(found, torch.zeros(8, 8), atol=1e-3, rtol=0)
 
 
-def test_an_image_smaller_than_a_patch_does_not_cost_the_others(write_store, tmp_path):
+def test_an_image_smaller_than_a_patch_does_not_cost_the_others(
+    write_store: Callable[..., Any], tmp_path: Path
+) -> None:
     images = collection(6) | {
         "tiny.png": {"fine": np.ones((6, 2, 2), np.float32), "coarse": np.ones((4, 1, 1), np.float32)}
     }
@@ -153,6 +161,6 @@ def test_an_image_smaller_than_a_patch_does_not_cost_the_others(write_store, tmp
         ({"learning_rate": float("nan")}, "learning_rate: nan"),
     ],
 )
-def test_settings_that_make_no_sense_are_named(wrong, line):
+def test_settings_that_make_no_sense_are_named(wrong: dict[str, Any], line: str) -> None:
     with pytest.raises(FirstsightError, match=line):
         read_settings(BlindSettings, wrong, ("detectors", "blind"))

@@ -1,5 +1,8 @@
 """The reference window of a collection."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -14,7 +17,7 @@ def scaled(values: np.ndarray) -> np.ndarray:
     return (values - low) / (high - low)
 
 
-def test_it_is_the_lower_median_of_all_windows_where_none_is_left_out(write_store):
+def test_it_is_the_lower_median_of_all_windows_where_none_is_left_out(write_store: Callable[..., Any]) -> None:
     generator = np.random.default_rng(0)
     shapes = {"a.png": (5, 7), "b.png": (3, 3), "c.png": (2, 9)}
     images = {name: {"fine": generator.random((2, *shape), np.float32)} for name, shape in shapes.items()}
@@ -29,18 +32,18 @@ def test_it_is_the_lower_median_of_all_windows_where_none_is_left_out(write_stor
     np.testing.assert_allclose(pooled_reference(stored, "fine", 3, 0).numpy(), expected, atol=1e-6)
 
 
-def test_maps_smaller_than_a_window_are_one_clear_line(write_store):
+def test_maps_smaller_than_a_window_are_one_clear_line(write_store: Callable[..., Any]) -> None:
     stored = list(stored_images([write_store("s", {"a.png": {"fine": np.ones((2, 2, 2), np.float32)}})]))
     with pytest.raises(FirstsightError, match="no map of fine is as large as a window of 3 x 3"):
         pooled_reference(stored, "fine", 3, 0)
 
 
-def test_random_images_are_a_draw_without_those_set_aside(write_store):
+def test_random_images_are_a_draw_without_those_set_aside(write_store: Callable[..., Any]) -> None:
     names = [f"{number}.png" for number in range(6)]
     layers = {"fine": np.ones((1, 1, 1), np.float32)}
     shard = write_store("s", {name: None if name == "3.png" else layers for name in names})
 
-    def drawn(count, seed):
+    def drawn(count: int, seed: int) -> list[str]:
         return [
             reader.attributes(key)["image"]
             for reader, key in random_images([shard], count, torch.Generator().manual_seed(seed))

@@ -1,5 +1,8 @@
 import itertools
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +25,7 @@ SETTINGS = AutoencoderSettings(
 
 
 @pytest.fixture(autouse=True)
-def one_thread():
+def one_thread() -> Iterator[None]:
     """Steps as small as these lose far more than they gain when threads wait for each other on a busy machine."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -31,7 +34,7 @@ def one_thread():
 
 
 @pytest.fixture(scope="module")
-def source(tmp_path_factory) -> CellSource:
+def source(tmp_path_factory: pytest.TempPathFactory) -> CellSource:
     """Cells of 8 channels that lie on a surface of 2 dimensions."""
     random = np.random.default_rng(0)
     basis = random.normal(size=(8, 2))
@@ -44,10 +47,10 @@ def source(tmp_path_factory) -> CellSource:
     return CellSource([path], "layer2")
 
 
-def stop_after(epochs: int):
+def stop_after(epochs: int) -> Callable[..., Any]:
     """A progress that kills the training when it begins the next epoch."""
 
-    def progress(items, total):
+    def progress(items: range, total: int) -> Iterator[int]:
         for count, item in enumerate(items):
             if count == epochs:
                 raise KeyboardInterrupt
@@ -68,7 +71,7 @@ def same(first: TrainedAutoencoder, second: TrainedAutoencoder) -> bool:
     )
 
 
-def test_training_learns_what_the_cells_have_in_common(source, tmp_path):
+def test_training_learns_what_the_cells_have_in_common(source: CellSource, tmp_path: Path) -> None:
     notes: list[str] = []
     trained = train_autoencoder(source, replace(SETTINGS, epochs=10), folder=tmp_path, note=notes.append)
     held_out = source.draw(500, torch.Generator().manual_seed(99), held_out=True)
@@ -80,7 +83,7 @@ def test_training_learns_what_the_cells_have_in_common(source, tmp_path):
     assert sum(line.startswith("epoch ") for line in notes) == 10
 
 
-def test_the_seed_alone_decides(source, tmp_path):
+def test_the_seed_alone_decides(source: CellSource, tmp_path: Path) -> None:
     torch.manual_seed(1)
     untouched = torch.random.get_rng_state()
     first = train_autoencoder(source, SETTINGS, folder=tmp_path / "first")
@@ -90,7 +93,7 @@ def test_the_seed_alone_decides(source, tmp_path):
     assert not same(first, train_autoencoder(source, replace(SETTINGS, seed=1), folder=tmp_path / "third"))
 
 
-def test_killed_at_every_epoch_it_ends_with_the_very_same_weights(source, tmp_path):
+def test_killed_at_every_epoch_it_ends_with_the_very_same_weights(source: CellSource, tmp_path: Path) -> None:
     expected = train_autoencoder(source, SETTINGS, folder=tmp_path / "whole")
     notes: list[str] = []
     for _ in range(SETTINGS.epochs - 1):
@@ -107,7 +110,7 @@ def test_killed_at_every_epoch_it_ends_with_the_very_same_weights(source, tmp_pa
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "other"])
-def test_a_damaged_checkpoint_is_noted_and_not_used(source, tmp_path, damage):
+def test_a_damaged_checkpoint_is_noted_and_not_used(source: CellSource, tmp_path: Path, damage: str) -> None:
     settings = replace(SETTINGS, epochs=2)
     expected = train_autoencoder(source, settings, folder=tmp_path / "whole")
     checkpoint = tmp_path / "damaged" / CHECKPOINT
@@ -130,7 +133,7 @@ def test_a_damaged_checkpoint_is_noted_and_not_used(source, tmp_path, damage):
 
 
 @pytest.mark.parametrize("other", ["settings", "token"])
-def test_a_checkpoint_of_something_else_is_noted_and_not_used(source, tmp_path, other):
+def test_a_checkpoint_of_something_else_is_noted_and_not_used(source: CellSource, tmp_path: Path, other: str) -> None:
     settings = replace(SETTINGS, epochs=2)
     expected = train_autoencoder(source, settings, folder=tmp_path / "whole", token="now")
     before = replace(settings, kl_weight=0.1) if other == "settings" else settings
@@ -142,7 +145,7 @@ def test_a_checkpoint_of_something_else_is_noted_and_not_used(source, tmp_path, 
     assert "is of other settings or images: training begins anew" in notes[0]
 
 
-def test_without_improvement_training_stops_and_keeps_the_best(source, tmp_path):
+def test_without_improvement_training_stops_and_keeps_the_best(source: CellSource, tmp_path: Path) -> None:
     # The highest learning rate is far too high: the loss rises before it falls.
     settings = replace(SETTINGS, epochs=30, patience=2, learning_rate=0.2, cells_per_epoch=200)
     notes: list[str] = []
@@ -159,12 +162,12 @@ def test_without_improvement_training_stops_and_keeps_the_best(source, tmp_path)
     assert same(trained, train_autoencoder(source, settings, folder=tmp_path / "whole"))
 
 
-def test_a_training_that_diverges_says_so(source, tmp_path):
+def test_a_training_that_diverges_says_so(source: CellSource, tmp_path: Path) -> None:
     with pytest.raises(FirstsightError, match="diverged in epoch 1: choose a lower learning_rate"):
         train_autoencoder(source, replace(SETTINGS, learning_rate=1e9), folder=tmp_path)
 
 
-def test_the_learning_rate_rises_and_falls():
+def test_the_learning_rate_rises_and_falls() -> None:
     rates = [learning_rate_at(step, 100, 0.5) for step in range(100)]
     assert rates[:10] == pytest.approx(np.arange(1, 11) * 0.05)
     assert rates[10] == 0.5
@@ -173,12 +176,12 @@ def test_the_learning_rate_rises_and_falls():
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3])
-def test_the_learning_rate_of_few_steps_is_never_zero(steps):
+def test_the_learning_rate_of_few_steps_is_never_zero(steps: int) -> None:
     assert all(learning_rate_at(step, steps, 0.5) > 0 for step in range(steps))
 
 
 @pytest.mark.gpu
-def test_training_on_a_gpu_goes_on_where_it_stopped(source, tmp_path):
+def test_training_on_a_gpu_goes_on_where_it_stopped(source: CellSource, tmp_path: Path) -> None:
     if not torch.cuda.is_available():
         pytest.skip("no CUDA device")
     whole = train_autoencoder(source, SETTINGS, folder=tmp_path / "whole", device="cuda")

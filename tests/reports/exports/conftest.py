@@ -39,7 +39,9 @@ def images() -> list[ImageFindings]:
     }
     entries = [
         ImageEntry(
-            image, *anomaly_map.shape, None if index == 1 else index, UNSORTED if index == 1 else f"kind {index}"
+            *(image, len(anomaly_map), anomaly_map.shape[1]),
+            None if index == 1 else index,
+            UNSORTED if index == 1 else f"kind {index}",
         )
         for index, (image, anomaly_map) in enumerate(maps.items())
     ]

@@ -17,7 +17,7 @@ def test_everything_comes_back(findings: Findings, images: list[ImageFindings], 
         assert file["image"].asstr()[:].tolist() == [image.entry.image for image in images]
         assert file["cluster_name"].asstr()[:].tolist() == [image.entry.cluster_name for image in images]
         assert file["cluster"][:].tolist() == [0, -2, 2, 3, 4]
-        np.testing.assert_array_equal(file["score"][:], np.float32([image.score for image in images]))
+        np.testing.assert_array_equal(file["score"][:], np.array([image.score for image in images], np.float32))
         for number, image in enumerate(images):
             stored = file[f"maps/{number:06d}"]
             assert (stored.dtype, stored.compression) == (np.float32, "gzip")

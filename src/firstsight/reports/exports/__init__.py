@@ -1,1 +1,1 @@
-"""What was found in a collection, in the file formats of other programs: one file a format."""
+"""A collection's findings in the file formats of other programs, one module per format."""

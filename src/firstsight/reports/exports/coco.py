@@ -1,8 +1,8 @@
-"""COCO JSON: images, and an annotation for each region, with the region's cluster as its category.
+"""COCO JSON: images, and one annotation per region, with the region's cluster as its category.
 
-Format: https://cocodataset.org/#format-data. A region is polygons along the edges of its pixels, from which pycocotools
-makes the same pixels again; one polygon for each part that touches the others at corners only. Polygons cannot tell
-holes, so a region with a hole is uncompressed run lengths.
+Format: https://cocodataset.org/#format-data. A region is written as polygons along the edges of its pixels, from which
+pycocotools recovers the same pixels; parts that touch only at corners have polygons of their own. Polygons cannot
+express holes, so a region with a hole is written as uncompressed run lengths.
 """
 
 import json
@@ -17,9 +17,9 @@ from firstsight.reports.exports.outlines import run_lengths, trace_outlines
 
 
 def write_coco(findings: Findings, images: Iterable[ImageFindings], folder: Path) -> None:
-    """Write ``annotations.json``, one annotation a line; ``file_name`` is the image's id in its collection.
+    """Write ``annotations.json``, one annotation per line; ``file_name`` is the image's id in its collection.
 
-    Besides what COCO has, an annotation has ``score`` (largest value of the map in the region), ``cluster`` (its
+    In addition to COCO's keys, an annotation has ``score`` (largest value of the map in the region), ``cluster`` (its
     number, or null) and ``region`` (its number in the table `regions`).
     """
     numbers = {name: number for number, name in enumerate(findings.cluster_names, start=1)}
@@ -36,8 +36,8 @@ def write_coco(findings: Findings, images: Iterable[ImageFindings], folder: Path
         for number, image in enumerate(images, start=1):
             for region in image.regions:
                 count += 1
-                own = {"id": count, "image_id": number, "category_id": numbers[region.cluster_name]}
-                file.write(("\n" if count == 1 else ",\n") + json.dumps({**own, **_annotation(region, image)}))
+                ids = {"id": count, "image_id": number, "category_id": numbers[region.cluster_name]}
+                file.write(("\n" if count == 1 else ",\n") + json.dumps({**ids, **_annotation(region, image)}))
         file.write("\n]}\n")
 
 

@@ -1,4 +1,4 @@
-"""What every format is given: what was found in a collection by one detector."""
+"""What every format receives: the findings of one detector in a collection."""
 
 import csv
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from firstsight.reports.overlays import overlay_name
 
 UNSORTED = "unsorted"
-"""What an image or a region without a cluster is called."""
+"""The cluster name of an image or a region without a cluster."""
 
 
 @dataclass(frozen=True)
 class ImageEntry:
     """One image with a map, before the map is read.
 
-    ``cluster`` is None, and ``cluster_name`` `UNSORTED`, where the image is in no cluster; lengths are in pixels.
+    ``cluster`` is None and ``cluster_name`` is `UNSORTED` if the image is in no cluster; lengths are in pixels.
     """
 
     image: str
@@ -31,10 +31,10 @@ class ImageEntry:
 
 @dataclass(frozen=True)
 class Findings:
-    """A collection as one detector sees it: the images that have a map, in the order in which they come.
+    """A collection as one detector sees it: the images that have a map, in their order of appearance.
 
-    ``cluster_names`` are those of regions, each once, clusters in the order of their numbers; ``settings`` are the
-    detector's own, ``threshold`` is None where no image has a map.
+    ``cluster_names`` are the distinct names of the regions' clusters, in the order of the clusters' numbers;
+    ``settings`` are the detector's; ``threshold`` is None if no image has a map.
     """
 
     collection: str
@@ -48,7 +48,7 @@ class Findings:
     images: Sequence[ImageEntry]
 
     def header(self) -> dict[str, Any]:
-        """What a file says about where it is from: anything JSON can hold."""
+        """What a file says about its origin, in values that JSON can hold."""
         return {
             "collection": self.collection,
             "detector": self.detector,
@@ -62,7 +62,7 @@ class Findings:
 
 @dataclass(frozen=True)
 class RegionFinding:
-    """One region: its number in the labels, its box in pixels, its area in pixels, its largest score, its cluster."""
+    """One region: its number in the labels, its box and area in pixels, its largest score, its cluster."""
 
     region: int
     x: int
@@ -81,9 +81,9 @@ class RegionFinding:
 
 @dataclass(frozen=True)
 class ImageFindings:
-    """One image as it is read: its score, its map (H, W) in the map's own units, and its regions.
+    """One image after reading: its score, its map (H, W) in the map's units, and its regions.
 
-    ``labels`` (H, W) int32 holds the number of each pixel's region, 0 outside of all: the regions of the table.
+    ``labels`` (H, W) int32 holds the number of every pixel's region, as in the table `regions`, or 0 if it has none.
     """
 
     entry: ImageEntry
@@ -94,10 +94,10 @@ class ImageFindings:
 
 
 def file_of(image: str, suffix: str) -> str:
-    """The file of an image below a folder: its own name and ``suffix``, as long as that is safe on every system.
+    """The file of an image below a folder: the image's name plus ``suffix``, if that is safe on every system.
 
-    A name that could leave the folder, that not every file system can hold, or that could be the folder of another
-    image's file, becomes one plain name instead (see `overlay_name`).
+    A name that could lead out of the folder, that some file system cannot hold, or that could be the folder of another
+    image's file is replaced by a plain name (see `overlay_name`).
 
         >>> file_of("crack/019.jpg", ".png"), file_of("../019.jpg", ".png")
         ('crack/019.jpg.png', '019-4d5a2bc2a1d6.png')
@@ -113,13 +113,13 @@ _SPECIAL = frozenset('<>:"|?*\\')
 
 
 def _is_plain(part: str) -> bool:
-    """Whether a part of a path means the same to every system; ``.`` and ``..`` do not pass."""
+    """Whether a part of a path means the same on every system; ``.`` and ``..`` do not pass."""
     fits = len(part.encode("utf-8", "replace")) <= _LONGEST
     return bool(part) and fits and part.isprintable() and part == part.strip(" .") and not _SPECIAL & set(part)
 
 
 def write_index(folder: Path, files: Iterable[tuple[str, str]]) -> None:
-    """Write ``images.csv``: which image each file is of, rows of image and file."""
+    """Write ``images.csv``, which names the file of every image: rows of image and file."""
     with open(folder / "images.csv", "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("image", "file"))

@@ -3,9 +3,9 @@
 | | |
 | --- | --- |
 | attributes of the file | collection, detector, method, settings (JSON), fingerprint, threshold, version |
-| ``image``, ``cluster_name`` | (N,) text: the ids, and what their clusters are called |
-| ``score``, ``cluster`` | (N,) float32, int32; the cluster is -2 where an image is in none |
-| ``maps/000000``, ... | (H, W) float32, the map of each image, in the same order |
+| ``image``, ``cluster_name`` | (N,) text: the ids, and the names of their clusters |
+| ``score``, ``cluster`` | (N,) float32, int32; the cluster is -2 if an image is in none |
+| ``maps/000000``, ... | (H, W) float32, the images' maps, in the same order |
 | ``masks/000000``, ... | (H, W) uint8, 1 where a pixel is in a region |
 """
 

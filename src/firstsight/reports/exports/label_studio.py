@@ -1,8 +1,8 @@
 """Tasks for Label Studio, with the regions as predictions that a person can correct.
 
-Format: https://labelstud.io/guide/predictions and https://labelstud.io/tags/polygonlabels. A region is a polygon for
-each part that touches the others at corners only, smoothed to within a pixel so that it has few corners; holes are
-filled, since a polygon there has none. For exact pixels take COCO or the masks.
+Format: https://labelstud.io/guide/predictions and https://labelstud.io/tags/polygonlabels. A region is written as one
+polygon for each part that touches the others only at corners, simplified to within a pixel so that it has few corners;
+holes are filled, since these polygons cannot have any. For exact pixels use COCO or the masks.
 """
 
 import json
@@ -20,13 +20,13 @@ from firstsight.reports.exports.findings import Findings, ImageFindings
 from firstsight.reports.exports.outlines import trace_outlines
 
 TOLERANCE = 1.0
-"""How far, in pixels, a polygon may be from the region's edge."""
+"""How far, in pixels, a polygon may deviate from the region's edge."""
 
 
 def write_label_studio(findings: Findings, images: Iterable[ImageFindings], folder: Path) -> None:
-    """Write ``tasks.json``, a task a line, and ``labels.xml``, the labelling interface that the tasks are for.
+    """Write ``tasks.json``, one task per line, and ``labels.xml``, the labelling interface for the tasks.
 
-    Each task's ``image`` is the address that Label Studio gives to local files: start it with
+    A task's ``image`` is Label Studio's address of a local file: start Label Studio with
     ``LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT`` set to the folder of the collection.
     """
     model = f"{findings.detector}-{findings.fingerprint}"
@@ -53,12 +53,12 @@ def write_label_studio(findings: Findings, images: Iterable[ImageFindings], fold
 
 def _results(image: ImageFindings) -> list[dict[str, Any]]:
     height, width = image.labels.shape
-    found = []
+    results = []
     for region in image.regions:
         outlines = [outline for outline in trace_outlines(region.mask(image.labels)) if not outline.is_hole]
         for part, outline in enumerate(outlines):
             corners = _simplify(outline.corners) + np.array([region.x, region.y])
-            found.append(
+            results.append(
                 {
                     "id": f"region-{region.region}-{part}",
                     "type": "polygonlabels",
@@ -75,10 +75,10 @@ def _results(image: ImageFindings) -> list[dict[str, Any]]:
                     },
                 }
             )
-    return found
+    return results
 
 
 def _simplify(corners: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Corners (m, 2) of a polygon that is nearly the same; what would be no area any more stays as it is."""
+    """Simplify a polygon to fewer corners (m, 2); a polygon that would lose its area is returned unchanged."""
     simpler = approximate_polygon(np.append(corners, corners[:1], axis=0), TOLERANCE)[:-1]
     return np.asarray(simpler if len(simpler) > 2 else corners, np.float64)

@@ -10,7 +10,7 @@ from firstsight.reports.exports.findings import Findings, ImageFindings, file_of
 
 
 def write_masks(findings: Findings, images: Iterable[ImageFindings], folder: Path) -> None:
-    """Write a mask for each image, at the image's size, named by `file_of`, and the index ``images.csv``."""
+    """Write one mask per image, at the image's size and named by `file_of`, and the index ``images.csv``."""
     for image in images:
         path = folder / file_of(image.entry.image, ".png")
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -17,4 +17,4 @@ EXPORTS: dict[str, Callable[[Findings, Iterable[ImageFindings], Path], None]] = 
     "hdf5": write_hdf5,
     "label_studio": write_label_studio,
 }
-"""Each writes into a folder that is there and empty; it reads every image once, in the order of the findings."""
+"""Each writes into an existing, empty folder and reads every image once, in the order of the findings."""

@@ -1,4 +1,4 @@
-"""Anomaly maps as TIFF, in the map's own units."""
+"""Anomaly maps as TIFF, in the units of the map."""
 
 import json
 from collections.abc import Iterable
@@ -10,10 +10,10 @@ from firstsight.reports.exports.findings import Findings, ImageFindings, file_of
 
 
 def write_tiff(findings: Findings, images: Iterable[ImageFindings], folder: Path) -> None:
-    """Write a float32 TIFF for each image, at the image's size, named by `file_of`, and the index ``images.csv``.
+    """Write one float32 TIFF per image, at the image's size and named by `file_of`, and the index ``images.csv``.
 
-    The description in each file is JSON: the image, its score, and what `Findings.header` says. Deflate without a
-    predictor is what most programs read.
+    A file's description is JSON: the image, its score, and `Findings.header`. Most programs can read deflate without a
+    predictor.
     """
     for image in images:
         path = folder / file_of(image.entry.image, ".tif")

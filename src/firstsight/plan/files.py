@@ -1,0 +1,117 @@
+"""Which files of a run there are: patterns of `firstsight.plan.paths`, filled in with what is planned."""
+
+from collections.abc import Callable
+from typing import Any
+
+from firstsight.plan.collections import CollectionPlan
+from firstsight.plan.detectors import DetectorPlan
+from firstsight.plan.paths import Paths
+from firstsight.plan.run import Plan
+
+Chooser = Callable[[CollectionPlan, DetectorPlan], bool]
+
+
+def everywhere(
+    plan: Plan, pattern: str, *, detector: str | None = None, only: Chooser = lambda collection, detector: True
+) -> list[str]:
+    """The pattern for all collections, and for their shards, features, detectors and kinds where it has these.
+
+    Args:
+        plan: of the run.
+        pattern: with wildcards in braces, which each collection has values for.
+        detector: name of the only detector; None: all of the config.
+        only: of the detectors, those for which it holds.
+
+    Returns:
+        Paths, each once: by collection, then shard, then detector.
+    """
+    paths = []
+    for name, collection in plan.collections.items():
+        named = [planned for planned in collection.detectors.values() if detector in (None, planned.name)]
+        chosen = [planned for planned in named if only(collection, planned)]
+        for shard in collection.shards if "{shard}" in pattern else ("",):
+            for planned in chosen:
+                paths.append(
+                    pattern.format(
+                        collection=name,
+                        shard=shard,
+                        features=planned.features,
+                        detector=planned.folder,
+                        kinds=collection.kinds,
+                    )
+                )
+    return list(dict.fromkeys(paths))
+
+
+def of_references(plan: Plan, pattern: str) -> list[str]:
+    """The pattern for the shards of reference images of all collections that a detector of the config learns from."""
+    paths = []
+    for name, collection in plan.collections.items():
+        for detector in collection.detectors.values():
+            if detector.normal and not collection.is_new:
+                shards = collection.reference_shards
+                paths += [pattern.format(collection=name, features=detector.features, shard=shard) for shard in shards]
+    return list(dict.fromkeys(paths))
+
+
+def records(plan: Plan, paths: Paths) -> list[str]:
+    """The records of all jobs that the table ``runs`` has a row of, of those that there are in this run."""
+    return [
+        *everywhere(plan, paths.manifest_record),
+        *everywhere(plan, paths.truth_record),
+        *everywhere(plan, paths.features_record),
+        *everywhere(plan, paths.tuned_record, only=_tunes),
+        *of_references(plan, paths.manifest_record),
+        *of_references(plan, paths.features_record),
+        *everywhere(plan, paths.model_record, only=_learns),
+        *everywhere(plan, paths.head_record, only=_has_head),
+        *everywhere(plan, paths.maps_record),
+        *everywhere(plan, paths.threshold_record),
+        *everywhere(plan, paths.descriptors_record),
+        *everywhere(plan, paths.clusters_record),
+        *everywhere(plan, paths.metrics_record),
+    ]
+
+
+def _tunes(collection: CollectionPlan, detector: DetectorPlan) -> bool:
+    return collection.tuning_of(detector.features) is not None and not collection.is_new
+
+
+def _learns(collection: CollectionPlan, detector: DetectorPlan) -> bool:
+    return detector.learns and not collection.is_new
+
+
+def _has_head(collection: CollectionPlan, detector: DetectorPlan) -> bool:
+    return collection.settings.clustering.contrastive and not collection.is_new
+
+
+def collections_of_page(plan: Plan, paths: Paths) -> list[dict[str, Any]]:
+    """What the page says of each collection besides its tables, as `firstsight.stages.page.make_page` takes it."""
+    return [
+        {
+            "name": name,
+            "path": str(collection.settings.path or f"demo, cut from {collection.settings.texture}"),
+            "extractor": collection.settings.features.extractor,
+            "weights": collection.weights,
+            "set_aside": list(collection.own.set_aside.values()),
+            "detectors": [_detector_of_page(collection, detector, paths) for detector in collection.detectors.values()],
+        }
+        for name, collection in plan.collections.items()
+    ]
+
+
+def _detector_of_page(collection: CollectionPlan, detector: DetectorPlan, paths: Paths) -> dict[str, Any]:
+    def of_this(pattern: str) -> str:
+        return pattern.format(collection=collection.name, detector=detector.folder, kinds=collection.kinds)
+
+    model = paths.model_summary.format(collection=collection.known, detector=detector.folder)
+    return {
+        "name": detector.name,
+        "settings": ", ".join(f"{key} {value}" for key, value in detector.settings.items() if value is not None),
+        "threshold": of_this(paths.threshold),
+        "overlays": of_this(paths.overlays_of_all_shards),
+        "colour_bar": of_this(paths.colour_bar),
+        "clusters": of_this(paths.clusters_summary),
+        "charts": of_this(paths.charts),
+        "model": model if detector.learns else None,
+    }

@@ -1,0 +1,142 @@
+"""Every path below the folder of results, spelt here and nowhere else.
+
+A path is a pattern: Snakemake fills its wildcards in (``collection``, ``shard``, ``features``, ``detector``, ``kinds``,
+``table``, ``format``), and so does `str.format`.
+"""
+
+import re
+from dataclasses import dataclass, fields
+from pathlib import PurePath
+
+PLAIN, CONTRASTIVE = "kinds", "contrastive_kinds"
+"""Folders of kinds of anomaly: from descriptors of the features as they are, or of those that the head makes."""
+
+_COLLECTION = "{collection}"
+_SHARD = f"{_COLLECTION}/shards/{{shard}}"
+_FEATURES = f"{_COLLECTION}/features/{{features}}"
+_DETECTOR = f"{_COLLECTION}/detectors/{{detector}}"
+_KINDS = f"{_DETECTOR}/{{kinds}}"
+_HEAD = f"{_DETECTOR}/{CONTRASTIVE}"
+_EXPORT = "exports/{collection}/{detector}/{format}"
+_LOGS = "logs"
+_LOGS_OF_COLLECTION = f"{_LOGS}/{{collection}}"
+_LOGS_OF_DETECTOR = f"{_LOGS_OF_COLLECTION}/{{detector}}"
+_LOGS_OF_KINDS = f"{_LOGS_OF_DETECTOR}/{{kinds}}"
+
+DIGEST = "[0-9a-f]{10}"
+"""A regular expression of what names a shard, and ends the name of a folder of features or of a detector."""
+
+
+@dataclass(frozen=True)
+class Paths:
+    """What a run leaves and where: the files of each step, with the record and the log of the job that makes them.
+
+    The defaults are relative to the folder of results; `paths_below` puts that before them.
+    """
+
+    # A collection whose images the run makes.
+    images: str = f"{_COLLECTION}/images"
+    demo_record: str = f"{_COLLECTION}/demo.run.json"
+    demo_log: str = f"{_LOGS_OF_COLLECTION}/demo.log"
+
+    # A shard. Its members are there when it is finished, and keep it as it is.
+    shards: str = f"{_COLLECTION}/shards"
+    manifest: str = f"{_SHARD}/images.parquet"
+    members: str = f"{_SHARD}/members.json"
+    manifest_record: str = f"{_SHARD}/manifest.run.json"
+    manifest_log: str = f"{_LOGS_OF_COLLECTION}/manifest/{{shard}}.log"
+    truth: str = f"{_SHARD}/truth.json"
+    truth_record: str = f"{_SHARD}/truth.run.json"
+    truth_log: str = f"{_LOGS_OF_COLLECTION}/truth/{{shard}}.log"
+
+    # Features, and the weights that they are computed with where these are tuned first.
+    features: str = f"{_FEATURES}/{{shard}}.zarr.zip"
+    features_record: str = f"{_FEATURES}/{{shard}}.run.json"
+    features_log: str = f"{_LOGS_OF_COLLECTION}/{{features}}/{{shard}}.log"
+    tuned: str = f"{_FEATURES}/tuned.pt"
+    tuned_record: str = f"{_FEATURES}/tuned.run.json"
+    tuned_checkpoints: str = f"{_FEATURES}/tuning"
+    tuned_log: str = f"{_LOGS_OF_COLLECTION}/{{features}}/tune.log"
+
+    # A detector: what it learned, its maps and their threshold, pictures of both.
+    model: str = f"{_DETECTOR}/model.pt"
+    model_summary: str = f"{_DETECTOR}/model.json"
+    model_record: str = f"{_DETECTOR}/model.run.json"
+    model_checkpoints: str = f"{_DETECTOR}/fitting"
+    model_log: str = f"{_LOGS_OF_DETECTOR}/fit.log"
+    maps: str = f"{_DETECTOR}/maps/{{shard}}.zarr.zip"
+    maps_record: str = f"{_DETECTOR}/maps/{{shard}}.run.json"
+    maps_log: str = f"{_LOGS_OF_DETECTOR}/detect/{{shard}}.log"
+    threshold: str = f"{_DETECTOR}/threshold.json"
+    threshold_record: str = f"{_DETECTOR}/threshold.run.json"
+    threshold_log: str = f"{_LOGS_OF_DETECTOR}/threshold.log"
+    overlays: str = f"{_DETECTOR}/overlays/{{shard}}"
+    overlays_of_all_shards: str = f"{_DETECTOR}/overlays"
+    overlays_record: str = f"{_DETECTOR}/overlays/{{shard}}.run.json"
+    overlays_log: str = f"{_LOGS_OF_DETECTOR}/overlays/{{shard}}.log"
+    colour_bar: str = f"{_DETECTOR}/colour_bar.png"
+
+    # Kinds of anomaly, and the head for the contrastive ones.
+    regions_of_shard: str = f"{_KINDS}/regions/{{shard}}.parquet"
+    scores: str = f"{_KINDS}/scores/{{shard}}.json"
+    descriptors: str = f"{_KINDS}/descriptors/{{shard}}.npz"
+    descriptors_record: str = f"{_KINDS}/descriptors/{{shard}}.run.json"
+    descriptors_log: str = f"{_LOGS_OF_KINDS}/describe/{{shard}}.log"
+    plain_descriptors: str = f"{_DETECTOR}/{PLAIN}/descriptors/{{shard}}.npz"
+    head: str = f"{_HEAD}/head.pt"
+    head_record: str = f"{_HEAD}/head.run.json"
+    head_log: str = f"{_LOGS_OF_DETECTOR}/{CONTRASTIVE}/head.log"
+    clusters: str = f"{_KINDS}/clusters.parquet"
+    regions: str = f"{_KINDS}/regions.parquet"
+    kinds: str = f"{_KINDS}/kinds.npz"
+    clusters_summary: str = f"{_KINDS}/clusters.json"
+    clusters_record: str = f"{_KINDS}/clusters.run.json"
+    cluster_log: str = f"{_LOGS_OF_KINDS}/cluster.log"
+    assign_log: str = f"{_LOGS_OF_KINDS}/assign.log"
+    charts: str = f"{_KINDS}/charts.json"
+    charts_record: str = f"{_KINDS}/charts.run.json"
+    charts_log: str = f"{_LOGS_OF_KINDS}/charts.log"
+    metrics: str = f"{_KINDS}/metrics.parquet"
+    metrics_record: str = f"{_KINDS}/metrics.run.json"
+    metrics_log: str = f"{_LOGS_OF_KINDS}/evaluate.log"
+
+    # Studies: what every detector's maps of a collection come to, and degraded copies.
+    comparison: str = f"{_COLLECTION}/comparison/localization.parquet"
+    disagreement: str = f"{_COLLECTION}/comparison/disagreement.parquet"
+    disagreement_picture: str = f"{_COLLECTION}/comparison/disagreement.png"
+    comparison_record: str = f"{_COLLECTION}/comparison/comparison.run.json"
+    comparison_log: str = f"{_LOGS_OF_COLLECTION}/comparison.log"
+    degraded_record: str = f"{_COLLECTION}/degrade.run.json"
+    degraded_log: str = f"{_LOGS_OF_COLLECTION}/degrade.log"
+    curves: str = f"{_COLLECTION}/robustness/curves.png"
+    curves_record: str = f"{_COLLECTION}/robustness/curves.run.json"
+    curves_log: str = f"{_LOGS_OF_COLLECTION}/curves.log"
+
+    # The whole run.
+    table: str = "tables/{table}.parquet"
+    tables_record: str = "tables/.tables.run.json"
+    tables_log: str = f"{_LOGS}/tables.log"
+    table_page: str = "tables/{table}.md"
+    table_record: str = "tables/.{table}.run.json"
+    table_log: str = f"{_LOGS}/{{table}}.log"
+    names: str = "cluster_names.csv"
+    names_record: str = "tables/.name_clusters.run.json"
+    names_log: str = f"{_LOGS}/name_clusters.log"
+    page: str = "reports/index.html"
+    page_data: str = "reports/data"
+    page_record: str = "reports/page.run.json"
+    page_log: str = f"{_LOGS}/page.log"
+    export: str = _EXPORT
+    export_record: str = f"{_EXPORT}.run.json"
+    export_log: str = f"{_LOGS_OF_DETECTOR}/export/{{format}}.log"
+
+
+def paths_below(results: PurePath) -> Paths:
+    """All paths of a run whose results go to ``results``."""
+    return Paths(**{field.name: f"{results.as_posix()}/{field.default}" for field in fields(Paths)})
+
+
+def fingerprint_in(path: PurePath) -> str:
+    """The fingerprint of the features or the detector whose folder a path lies in; an empty text elsewhere."""
+    fingerprints = re.findall(rf"/(?:features|detectors)/\w+-({DIGEST})(?=/)", path.as_posix())
+    return fingerprints[-1] if fingerprints else ""
