@@ -1,4 +1,4 @@
-"""Reading the image, filling what is missing, mirrored borders and patches."""
+"""Reading the image, filling what is missing, and patches."""
 
 import numpy as np
 import pytest
@@ -7,11 +7,9 @@ import torch
 from firstsight.detectors.image_input import (
     extract_patches,
     merge_patches,
-    mirrored,
     patch_starts,
     read_grey,
     resize,
-    smooth,
 )
 from firstsight.errors import FirstsightError
 from oracles import image_input as oracle
@@ -50,19 +48,6 @@ def test_only_larger_images_are_reduced(
 def test_what_is_no_image_is_refused(features: dict[str, torch.Tensor], message: str) -> None:
     with pytest.raises(FirstsightError, match=message):
         read_grey(features, None)
-
-
-@pytest.mark.parametrize("size", [1, 2, 3, 7])
-def test_mirrored_indices_equal_the_oracle(size: int) -> None:
-    expected = [oracle.mirror(index, size) for index in range(-9, size + 11)]
-    assert mirrored(size, 9, 11, torch.device("cpu")).tolist() == expected
-
-
-@pytest.mark.parametrize(("shape", "sigma"), [((9, 12), 1.0), ((1, 5), 1.5), ((4, 3), 2.0)])
-def test_smoothing_equals_the_oracle(shape: tuple[int, int], sigma: float) -> None:
-    values = np.random.default_rng(0).random(shape).astype(np.float32)
-    found = smooth(torch.from_numpy(values), sigma).numpy()
-    np.testing.assert_allclose(found, oracle.smooth(values, sigma), rtol=1e-5)
 
 
 @pytest.mark.parametrize(

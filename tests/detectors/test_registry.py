@@ -11,6 +11,7 @@ import torch
 
 from firstsight.detectors import aota, patch_statistics
 from firstsight.detectors.layers import scale_channels
+from firstsight.detectors.protocol import Detect, Fit
 from firstsight.detectors.registry import DETECTORS, IMAGE, find_detector
 from firstsight.errors import FirstsightError
 from firstsight.settings_model import read_settings
@@ -86,10 +87,13 @@ def test_an_even_patch_size_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", LEARNING)
-def test_what_learns_has_a_function_that_learns(name: str) -> None:
-    assert callable(DETECTORS[name].fit)
-    assert callable(DETECTORS[name].detect)
-    assert not DETECTORS[name].reads_image
+def test_what_learns_keeps_to_the_protocol(name: str) -> None:
+    detector = DETECTORS[name]
+    for function, protocol in ((detector.fit, Fit), (detector.detect, Detect)):
+        expected = inspect.signature(protocol.__call__).parameters.values()
+        parameters = inspect.signature(function).parameters.values()
+        assert [(each.name, each.kind) for each in parameters] == [(each.name, each.kind) for each in expected][1:]
+    assert not detector.reads_image
 
 
 def test_a_run_is_planned_without_torch() -> None:

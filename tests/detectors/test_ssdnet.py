@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from firstsight.detectors import ssdnet_training
-from firstsight.detectors.ssdnet import SsdnetSettings, loss_weights, otsu_mask, ssdnet
+from firstsight.detectors.ssdnet import SsdnetSettings, loss_weights, ssdnet
 from firstsight.detectors.ssdnet_network import make_network, smallest_side
 from firstsight.errors import FirstsightError
 from firstsight.settings_model import read_settings
@@ -238,15 +238,6 @@ def test_the_smallest_image_of_a_network(scales: int, skip_channels: int) -> Non
         found = network(torch.rand(1, 4, *size, generator=generator()))
         assert found.shape == (1, 3, *size)
         assert ((found > 0) & (found < 1)).all()
-
-
-def test_otsu() -> None:
-    values = torch.rand(20, 30, generator=generator()) * 0.1
-    values[4:9, 5:12] += 0.8
-    expected = torch.zeros(20, 30, dtype=torch.bool)
-    expected[4:9, 5:12] = True
-    assert torch.equal(otsu_mask(values), expected)
-    assert not otsu_mask(torch.full((5, 6), 0.3)).any()
 
 
 @pytest.mark.parametrize(

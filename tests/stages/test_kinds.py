@@ -224,7 +224,7 @@ def test_new_images_are_recognised_or_unknown(pile: Folder, tmp_path: Path) -> N
         assert clusters.loc[image, "cluster"] == kind_of(known, kind)
     assert clusters.loc["n/good.png", "cluster_name"] == "normal"
     for image in ("n/new.png", "n/zebra.png"):
-        assert (clusters["cluster"][image], clusters["cluster_name"][image]) == (-1, "unknown")
+        assert list(clusters.loc[image, ["cluster", "cluster_name"]]) == [-1, "unknown"]
     assert list(clusters.columns) == list(known.columns)
     assert not clusters["is_medoid"].any()
     assert clusters["silhouette"].isna().all()

@@ -101,14 +101,14 @@ def cluster_descriptors(
     sample = np.arange(count)
     if count > linkable:
         sample = np.sort(generator.choice(count, linkable, replace=False))
-    merges = linkage(descriptors[sample], "ward") if linkable > 1 else np.empty((0, 4))
     if clusters == "auto":
+        merges = _linked(descriptors[sample])
         number, criterion = _estimate(descriptors[sample], merges, generator)
+        if linked_by is not None:
+            merges = _linked(linked_by[sample])
     else:
+        merges = _linked((descriptors if linked_by is None else linked_by)[sample])
         number, criterion = int(clusters), f"{clusters} given"
-
-    if linked_by is not None and linkable > 1:
-        merges = linkage(linked_by[sample], "ward")
     linked, number = _cut_to_size(merges, number, smallest) if linkable else (_cut(merges, 0), 0)
     cluster = np.zeros(count, dtype=np.int32)
     cluster[sample] = linked
@@ -165,8 +165,13 @@ def estimate_clusters(descriptors: NDArray[np.floating], *, seed: int = 0) -> tu
         FirstsightError: there are not two dimensions, or a value is not finite.
     """
     descriptors = _checked(descriptors)
-    merges = linkage(descriptors, "ward") if len(descriptors) > 1 else np.empty((0, 4))
-    return _estimate(descriptors, merges, np.random.default_rng(seed))
+    return _estimate(descriptors, _linked(descriptors), np.random.default_rng(seed))
+
+
+def _linked(descriptors: NDArray[np.floating]) -> NDArray[np.float64]:
+    """(N - 1, 4) merges, see `scipy.cluster.hierarchy.linkage`; none of fewer than two descriptors."""
+    merges: NDArray[np.float64] = linkage(descriptors, "ward") if len(descriptors) > 1 else np.empty((0, 4))
+    return merges
 
 
 def _estimate(

@@ -6,9 +6,8 @@ frame, the mean over the normal images (or k-means of these, to save memory). He
 cells of all positions: a texture looks alike everywhere, and images may differ in size.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from sklearn.cluster import MiniBatchKMeans
@@ -19,26 +18,22 @@ from firstsight.detectors.cfa_training import CfaTraining, train_cfa
 from firstsight.detectors.layers import finest_layer
 from firstsight.detectors.normal_images import (
     NormalImage,
+    NormalImages,
     NormalSettings,
-    attend,
     draw_cells,
-    finest_stride,
-    list_normal_images,
-    pack_pfam,
-    read_normal_image,
+    open_normal_images,
     read_normal_images,
-    start_pfam,
+    smooth_map,
     unpack_pfam,
 )
-from firstsight.detectors.windows import smooth
+from firstsight.detectors.protocol import Model
 from firstsight.settings_model import Count, Positive
 from firstsight.storage.geometry import Geometry
-from firstsight.storage.stored_images import Stored, images_token
+from firstsight.storage.stored_images import images_token
+from firstsight.storage.training import Note, Progress
 
 # Values of the cells, their distances and nearest centres that are held at a time: some 64 MiB.
 _BLOCK_VALUES = 2**24
-
-Model = Mapping[str, Any]
 
 
 class CfaSettings(NormalSettings):
@@ -80,36 +75,29 @@ def fit_cfa(
     *,
     folder: Path,
     device: str,
-    note: Callable[[str], None],
-    progress: Callable[[Iterable[Any], int], Iterable[Any]] = lambda items, total: items,
+    note: Note,
+    progress: Progress = lambda items, total: items,
 ) -> Model:
-    """Find the centres and train the network; one image and ``candidates`` cells are held at a time.
-
-    Args:
-        shards: stores of features of the normal images.
-        layers: the layers to learn from.
-        settings: of the detector.
-        folder: for the checkpoints of training; if it was killed, it goes on from there.
-        device: to compute on.
-        note: takes lines of text for the log.
-        progress: passes on the epochs of training that it is given, with their number; for a progress bar.
+    """Find the centres and train the network (`protocol.Fit`); one image and ``candidates`` cells are held at a time.
 
     Returns:
-        What `detect_cfa` needs: ``centres`` (M, D), ``state`` of the network and its ``channels`` (C and D), and
-        ``pfam`` where it is used.
+        ``centres`` (M, D), ``state`` of the network and its ``channels`` (C and D), and ``pfam``, trained with it,
+        where it is used.
 
     Raises:
         FirstsightError: no image with features, or training that diverged.
     """
-    stored = list_normal_images(shards)
-    network = _start_network(read_normal_image(stored[0], layers, device), settings).to(device)
-    centres = _find_centres(network, stored, layers, settings, device)
+    images = open_normal_images(shards, layers, settings, device)
+    channels = sum(len(values) for values in images.first().features.values())
+    generator = torch.Generator().manual_seed(settings.seed)
+    network = CfaNetwork(channels, settings.channels or channels, images.pfam, generator).to(device)
+    centres = _find_centres(network, images, settings)
     # The settings as text: tuples would be lists where a checkpoint is read.
-    header = {"settings": repr(sorted(settings.model_dump().items())), "token": images_token(stored)}
+    header = {"settings": repr(sorted(settings.model_dump().items())), "token": images_token(images.stored)}
     best = train_cfa(
         network,
         centres,
-        stored,
+        images.stored,
         layers,
         settings.training(),
         folder=folder,
@@ -118,16 +106,13 @@ def fit_cfa(
         progress=progress,
     )
     network.load_state_dict(best)
-    says = f"learned {len(centres)} centres from {len(stored)} images"
-    note(says)
-    return {
-        "n_images": len(stored),
-        "says": says,
-        "centres": centres.cpu(),
-        "channels": [network.weight.shape[1] - 2, network.weight.shape[0]],
-        "state": {name: value for name, value in best.items() if not name.startswith("pfam.")},
-        "pfam": pack_pfam(network.pfam),
-    }
+    return images.model(
+        f"learned {len(centres)} centres from {len(images)} images",
+        note,
+        centres=centres.cpu(),
+        channels=[network.weight.shape[1] - 2, network.weight.shape[0]],
+        state={name: value for name, value in best.items() if not name.startswith("pfam.")},
+    )
 
 
 @torch.no_grad()
@@ -138,15 +123,7 @@ def detect_cfa(
     model: Model,
     image: str,
 ) -> Tensor:
-    """How far each cell is from the centres (`cfa_score`), smoothed: (h, w) float32 on the grid of the finest layer.
-
-    Args:
-        features: (C, h_l, w_l) of each layer.
-        places: how each layer lies on the image.
-        settings: of the detector.
-        model: what `fit_cfa` learned.
-        image: id of the image.
-    """
+    """How far each cell is from the centres (`cfa_score`), smoothed (`protocol.Detect`)."""
     finest = features[finest_layer({layer: places[layer] for layer in features})]
     channels, descriptor = model["channels"]
     network = CfaNetwork(channels, descriptor, None, torch.Generator())
@@ -155,34 +132,26 @@ def detect_cfa(
     cells = network.to(finest.device)(features, places)
     centres = model["centres"].to(finest.device)
     scores = [cfa_score(block, centres) for block in torch.split(cells, _block_size(centres))]
-    return smooth(torch.cat(scores).view(finest.shape[1:]), settings.sigma / finest_stride(places))
-
-
-def _start_network(image: NormalImage, settings: CfaSettings) -> CfaNetwork:
-    pfam = start_pfam(image, settings.seed) if settings.pfam else None
-    with torch.no_grad():
-        channels = sum(len(values) for values in attend(image.features, pfam).values())
-    generator = torch.Generator().manual_seed(settings.seed)
-    return CfaNetwork(channels, settings.channels or channels, pfam, generator)
+    return smooth_map(torch.cat(scores).view(finest.shape[1:]), settings, places)
 
 
 @torch.no_grad()
-def _find_centres(
-    network: CfaNetwork, stored: Sequence[Stored], layers: Sequence[str], settings: CfaSettings, device: str
-) -> Tensor:
+def _find_centres(network: CfaNetwork, images: NormalImages, settings: CfaSettings) -> Tensor:
     """(M, D): centres of k-means over cells as the untrained network describes them."""
 
     def describe(image: NormalImage) -> Tensor:
-        found: Tensor = network(image.features, image.places)
-        return found.T[:, :, None]
+        cells: Tensor = network(image.features, image.places)
+        return cells.T[:, :, None]
 
-    drawn = draw_cells(read_normal_images(stored, layers, device), settings.candidates, settings.seed, describe)
+    # PFAM is in the network.
+    plain = read_normal_images(images.stored, images.layers, images.device)
+    drawn = draw_cells(plain, settings.candidates, settings.seed, describe)
     # Of equal cells no more centres can be made than there are different ones.
     cells = torch.unique(drawn.cells, dim=0)
     if len(cells) <= settings.centres:
         return cells
-    found = MiniBatchKMeans(settings.centres, random_state=settings.seed, batch_size=4096, n_init=1, max_iter=20)
-    return torch.from_numpy(found.fit(cells.cpu().numpy()).cluster_centers_).float().to(cells.device)
+    search = MiniBatchKMeans(settings.centres, random_state=settings.seed, batch_size=4096, n_init=1, max_iter=20)
+    return torch.from_numpy(search.fit(cells.cpu().numpy()).cluster_centers_).float().to(cells.device)
 
 
 def _block_size(centres: Tensor) -> int:

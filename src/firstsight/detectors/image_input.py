@@ -1,6 +1,5 @@
-"""What detectors that read the image itself share: reading it, mirrored borders, and patches that overlap."""
+"""What detectors that read the image itself share: reading it, and patches that overlap."""
 
-import math
 from collections.abc import Mapping
 from typing import Self
 
@@ -9,7 +8,6 @@ from pydantic import model_validator
 from torch import Tensor
 from torch.nn import functional
 
-from firstsight.detectors.windows import gaussian
 from firstsight.errors import FirstsightError
 from firstsight.features.filling import fill_missing
 from firstsight.settings_model import Count, SettingsModel, misplaced
@@ -80,24 +78,6 @@ def resize(values: Tensor, size: tuple[int, int]) -> Tensor:
     return functional.interpolate(values[None, None], size=size, mode="bilinear", align_corners=False, antialias=True)[
         0, 0
     ]
-
-
-def mirrored(size: int, before: int, after: int, device: torch.device) -> Tensor:
-    """Indices from -before to size - 1 + after, mirrored at the first and the last cell as often as it takes."""
-    cells = torch.arange(-before, size + after, device=device)
-    period = max(2 * (size - 1), 1)
-    cells = cells.remainder(period)
-    return torch.minimum(cells, period - cells) if size > 1 else torch.zeros_like(cells)
-
-
-def smooth(values: Tensor, sigma: float) -> Tensor:
-    """Gaussian-weighted mean of (h, w), as far as 4 sigma (pixels), mirrored at the border; any size."""
-    radius = math.ceil(4 * sigma)
-    weights = torch.from_numpy(gaussian(2 * radius + 1, sigma)).to(values)
-    height, width = values.shape
-    padded = values[mirrored(height, radius, radius, values.device)][:, mirrored(width, radius, radius, values.device)]
-    rows = functional.conv2d(padded[None, None], weights.view(1, 1, -1, 1))
-    return functional.conv2d(rows, weights.view(1, 1, 1, -1))[0, 0]
 
 
 def patch_starts(size: int, patch_size: int, step: int) -> list[int]:

@@ -1,4 +1,8 @@
-"""What the detectors that learn from normal images have in common: these images one at a time, their cells, PFAM."""
+"""What the detectors that learn from normal images have in common: these images one at a time, their cells, PFAM.
+
+`fit` of such a detector (see `firstsight.detectors.protocol`) begins with `open_normal_images` and ends with
+`NormalImages.model`; `detect` begins with `attend_as_learned` and ends with `smooth_map`.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,10 +15,13 @@ from torch.nn.functional import avg_pool2d
 
 from firstsight.detectors.layers import finest_layer, join_layers
 from firstsight.detectors.pfam import Pfam, PfamSettings, build_pfam
+from firstsight.detectors.protocol import Model
+from firstsight.detectors.windows import smooth
 from firstsight.errors import FirstsightError
 from firstsight.settings_model import Layers, NotNegative, Seed, SettingsModel
 from firstsight.storage.geometry import Geometry
 from firstsight.storage.stored_images import Stored, stored_images
+from firstsight.storage.training import Note
 
 
 class NormalSettings(SettingsModel):
@@ -38,6 +45,71 @@ class NormalImage(NamedTuple):
     image: str
     features: dict[str, Tensor]
     places: dict[str, Geometry]
+
+
+@dataclass(frozen=True)
+class NormalImages:
+    """The normal images that a detector learns from, their features after PFAM where the settings ask for it.
+
+    Attributes:
+        stored: reader and key of each; at least one.
+        layers: the layers to read.
+        device: where their features are put.
+        pfam: untrained.
+    """
+
+    stored: Sequence[Stored]
+    layers: Sequence[str]
+    device: str
+    pfam: Pfam | None
+
+    def __len__(self) -> int:
+        return len(self.stored)
+
+    def first(self) -> NormalImage:
+        """The first of them."""
+        return next(iter(self))
+
+    def __iter__(self) -> Iterator[NormalImage]:
+        """One after the other; no more than one is held."""
+        for image in read_normal_images(self.stored, self.layers, self.device):
+            with torch.no_grad():
+                attended = attend(image.features, self.pfam)
+            yield image._replace(features=attended)
+
+    def model(self, says: str, note: Note, **learned: Any) -> Model:
+        """What a detector learned from them, for `protocol.Detect`.
+
+        Args:
+            says: a line on what was learned, which is noted too.
+            note: takes it for the log.
+            learned: the detector's own.
+        """
+        note(says)
+        return {"n_images": len(self), "says": says, **learned, "pfam": pack_pfam(self.pfam)}
+
+
+def open_normal_images(
+    shards: Sequence[Path], layers: Sequence[str], settings: NormalSettings, device: str
+) -> NormalImages:
+    """The normal images in some stores of features, and PFAM for them where the settings ask for it.
+
+    Raises:
+        FirstsightError: none of them can be used, or a shard is not whole.
+    """
+    stored = list_normal_images(shards)
+    pfam = start_pfam(read_normal_image(stored[0], layers, device), settings.seed) if settings.pfam else None
+    return NormalImages(stored, layers, device, pfam)
+
+
+def attend_as_learned(features: Mapping[str, Tensor], model: Model) -> dict[str, Tensor]:
+    """The features {layer: (C, h, w)} of an image as those were that a model was learned from."""
+    return attend(features, unpack_pfam(model["pfam"], next(iter(features.values())).device))
+
+
+def smooth_map(values: Tensor, settings: NormalSettings, places: Mapping[str, Geometry]) -> Tensor:
+    """A map (h, w) on the grid on which layers are joined, smoothed as the settings say."""
+    return smooth(values, settings.sigma / places[finest_layer(places)].stride)
 
 
 def list_normal_images(shards: Sequence[Path]) -> list[Stored]:
@@ -73,11 +145,6 @@ def input_sizes(stored: Sequence[Stored], layer: str) -> set[tuple[int, int]]:
     """The (height, width) with which the images entered the extractor, without reading any features."""
     places = (reader.attributes(key)["geometry"][layer] for reader, key in stored)
     return {(place["input_height"], place["input_width"]) for place in places}
-
-
-def finest_stride(places: Mapping[str, Geometry]) -> float:
-    """The stride of the grid on which layers are joined."""
-    return places[finest_layer(places)].stride
 
 
 def aware_cells(features: Mapping[str, Tensor], places: Mapping[str, Geometry]) -> Tensor:

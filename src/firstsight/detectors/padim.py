@@ -7,9 +7,9 @@ Gaussian of all positions (``positions: shared``) then has thousands of cells an
 position has one.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -17,28 +17,22 @@ from torch import Tensor
 from firstsight.detectors.layers import join_layers
 from firstsight.detectors.normal_images import (
     NormalSettings,
-    attend,
-    finest_stride,
+    attend_as_learned,
     input_sizes,
-    list_normal_images,
-    pack_pfam,
-    read_normal_image,
-    read_normal_images,
-    start_pfam,
-    unpack_pfam,
+    open_normal_images,
+    smooth_map,
 )
-from firstsight.detectors.windows import smooth
+from firstsight.detectors.protocol import Model
 from firstsight.errors import FirstsightError
 from firstsight.settings_model import Count, Positive
 from firstsight.storage.geometry import Geometry
+from firstsight.storage.training import Note, Progress
 
 LARGEST_MODEL = 2**27
 """Values that the covariances of all positions may have together: 512 MiB in the model, twice that while learning."""
 
 # Cholesky factors made at a time: 64 MiB.
 _BLOCK_VALUES = 2**23
-
-Model = Mapping[str, Any]
 
 
 class PadimSettings(NormalSettings):
@@ -61,53 +55,38 @@ def fit_padim(
     *,
     folder: Path,
     device: str,
-    note: Callable[[str], None],
-    progress: Callable[[Iterable[Any], int], Iterable[Any]] = lambda items, total: items,
+    note: Note,
+    progress: Progress = lambda items, total: items,
 ) -> Model:
-    """Learn the Gaussians from normal images, read once, one at a time: only sums are held.
-
-    Args:
-        shards: stores of features of the normal images.
-        layers: the layers to learn from.
-        settings: of the detector.
-        folder: for checkpoints; not used, since nothing is trained.
-        device: to compute on.
-        note: takes lines of text for the log.
-        progress: passes on the images that it is given, with their number; for a progress bar.
+    """Learn the Gaussians from normal images, read once, one at a time: only sums are held (`protocol.Fit`).
 
     Returns:
-        What `detect_padim` needs, for G Gaussians (1, or one a position) of D channels: ``picked`` (D,) the channels,
-        ``mean`` (G, D), ``factor`` (G, D, D) the lower Cholesky factors of the covariances, ``grid`` the height and
-        width of the positions in cells (1 and 1 where they are shared); and ``pfam`` where it is used.
+        For G Gaussians (1, or one a position) of D channels: ``picked`` (D,) the channels, ``mean`` (G, D), ``factor``
+        (G, D, D) the lower Cholesky factors of the covariances, ``grid`` the height and width of the positions in cells
+        (1 and 1 where they are shared); and ``pfam`` where it is used.
 
     Raises:
         FirstsightError: no image with features; ``positions: own`` for images of several sizes, or with covariances of
             more than `LARGEST_MODEL` values.
     """
-    stored = list_normal_images(shards)
-    sizes = input_sizes(stored, layers[0])
-    first = read_normal_image(stored[0], layers, device)
-    pfam = start_pfam(first, settings.seed) if settings.pfam else None
-    features = attend(first.features, pfam)
-    picked = _draw_channels(features, settings)
-    values = _joined(features, first.places, picked)
-    shared = _shares_positions(values, settings, len(stored), sizes)
+    images = open_normal_images(shards, layers, settings, device)
+    first = images.first()
+    picked = _draw_channels(first.features, settings)
+    values = _joined(first.features, first.places, picked)
+    shared = _shares_positions(values, settings, len(images), input_sizes(images.stored, layers[0]))
     sums = _Sums(values, shared)
-    for each in progress(read_normal_images(stored, layers, device), len(stored)):
-        sums.add(_joined(attend(each.features, pfam), each.places, picked))
+    for image in progress(images, len(images)):
+        sums.add(_joined(image.features, image.places, picked))
     mean, factor = sums.gaussians(settings.regularisation)
     kind = "one Gaussian of all positions" if shared else f"{sums.grid[0]} x {sums.grid[1]} Gaussians"
-    says = f"learned {kind} from {len(stored)} images ({len(picked)} channels)"
-    note(says)
-    return {
-        "n_images": len(stored),
-        "says": says,
-        "picked": picked.cpu(),
-        "mean": mean.cpu(),
-        "factor": factor.cpu(),
-        "grid": list(sums.grid),
-        "pfam": pack_pfam(pfam),
-    }
+    return images.model(
+        f"learned {kind} from {len(images)} images ({len(picked)} channels)",
+        note,
+        picked=picked.cpu(),
+        mean=mean.cpu(),
+        factor=factor.cpu(),
+        grid=list(sums.grid),
+    )
 
 
 @torch.no_grad()
@@ -118,19 +97,12 @@ def detect_padim(
     model: Model,
     image: str,
 ) -> Tensor:
-    """Mahalanobis distance of every cell from its Gaussian, smoothed: (h, w) float32 on the grid of the finest layer.
+    """Mahalanobis distance of every cell from its Gaussian, smoothed (`protocol.Detect`).
 
-    Args:
-        features: (C, h_l, w_l) of each layer.
-        places: how each layer lies on the image.
-        settings: of the detector.
-        model: what `fit_padim` learned. A cell of another grid than the model's has the Gaussian of the position that
-            holds its place in the frame.
-        image: id of the image.
+    A cell of another grid than the model's has the Gaussian of the position that holds its place in the frame.
     """
-    device = next(iter(features.values())).device
-    attended = attend(features, unpack_pfam(model["pfam"], device))
-    values = _joined(attended, places, model["picked"].to(device))
+    attended = attend_as_learned(features, model)
+    values = _joined(attended, places, model["picked"].to(next(iter(attended.values())).device))
     mean, factor = model["mean"].to(values.device), model["factor"].to(values.device)
     height, width = values.shape[1:]
     if len(mean) == 1:
@@ -151,7 +123,7 @@ def detect_padim(
             offset = (cells[block] - mean[chosen])[..., None]
             whitened = torch.linalg.solve_triangular(factor[chosen], offset, upper=False)
             distance[block] = whitened.square().sum(dim=(1, 2))
-    return smooth(distance.sqrt().view(height, width), settings.sigma / finest_stride(places))
+    return smooth_map(distance.sqrt().view(height, width), settings, places)
 
 
 class _Sums:

@@ -6,34 +6,27 @@ next cell is the one farthest from those chosen, seen through a random projectio
 distance to the nearest of these (Equation 6).
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from firstsight.detectors.normal_images import (
     NormalSettings,
-    attend,
+    attend_as_learned,
     aware_cells,
     draw_cells,
-    finest_stride,
-    list_normal_images,
-    pack_pfam,
-    read_normal_image,
-    read_normal_images,
-    start_pfam,
-    unpack_pfam,
+    open_normal_images,
+    smooth_map,
 )
-from firstsight.detectors.windows import smooth
+from firstsight.detectors.protocol import Model
 from firstsight.settings_model import Count, Share
 from firstsight.storage.geometry import Geometry
+from firstsight.storage.training import Note, Progress
 
 # Distances held at a time: 64 MiB.
 _BLOCK_VALUES = 2**24
-
-Model = Mapping[str, Any]
 
 
 class PatchcoreSettings(NormalSettings):
@@ -55,47 +48,35 @@ def fit_patchcore(
     *,
     folder: Path,
     device: str,
-    note: Callable[[str], None],
-    progress: Callable[[Iterable[Any], int], Iterable[Any]] = lambda items, total: items,
+    note: Note,
+    progress: Progress = lambda items, total: items,
 ) -> Model:
-    """Choose the cells to remember; the images are read once, one at a time, and ``candidates`` cells are held.
+    """Choose the cells to remember (`protocol.Fit`).
 
-    Args:
-        shards: stores of features of the normal images.
-        layers: the layers to learn from.
-        settings: of the detector.
-        folder: for checkpoints; not used, since nothing is trained.
-        device: to compute on.
-        note: takes lines of text for the log.
-        progress: passes on the images that it is given, with their number; for a progress bar.
+    The images are read once, one at a time, and ``candidates`` cells are held.
 
     Returns:
-        What `detect_patchcore` needs: ``cells`` (M, C), ``owners`` (M,) and ``images``: of which image each cell is,
-        and ``pfam`` where it is used.
+        ``cells`` (M, C), ``owners`` (M,) and ``images``: of which image each cell is, and ``pfam`` where it is used.
 
     Raises:
         FirstsightError: no image with features.
     """
-    stored = list_normal_images(shards)
-    pfam = start_pfam(read_normal_image(stored[0], layers, device), settings.seed) if settings.pfam else None
+    images = open_normal_images(shards, layers, settings, device)
     drawn = draw_cells(
-        progress(read_normal_images(stored, layers, device), len(stored)),
+        progress(images, len(images)),
         settings.candidates,
         settings.seed,
-        lambda each: aware_cells(attend(each.features, pfam), each.places),
+        lambda image: aware_cells(image.features, image.places),
     )
     count = max(1, round(settings.coreset_share * len(drawn.cells)))
     chosen = greedy_coreset(drawn.cells, count, projection=settings.projection, seed=settings.seed)
-    says = f"remembers {len(chosen)} of {drawn.seen} cells of {len(stored)} images"
-    note(says)
-    return {
-        "n_images": len(stored),
-        "says": says,
-        "cells": drawn.cells[chosen].cpu(),
-        "owners": drawn.owners[chosen].cpu(),
-        "images": list(drawn.images),
-        "pfam": pack_pfam(pfam),
-    }
+    return images.model(
+        f"remembers {len(chosen)} of {drawn.seen} cells of {len(images)} images",
+        note,
+        cells=drawn.cells[chosen].cpu(),
+        owners=drawn.owners[chosen].cpu(),
+        images=list(drawn.images),
+    )
 
 
 @torch.no_grad()
@@ -106,23 +87,16 @@ def detect_patchcore(
     model: Model,
     image: str,
 ) -> Tensor:
-    """Distance of every cell to the nearest remembered one, smoothed: (h, w) float32 on the grid of the finest layer.
+    """Distance of every cell to the nearest remembered one of another image, smoothed (`protocol.Detect`).
 
-    Args:
-        features: (C, h_l, w_l) of each layer.
-        places: how each layer lies on the image.
-        settings: of the detector.
-        model: what `fit_patchcore` remembers.
-        image: id of the image, so that it is not compared with itself where it was learned from; 0 everywhere where
-            nothing else is remembered.
+    0 everywhere where no other image is remembered.
     """
-    device = next(iter(features.values())).device
-    values = aware_cells(attend(features, unpack_pfam(model["pfam"], device)), places)
+    values = aware_cells(attend_as_learned(features, model), places)
     bank = model["cells"].to(values.device)
     if image in model["images"]:
         bank = bank[(model["owners"] != model["images"].index(image)).to(values.device)]
     distance = nearest_distance(values.flatten(1).T, bank).view(values.shape[1:])
-    return smooth(distance, settings.sigma / finest_stride(places))
+    return smooth_map(distance, settings, places)
 
 
 def greedy_coreset(cells: Tensor, count: int, *, projection: int, seed: int) -> Tensor:

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from firstsight.detectors.pfam_attention import FrequencyChannelAttention, PositionAttention
+from firstsight.detectors.windows import mirrored
 from firstsight.errors import FirstsightError
 
 
@@ -152,10 +153,7 @@ def build_pfam(channels: Mapping[str, int], settings: PfamSettings) -> Pfam:
 def reflect_padded(maps: Tensor, margin: int) -> Tensor:
     """Maps (B, C, h, w) mirrored at their border cells: (B, C, h + 2 * margin, w + 2 * margin), whatever the margin."""
     for dimension in (2, 3):
-        length = maps.shape[dimension]
-        period = max(1, 2 * (length - 1))
-        phase = torch.arange(-margin, length + margin, device=maps.device) % period
-        maps = maps.index_select(dimension, torch.minimum(phase, period - phase) if length > 1 else phase)
+        maps = maps.index_select(dimension, mirrored(maps.shape[dimension], margin, margin, maps.device))
     return maps
 
 

@@ -15,11 +15,10 @@ from firstsight.detectors.image_input import (
     PatchedImageSettings,
     extract_patches,
     merge_patches,
-    mirrored,
     read_grey,
     resize,
-    smooth,
 )
+from firstsight.detectors.windows import mirrored, smooth
 from firstsight.settings_model import Count, Positive, Seed, Share
 from firstsight.storage.geometry import Geometry
 
@@ -102,7 +101,8 @@ def detect(features: Mapping[str, Tensor], places: Mapping[str, Geometry], setti
     scores = guided_residuals(described, weights, strength).square().sum(0).view(rows, columns, 1, 1)
     spread = scores.expand(-1, -1, settings.patch_size, settings.patch_size)
     scores = merge_patches(spread, (grey.shape[0], grey.shape[1]), settings.step).float()
-    return resize(smooth(scores, settings.sigma), (features["image"].shape[1], features["image"].shape[2]))
+    smoothed = smooth(scores, settings.sigma, reach=math.ceil(4 * settings.sigma))
+    return resize(smoothed, (features["image"].shape[1], features["image"].shape[2]))
 
 
 def guided_residuals(described: Tensor, weights: Tensor, regularisation: float) -> Tensor:

@@ -3,7 +3,7 @@
 This file imports no torch: the workflow reads it when it plans, and most detectors are not needed then.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
@@ -14,8 +14,9 @@ from firstsight.settings_model import SettingsModel
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from firstsight.detectors.protocol import Fit
+
 Detect = Callable[..., "Tensor"]
-Fit = Callable[..., Mapping[str, Any]]
 
 IMAGE = "image"
 """The name under which a detector that reads the image itself finds it."""
@@ -61,21 +62,18 @@ class Detector:
 
         Features of one image, {layer: (C, h, w)}, how each layer lies on the image, and settings, to one anomaly map
         (h, w) on the grid of the finest layer. The features of a detector that reads the image are {"image": (3, H,
-        W)}, RGB in [0, 1], NaN where a pixel is missing. After `fit`: also what that learned, and the image's id.
+        W)}, RGB in [0, 1], NaN where a pixel is missing. After `fit`: also what that learned, and the image's id, see
+        `firstsight.detectors.protocol.Detect`.
         """
         found: Detect = _resolve(self.detect_name)
         return found
 
     @property
-    def fit(self) -> Fit:
-        """The function that learns, of a detector that `learns`.
-
-        Stores of features, layers, settings, a folder for checkpoints, device, a note-taker and a progress bar, to
-        tensors, numbers and text, among them ``n_images`` and a line ``says``; see `fit_blind`.
-        """
+    def fit(self) -> "Fit":
+        """The function that learns, of a detector that `learns`."""
         assert self.fit_name is not None, "only detectors that learn have fit"
-        found: Fit = _resolve(self.fit_name)
-        return found
+        fit: Fit = _resolve(self.fit_name)
+        return fit
 
     @property
     def learns(self) -> bool:

@@ -12,8 +12,8 @@ from firstsight.detectors.image_input import (
     merge_patches,
     read_grey,
     resize,
-    smooth,
 )
+from firstsight.detectors.windows import smooth
 from firstsight.settings_model import Count, Positive
 from firstsight.storage.geometry import Geometry
 
@@ -69,7 +69,8 @@ def detect(features: Mapping[str, Tensor], places: Mapping[str, Geometry], setti
     _, sparse = robust_pca(matrix, weight, tolerance=settings.tolerance, iterations=settings.iterations)
     height, width = grey.shape
     residual = merge_patches(sparse.T.reshape(patches.shape), (height, width), settings.step).float().abs()
-    return resize(smooth(residual, settings.sigma), (features["image"].shape[1], features["image"].shape[2]))
+    smoothed = smooth(residual, settings.sigma, reach=math.ceil(4 * settings.sigma))
+    return resize(smoothed, (features["image"].shape[1], features["image"].shape[2]))
 
 
 def robust_pca(

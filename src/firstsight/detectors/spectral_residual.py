@@ -1,5 +1,6 @@
 """Spectral residual: what the amplitude spectrum of an image holds beyond its smooth trend stands out in the image."""
 
+import math
 from collections.abc import Mapping
 from typing import Literal
 
@@ -9,8 +10,8 @@ from torch import Tensor
 from firstsight.detectors.image_input import (
     read_grey,
     resize,
-    smooth,
 )
+from firstsight.detectors.windows import smooth
 from firstsight.settings_model import Count, OddSize, Positive, SettingsModel
 from firstsight.storage.geometry import Geometry
 
@@ -95,7 +96,7 @@ def spectral_residual(
     # exp(R + iP) without an angle: the spectrum with its amplitudes replaced.
     rebuilt = torch.where(held, spectrum / torch.where(held, amplitude, 1) * (log_amplitude - mean).exp(), 0)
     saliency = torch.fft.ifft2(rebuilt, norm="ortho").abs().square()[:height, :width]
-    return smooth(saliency.float(), sigma)
+    return smooth(saliency.float(), sigma, reach=math.ceil(4 * sigma))
 
 
 def _periodic_mean(values: Tensor, size: int) -> Tensor:

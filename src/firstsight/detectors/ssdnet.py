@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 import torch
-from skimage.filters import threshold_otsu
 from torch import Tensor
 from torch.nn import functional
 
@@ -16,7 +15,7 @@ from firstsight.detectors.ssdnet_training import inpaint, load_similarity, mean_
 from firstsight.errors import FirstsightError
 from firstsight.storage.geometry import Geometry
 
-__all__ = ["SsdnetSettings", "loss_weights", "otsu_mask", "ssdnet"]
+__all__ = ["SsdnetSettings", "loss_weights", "ssdnet"]
 
 # (w_rec, w_perc) of section 4.2.
 PERIODIC = (1.0, 0.0)
@@ -107,21 +106,6 @@ def loss_weights(image: Tensor, known: Tensor, settings: SsdnetSettings) -> tupl
         return settings.w_rec, settings.w_perc
     strength = periodicity(image.mean(dim=0).cpu().numpy(), known.cpu().numpy())
     return PERIODIC if strength >= settings.periodic_from else STOCHASTIC
-
-
-def otsu_mask(anomaly_map: Tensor) -> Tensor:
-    """The anomalous pixels of one map: those above Otsu's threshold (section 5.3).
-
-    N. Otsu, A threshold selection method from gray-level histograms, 1979. It parts the values into two classes, so
-    some pixels are called anomalous in an image without anomalies, too.
-
-    Args:
-        anomaly_map: (H, W), finite.
-
-    Returns:
-        (H, W) bool on the device of the map; False throughout where the map is constant.
-    """
-    return anomaly_map > float(threshold_otsu(anomaly_map.detach().cpu().numpy()))
 
 
 def _scores(

@@ -48,16 +48,38 @@ def gaussian(size: int, sigma: float) -> npt.NDArray[np.float64]:
 
 def blur(maps: torch.Tensor, size: int, sigma: float) -> torch.Tensor:
     """Gaussian-weighted mean of the size x size window round every cell of maps (N, H, W), reflected at the border."""
-    weights = torch.from_numpy(gaussian(size, sigma)).to(maps)
-    padded = functional.pad(maps[:, None], [size // 2] * 4, mode="reflect")
+    return _weighted_means(functional.pad(maps[:, None], [size // 2] * 4, mode="reflect"), size, sigma)[:, 0]
+
+
+def smooth(values: torch.Tensor, sigma: float, *, reach: int | None = None) -> torch.Tensor:
+    """Gaussian-weighted mean of (h, w), mirrored at the border.
+
+    Args:
+        values: (h, w), of any size.
+        sigma: deviation, cells.
+        reach: how many cells count on each side; None: those within 3 deviations, or to the end of a smaller map.
+    """
+    if reach is None:
+        reach = min(math.ceil(3 * sigma), *(side - 1 for side in values.shape))
+    if reach == 0:
+        return values
+    rows, columns = (mirrored(side, reach, reach, values.device) for side in values.shape)
+    return _weighted_means(values[rows][:, columns][None, None], 2 * reach + 1, sigma)[0, 0]
+
+
+def mirrored(size: int, before: int, after: int, device: torch.device) -> torch.Tensor:
+    """Indices from -before to size - 1 + after, mirrored at the first and the last cell as often as it takes."""
+    cells = torch.arange(-before, size + after, device=device)
+    period = max(2 * (size - 1), 1)
+    cells = cells.remainder(period)
+    return torch.minimum(cells, period - cells) if size > 1 else torch.zeros_like(cells)
+
+
+def _weighted_means(padded: torch.Tensor, size: int, sigma: float) -> torch.Tensor:
+    """Gaussian-weighted means of all size x size windows of maps (N, 1, H, W)."""
+    weights = torch.from_numpy(gaussian(size, sigma)).to(padded)
     rows = functional.conv2d(padded, weights.view(1, 1, size, 1))
-    return functional.conv2d(rows, weights.view(1, 1, 1, size))[:, 0]
-
-
-def smooth(values: torch.Tensor, sigma: float) -> torch.Tensor:
-    """Gaussian of a deviation in cells, reflected at the border of (h, w); it reaches 3 deviations, or to the end."""
-    reach = min(math.ceil(3 * sigma), *(side - 1 for side in values.shape))
-    return blur(values[None], 2 * reach + 1, sigma)[0] if reach else values
+    return functional.conv2d(rows, weights.view(1, 1, 1, size))
 
 
 # These two are kept, since the images of a shard have few different sizes; nobody may change what they return.

@@ -1,14 +1,14 @@
 """Stage fit: what a detector learns from a whole collection before it looks at any image."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from firstsight.detectors.registry import DETECTORS, Fit
+from firstsight.detectors.registry import DETECTORS
 from firstsight.features.weights import file_sha256
 from firstsight.stages.devices import choose_device, first_that_fits
 from firstsight.stages.job import Job
@@ -49,7 +49,7 @@ def fit_detector(
     detector = DETECTORS[method]
     shards = sorted(features, key=lambda path: path.name)
     refused = _note_refused(shards, job) if detector.normal else 0
-    fit: Fit = partial(
+    fit = partial(
         detector.fit,
         shards,
         layers,
@@ -66,7 +66,10 @@ def fit_detector(
         return fit(folder=checkpoints, device="cpu")
 
     fit_there = partial(fit, folder=checkpoints, device=job.device)
-    attempts: list[tuple[str, Fit]] = [(f"on {job.device}", fit_there), ("on cpu", fit_on_cpu)]
+    attempts: list[tuple[str, Callable[[], Mapping[str, Any]]]] = [
+        (f"on {job.device}", fit_there),
+        ("on cpu", fit_on_cpu),
+    ]
     with job.step("fit"):
         model = first_that_fits(attempts, job.note)
     job.n_images = model["n_images"]

@@ -13,7 +13,7 @@ them too. ``correspondence: auto`` makes both, and on each layer goes by how far
 percentile, in their own units): residuals are kept where theirs reaches a fifth further, features otherwise.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -31,6 +31,7 @@ from firstsight.detectors.blind.pooled import pooled_reference
 from firstsight.detectors.blind.training import TrainedAutoencoder, train_autoencoder
 from firstsight.detectors.layers import automatic_patch_size, finest_layer, read_at, scale_channels
 from firstsight.detectors.patch_statistics import fca
+from firstsight.detectors.protocol import Model
 from firstsight.settings_model import (
     Count,
     Layers,
@@ -44,6 +45,7 @@ from firstsight.settings_model import (
 )
 from firstsight.storage.geometry import Geometry
 from firstsight.storage.stored_images import Stored, images_token, random_images, stored_images
+from firstsight.storage.training import Note, Progress
 
 FEWEST_IMAGES = 5
 """Of fewer images nothing is learned: each is searched by itself, as the detector ``fca`` does."""
@@ -57,7 +59,6 @@ TAMED_BEYOND = 10.0
 _SAMPLED_CELLS = 4096
 
 Evidence = Literal["features", "residuals", "pooled", "neighbours"]
-Model = Mapping[str, Any]
 
 
 class BlindSettings(SettingsModel):
@@ -126,25 +127,12 @@ def fit_blind(
     *,
     folder: Path,
     device: str,
-    note: Callable[[str], None],
-    progress: Callable[[Iterable[int], int], Iterable[int]] = lambda items, total: items,
+    note: Note,
+    progress: Progress = lambda items, total: items,
 ) -> Model:
-    """Learn from all images of a collection what is common in it.
+    """Learn from all images of a collection what is common in it (`protocol.Fit`).
 
     Memory does not grow with the collection: cells are drawn from it, some thousand at a time.
-
-    Args:
-        shards: the collection's stores of features, in a fixed order.
-        layers: the layers to learn from.
-        settings: of the detector.
-        folder: for the checkpoints of training; if it was killed, it goes on from there.
-        device: to compute on.
-        note: takes lines of text for the log.
-        progress: passes on the epochs of training that it is given, with their number; for a progress bar.
-
-    Returns:
-        Tensors, numbers and text, as `torch.save` can write and read without running anybody's code: what
-        `detect_blind` needs.
 
     Raises:
         FirstsightError: a damaged shard, or images of different numbers of channels.
@@ -182,14 +170,9 @@ def detect_blind(
     model: Model,
     image: str,
 ) -> Tensor:
-    """Anomaly map of one image: the mean of its evidences on all layers, (h, w) float32 on the grid of the finest.
+    """The mean of an image's evidences on all layers (`protocol.Detect`).
 
-    Args:
-        features: (C, h_l, w_l) of each layer.
-        places: how each layer lies on the image.
-        settings: of the detector.
-        model: what `fit_blind` learned. From fewer than 5 images it learned nothing: then the map is that of FCA.
-        image: id of the image, so that it is not compared with itself.
+    From fewer than 5 images nothing was learned: then the map is that of FCA.
     """
     finest = finest_layer({layer: places[layer] for layer in features})
     shape = (features[finest].shape[1], features[finest].shape[2])
@@ -211,7 +194,7 @@ def _learn_layer(
     layer: str,
     settings: BlindSettings,
     trained: TrainedAutoencoder | None,
-    note: Callable[[str], None],
+    note: Note,
 ) -> dict[str, Any]:
     """All that is learned on one layer: a bank, a reference, and the units of the evidences that are kept."""
     sample = random_images(shards, settings.sampled_images, torch.Generator().manual_seed(settings.seed))
@@ -320,5 +303,5 @@ def _stride(sample: Sequence[Stored], layer: str) -> float:
     return float(reader.attributes(key)["geometry"][layer]["stride"])
 
 
-def _prefixed(note: Callable[[str], None], layer: str) -> Callable[[str], None]:
+def _prefixed(note: Note, layer: str) -> Note:
     return lambda line: note(f"{layer}: {line}")
