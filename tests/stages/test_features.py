@@ -16,7 +16,7 @@ from firstsight.collections.images import read_row
 from firstsight.errors import FirstsightError
 from firstsight.features import EXTRACTORS, load_extractor
 from firstsight.plan.settings import FeatureSettings
-from firstsight.stages.features import extract_features
+from firstsight.stages.features import extract_features, input_size, resize_image
 from firstsight.stages.job import Job
 from firstsight.stages.manifest import make_manifest
 from firstsight.storage.store import ShardReader, ShardWriter, take_back
@@ -197,3 +197,29 @@ def test_images_of_several_sizes_are_a_batch_where_they_are_resized_alike(manife
         assert reader.read(key, "energy").shape == (9, 6, 9)
     place = reader.attributes("00009")["geometry"]["energy"]
     assert [place[name] for name in ("height", "width", "input_height", "input_width")] == [48, 61, 24, 36]
+
+
+def test_images_are_resized() -> None:
+    image = torch.rand(1, 3, 10, 14)
+    assert resize_image(image, (10, 14)) is image
+    assert resize_image(image, (20, 9)).shape == (1, 3, 20, 9)
+    assert resize_image(image, (20, 9)).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("image", "image_size", "least_side", "expected"),
+    [
+        ((10, 14), None, 384, (10, 14)),
+        ((10, 14), 7, None, (7, 7)),
+        ((10, 14), [5, 9], None, (5, 9)),
+        ((200, 300), "auto", 384, (384, 576)),
+        ((500, 400), "auto", 384, (500, 400)),
+        ((200, 300), "auto", None, (200, 300)),
+        ((2, 20000), "auto", 384, (8, 80000)),
+    ],
+)
+def test_the_size_of_the_input(
+    image: tuple[int, int], image_size: Any, least_side: int | None, expected: tuple[int, int]
+) -> None:
+    height, width = image
+    assert input_size(height, width, image_size, least_side) == expected

@@ -48,14 +48,6 @@ def test_any_other_error_is_a_line_with_the_place_of_its_traceback(tmp_path: Pat
     assert "ZeroDivisionError: oh" in (tmp_path / "a.log").read_text()
 
 
-def test_json_is_whole_or_not_there(tmp_path: Path) -> None:
-    path = tmp_path / "deep/a.json"
-    write_json(path, {"a": 1})
-    with pytest.raises(TypeError):
-        write_json(path, {"a": object()})
-    assert json.loads(path.read_text()) == {"a": 1}
-
-
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
 def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
     record = tmp_path / "a.json"
@@ -97,13 +89,6 @@ def test_a_damaged_file_is_taken_away(tmp_path: Path) -> None:
     line = f"firstsight: '{path}' is damaged, it is not JSON: it was taken away, run again to have it made anew"
     assert caught.value.code == line
     assert not path.exists()
-
-
-@pytest.mark.parametrize("content", [b"", b"\x80{}", b'{"a": 1}}'])
-def test_what_is_no_json_is_damaged(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "a.json").write_bytes(content)
-    with pytest.raises(DamagedError, match=r"a.json' is damaged"):
-        read_json(tmp_path / "a.json")
 
 
 def test_a_record_has_the_fingerprint_of_its_path(tmp_path: Path) -> None:

@@ -8,20 +8,17 @@ import numpy as np
 import pandas
 import pytest
 import tifffile
-import torch
 from PIL import Image
 
-from firstsight.clustering.false_alarms import pixel_threshold
-from firstsight.clustering.thresholds import otsu_threshold
 from firstsight.detectors.patch_settings import FcaSettings
 from firstsight.detectors.patch_statistics import fca
 from firstsight.detectors.registry import DETECTORS
 from firstsight.plan.settings import FeatureSettings
-from firstsight.stages.cluster import cluster_collection, read_descriptors
+from firstsight.stages.cluster import cluster_collection
 from firstsight.stages.describe import describe_shard
 from firstsight.stages.detect import detect_anomalies
 from firstsight.stages.evaluate import evaluate_collection
-from firstsight.stages.features import extract_features, input_size, resize_image
+from firstsight.stages.features import extract_features
 from firstsight.stages.job import Job
 from firstsight.stages.manifest import make_manifest, read_truth
 from firstsight.stages.threshold import find_threshold
@@ -210,63 +207,3 @@ def test_an_image_smaller_than_a_patch_has_a_status(pile: Path, tmp_path: Path, 
     assert all(status.startswith("fca: ") for status in statuses[:5])
     find_threshold([tmp_path / "large.zarr"], tmp_path / "none.json", 0, job)
     assert json.loads((tmp_path / "none.json").read_text())["threshold"] is None
-
-
-def test_each_rule_gives_its_threshold_and_says_so(pile: Path, tmp_path: Path, job: Job) -> None:
-    run_stages(pile, tmp_path, job)
-    maps = [each for each in stored_maps([tmp_path / "maps.zarr"]) if each.status == "ok"]
-    cells = np.concatenate([each.cells().ravel() for each in maps])
-
-    def found(**settings: Any) -> dict[str, Any]:
-        find_threshold([tmp_path / "maps.zarr"], tmp_path / "other.json", 0, job, settings)
-        return dict(json.loads((tmp_path / "other.json").read_text()))
-
-    pixel = found(method="false_alarm_rate", rate=0.1, unit="pixel")
-    assert (pixel["method"], pixel["rate"]) == ("false_alarm_rate", 0.1)
-    assert pixel["threshold"] == pixel_threshold(cells, 0.1)
-    assert f"{100 * (cells > pixel['threshold']).mean():.2g} % of all pixels, in 5 of 5 images" in pixel["says"]
-    image = found(method="false_alarm_rate", rate=0.1, unit="image")
-    assert image["threshold"] > pixel["threshold"]
-    assert "about 10 % of normal images" in image["says"]
-    assert found(method="otsu")["threshold"] == otsu_threshold(cells)
-    assert found(method="fixed", value=3)["threshold"] == 3
-    assert "lie above" in json.loads((tmp_path / "threshold.json").read_text())["says"]
-
-
-def test_descriptors_do_not_depend_on_the_order_of_shards(tmp_path: Path) -> None:
-    for shard, names in {"a": ["x", "z"], "b": ["y"], "empty": []}.items():
-        values = np.array([[[float(ord(name))] * 3] * 2 for name in names])
-        np.savez(tmp_path / f"{shard}.npz", image=np.array(names, dtype=np.str_), descriptor=values)
-    paths = [tmp_path / f"{shard}.npz" for shard in ("a", "b", "empty")]
-    names, values = read_descriptors(paths)
-    assert names == ["x", "y", "z"]
-    assert values[:, 0, 0].tolist() == [120, 121, 122]
-    again, same = read_descriptors(paths[::-1])
-    assert again == names
-    np.testing.assert_array_equal(same, values)
-
-
-def test_images_are_resized() -> None:
-    image = torch.rand(1, 3, 10, 14)
-    assert resize_image(image, (10, 14)) is image
-    assert resize_image(image, (20, 9)).shape == (1, 3, 20, 9)
-    assert resize_image(image, (20, 9)).max() <= 1
-
-
-@pytest.mark.parametrize(
-    ("image", "image_size", "least_side", "expected"),
-    [
-        ((10, 14), None, 384, (10, 14)),
-        ((10, 14), 7, None, (7, 7)),
-        ((10, 14), [5, 9], None, (5, 9)),
-        ((200, 300), "auto", 384, (384, 576)),
-        ((500, 400), "auto", 384, (500, 400)),
-        ((200, 300), "auto", None, (200, 300)),
-        ((2, 20000), "auto", 384, (8, 80000)),
-    ],
-)
-def test_the_size_of_the_input(
-    image: tuple[int, int], image_size: Any, least_side: int | None, expected: tuple[int, int]
-) -> None:
-    height, width = image
-    assert input_size(height, width, image_size, least_side) == expected

@@ -1,6 +1,5 @@
 import contextlib
 import json
-import math
 import os
 import random
 import signal
@@ -17,12 +16,9 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
-from hypothesis import given
-from hypothesis import strategies as st
 
 from firstsight.errors import DamagedError, FirstsightError
 from firstsight.storage.store import ShardReader, ShardWriter, take_back
-from firstsight.storage.zarr_archive import chunk_shape
 
 KEYS = [f"tiles/image {index}.png" for index in range(6)]
 
@@ -352,27 +348,6 @@ def test_a_second_writer_is_kept_out(tmp_path: Path, monkeypatch: pytest.MonkeyP
     check(tmp_path / "s")
     with ShardWriter(tmp_path / "s") as writer:
         fill(writer)
-
-
-@given(
-    shape=st.lists(st.integers(1, 40), min_size=1, max_size=4).map(tuple),
-    itemsize=st.sampled_from([2, 4]),
-    limit=st.integers(4, 5000),
-)
-def test_chunks_are_within_the_limit_and_no_smaller_than_they_must(
-    shape: tuple[int, ...], itemsize: int, limit: int
-) -> None:
-    chunks = chunk_shape(shape, itemsize, limit)
-    assert len(chunks) == len(shape)
-    assert all(1 <= chunk <= side for chunk, side in zip(chunks, shape, strict=True))
-    assert math.prod(chunks) * itemsize <= limit
-    if math.prod(shape) * itemsize <= limit:
-        assert chunks == shape
-    # One step more along the axis that is cut would be too much.
-    cut = [axis for axis in range(len(shape)) if chunks[axis] < shape[axis]]
-    if cut:
-        axis = cut[-1]
-        assert (chunks[axis] + 1) * math.prod(chunks[axis + 1 :]) * itemsize > limit
 
 
 def test_a_large_array_is_cut_and_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,78 @@
+"""Stage threshold: one for all maps of a collection, by the rule that the settings name."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from firstsight.clustering.false_alarms import pixel_threshold
+from firstsight.clustering.thresholds import otsu_threshold
+from firstsight.stages.job import Job
+from firstsight.stages.threshold import DEFAULT_RULE, find_threshold
+from firstsight.storage.geometry import Geometry
+from firstsight.storage.store import ShardWriter
+from firstsight.storage.stored_maps import stored_maps
+
+
+def write_maps(path: Path, count: int = 5) -> None:
+    """Maps with a patch of high scores each, and an image that has none."""
+    with ShardWriter(path, dtype="float32") as writer:
+        for number in range(count):
+            anomaly_map = np.random.default_rng(number).gamma(2.0, size=(16, 20))
+            anomaly_map[4:7, 5:8] += 20
+            attributes = {
+                "image": f"{number}.png",
+                "status": "ok",
+                "geometry": asdict(Geometry(64, 80, 64, 80, 4, 0.0)),
+            }
+            writer.add(f"{number}", "t", {"map": anomaly_map}, attributes)
+        writer.add("broken", "t", {}, {"image": "broken.png", "status": "cannot be read"})
+
+
+def test_each_rule_gives_its_threshold_and_says_so(tmp_path: Path, job: Job) -> None:
+    write_maps(tmp_path / "maps.zarr")
+    maps = [stored for stored in stored_maps([tmp_path / "maps.zarr"]) if stored.status == "ok"]
+    cells = np.concatenate([stored.cells().ravel() for stored in maps])
+
+    def found(**settings: Any) -> dict[str, Any]:
+        find_threshold([tmp_path / "maps.zarr"], tmp_path / "other.json", 0, job, settings)
+        return dict(json.loads((tmp_path / "other.json").read_text()))
+
+    pixel = found(method="false_alarm_rate", rate=0.1, unit="pixel")
+    assert (pixel["method"], pixel["rate"]) == ("false_alarm_rate", 0.1)
+    assert pixel["threshold"] == pixel_threshold(cells, 0.1)
+    assert f"{100 * (cells > pixel['threshold']).mean():.2g} % of all pixels, in 5 of 5 images" in pixel["says"]
+    image = found(method="false_alarm_rate", rate=0.1, unit="image")
+    assert image["threshold"] > pixel["threshold"]
+    assert "about 10 % of normal images" in image["says"]
+    assert found(method="otsu")["threshold"] == otsu_threshold(cells)
+    assert found(method="fixed", value=3)["threshold"] == 3
+    assert "lie above" in found(**DEFAULT_RULE)["says"]
+
+
+def test_without_a_map_there_is_no_threshold(tmp_path: Path, job: Job) -> None:
+    write_maps(tmp_path / "maps.zarr", 0)
+    find_threshold([tmp_path / "maps.zarr"], tmp_path / "none.json", 0, job)
+    assert json.loads((tmp_path / "none.json").read_text()) == {
+        **dict.fromkeys(("threshold", "scale", "temperatures", "rate")),
+        **{"method": "deviations", "says": "no image has a map", "n_images": 0},
+    }
+    assert job.n_images == 0
+
+
+def test_the_sample_of_large_collections_hangs_on_the_seed(
+    tmp_path: Path, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("firstsight.stages.threshold.SAMPLED_CELLS", 5 * 100)
+    write_maps(tmp_path / "maps.zarr")
+
+    def scale(seed: int) -> list[float]:
+        find_threshold([tmp_path / "maps.zarr"], tmp_path / "t.json", seed, job)
+        return list(json.loads((tmp_path / "t.json").read_text())["scale"])
+
+    assert scale(1) == scale(1)
+    assert scale(1)[0] != scale(2)[0], "the median of another sample"
+    assert scale(1)[1] == scale(2)[1], "the largest score is that of all cells"
