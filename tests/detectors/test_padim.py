@@ -1,12 +1,14 @@
-"""PaDiM against a direct computation in float64."""
+"""PaDiM against a direct computation in float64, and against scikit-learn."""
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
+from sklearn.covariance import EmpiricalCovariance
 
 from firstsight.detectors import padim
 from firstsight.detectors.padim import PadimSettings, detect_padim, fit_padim
@@ -56,6 +58,35 @@ def test_distances_are_those_of_a_direct_computation(tmp_path: Path, positions: 
     )
     assert found.dtype == torch.float32
     np.testing.assert_allclose(found.numpy(), expected, rtol=2e-3)
+
+
+@pytest.mark.parametrize("positions", ["own", "shared"])
+def test_distances_are_those_of_scikit_learn(tmp_path: Path, positions: Literal["own", "shared"]) -> None:
+    settings = PadimSettings(channels=5, positions=positions, regularisation=0.3, sigma=0.0)
+    known = [features(seed)["fine"] for seed in range(30)]
+    images = {str(index): {"fine": values} for index, values in enumerate(known)}
+    store = write_store(tmp_path / "a.zarr", images, {"fine": 4})
+    model = fit_padim([store], ["fine"], settings, folder=tmp_path, device="cpu", note=lambda line: None)
+    searched = features(99)["fine"]
+    places = {"fine": Geometry(20, 28, 20, 28, 4, 0.0)}
+    distances = detect_padim({"fine": torch.from_numpy(searched).float()}, places, settings, model, "searched").numpy()
+
+    def expected(cells: NDArray[np.float64], looked_at: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(n, C) and (m, C): distances of the latter from the Gaussian of the former."""
+        gaussian = EmpiricalCovariance(store_precision=False).fit(cells)
+        # scikit-learn's is that of maximum likelihood, without Bessel's correction and without a ridge.
+        gaussian.covariance_ = gaussian.covariance_ * len(cells) / (len(cells) - 1) + 0.3 * np.eye(5)
+        return np.sqrt(gaussian.mahalanobis(looked_at))
+
+    if positions == "shared":
+        cells = np.concatenate([values.reshape(5, -1).T for values in known])
+        np.testing.assert_allclose(distances.ravel(), expected(cells, searched.reshape(5, -1).T), rtol=1e-4)
+        return
+    for row, column in np.ndindex(distances.shape):
+        cells = np.stack([values[:, row, column] for values in known])
+        np.testing.assert_allclose(
+            distances[row, column], expected(cells, searched[None, :, row, column])[0], rtol=1e-4
+        )
 
 
 def test_images_of_several_sizes_share_one_gaussian(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""PatchCore against brute force."""
+"""PatchCore against brute force, and against scikit-learn and SciPy."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter
+from sklearn.neighbors import NearestNeighbors
 
 from firstsight.detectors import patchcore
 from firstsight.detectors.normal_images import (
@@ -108,6 +111,35 @@ def test_the_map_is_the_distance_to_what_is_remembered(tmp_path: Path) -> None:
     searched = features(5, 3, 6)
     expected = np.linalg.norm(cells_of(searched).reshape(7, -1).T[:, None] - bank, axis=2).min(axis=1)
     np.testing.assert_allclose(detect(searched, settings, model).numpy().ravel(), expected, rtol=1e-4)
+
+
+def test_nearest_distances_are_those_of_scikit_learn() -> None:
+    cells, bank = (torch.randn(size, 20, generator=torch.Generator().manual_seed(size)) for size in (400, 150))
+    # A tree measures differences of coordinates; its brute force expands the square.
+    search = NearestNeighbors(n_neighbors=1, algorithm="kd_tree").fit(bank.double().numpy())
+    expected = search.kneighbors(cells.double().numpy())[0][:, 0]
+    np.testing.assert_allclose(nearest_distance(cells, bank).numpy(), expected, rtol=1e-5)
+
+
+def test_the_map_is_that_of_scikit_learn_and_scipy(tmp_path: Path) -> None:
+    settings = PatchcoreSettings(coreset_share=1.0, sigma=0.0)
+    known = {"a": {"fine": features(0)["fine"]}, "b": {"fine": features(1, 4, 3)["fine"]}}
+    store = write_store(tmp_path / "a.zarr", known, {"fine": 8})
+    model = fit_patchcore([store], ["fine"], settings, folder=tmp_path, device="cpu", note=lambda line: None)
+    searched = features(5, 3, 6)["fine"]
+    places = {"fine": Geometry(24, 48, 24, 48, 8, 0.0)}
+    distances = detect_patchcore({"fine": torch.from_numpy(searched).float()}, places, settings, model, "x")
+
+    def aware(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(C, h, w) to means over 3 x 3 cells on the image, (h * w, C)."""
+        sums, counts = (
+            uniform_filter(each, size=(1, 3, 3), mode="constant") for each in (values, np.ones_like(values))
+        )
+        return np.asarray(sums / counts).reshape(len(values), -1).T
+
+    bank = np.concatenate([aware(layers["fine"]) for layers in known.values()])
+    expected = NearestNeighbors(n_neighbors=1).fit(bank).kneighbors(aware(searched))[0]
+    np.testing.assert_allclose(distances.numpy().ravel(), expected[:, 0], rtol=1e-4)
 
 
 def test_an_image_that_was_learned_from_is_not_compared_with_itself(tmp_path: Path) -> None:

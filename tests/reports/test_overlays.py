@@ -19,6 +19,7 @@ from firstsight.reports.overlays import (
     draw_colour_bar,
     draw_layers,
     overlay_name,
+    replace_image,
     write_image,
 )
 
@@ -264,8 +265,8 @@ def test_a_colour_bar_needs_room_and_a_scale() -> None:
 def test_an_image_is_written_whole(tmp_path: Path) -> None:
     path = tmp_path / "deep" / overlay_name("x" * 300)
     drawn = draw_overlay(grey(256, 256), zeros(256, 256), scale=(0, 1), threshold=1, mask=None)
-    write_image(path, drawn)
-    write_image(path, drawn)
+    replace_image(path, drawn)
+    replace_image(path, drawn)
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
     with Image.open(path) as image:
         assert image.format == "PNG"

@@ -50,6 +50,12 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path: Path) -> None:
     assert loaded == []
 
 
+def test_the_same_content_gives_the_same_bytes_under_any_name(tmp_path: Path) -> None:
+    write_checkpoint(tmp_path / "first.pt", CONTENT)
+    write_checkpoint(tmp_path / "second.weights", CONTENT)
+    assert (tmp_path / "first.pt").read_bytes() == (tmp_path / "second.weights").read_bytes()
+
+
 def test_what_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises((AttributeError, TypeError, RuntimeError, ValueError)) as caught:
         write_checkpoint(tmp_path / "checkpoint.pt", {"code": lambda: None})

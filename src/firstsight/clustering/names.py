@@ -5,7 +5,6 @@ A line names the kind that holds one image, so that names survive a run that num
 
 import csv
 import io
-import os
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,6 +14,7 @@ import pandas
 
 from firstsight.clustering.kinds import Kinds
 from firstsight.errors import FirstsightError
+from firstsight.storage.replacing import replace_file
 
 REQUIRED = ("collection", "detector", "medoid", "name")
 WRITTEN = ("collection", "detector", "cluster", "current_name", "size", "medoid", "name")
@@ -151,14 +151,15 @@ def write_names(path: Path, clusters: pandas.DataFrame) -> None:
         place = (collection, detector, int(numbers.get((collection, detector, image), -1)))
         if bound.get(place) != name:
             lines.append((collection, detector, "", "", "", image, name))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.part")
-    # With the mark that Excel needs to take a file for UTF-8.
-    with open(beside, "w", encoding="utf-8-sig", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(WRITTEN)
-        writer.writerows([_escaped(cell) for cell in line] for line in lines)
-    os.replace(beside, path)
+
+    def write(beside: Path) -> None:
+        # With the mark that Excel needs to take a file for UTF-8.
+        with open(beside, "w", encoding="utf-8-sig", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(WRITTEN)
+            writer.writerows([_escaped(cell) for cell in line] for line in lines)
+
+    replace_file(path, write)
 
 
 def _checked_name(name: str, where: str) -> str:

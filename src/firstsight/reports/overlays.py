@@ -161,14 +161,23 @@ def draw_colour_bar(scale: tuple[float, float], threshold: float, height: int) -
 
 
 def write_image(path: Path, image: Image.Image) -> None:
-    """Write a picture; it is complete under its final name. Missing folders are created.
+    """Write a picture into a folder that is itself replaced as one. Missing folders are created.
 
     Args:
         path: its suffix decides the format: ``.png`` is lossless, ``.webp`` is small.
         image: the picture.
     """
-    options = _SAVE_OPTIONS[path.suffix]
-    replace_file(path, lambda beside: image.save(beside, format=path.suffix.removeprefix("."), **options))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _save(path, image, path.suffix)
+
+
+def replace_image(path: Path, image: Image.Image) -> None:
+    """Write a picture as `write_image` does, but complete under its final name."""
+    replace_file(path, lambda beside: _save(beside, image, path.suffix))
+
+
+def _save(path: Path, image: Image.Image, suffix: str) -> None:
+    image.save(path, format=suffix.removeprefix("."), **_SAVE_OPTIONS[suffix])
 
 
 def overlay_name(image_id: str) -> str:

@@ -12,9 +12,8 @@ from firstsight.detectors.registry import DETECTORS
 from firstsight.features.weights import file_sha256
 from firstsight.stages.devices import choose_device, first_that_fits
 from firstsight.stages.job import Job
-from firstsight.storage.checkpoints import read_checkpoint
+from firstsight.storage.checkpoints import read_checkpoint, write_checkpoint
 from firstsight.storage.json import write_json
-from firstsight.storage.replacing import replace_file
 from firstsight.storage.store import ShardReader
 
 
@@ -74,7 +73,7 @@ def fit_detector(
         model = first_that_fits(attempts, job.note)
     job.n_images = model["n_images"]
     says = f"{model['says']}; {refused} more could not be used" if refused else model["says"]
-    replace_file(output, lambda path: torch.save({**model, "says": says}, path))
+    write_checkpoint(output, {**model, "says": says})
     write_json(summary, {"says": says})
     shutil.rmtree(checkpoints, ignore_errors=True)
 

@@ -15,8 +15,8 @@ from firstsight.clustering.descriptors import coarsest_layer, normalise_descript
 from firstsight.stages.cluster import read_descriptors
 from firstsight.stages.devices import choose_device, first_that_fits
 from firstsight.stages.job import Job
+from firstsight.storage.checkpoints import write_checkpoint
 from firstsight.storage.json import read_json
-from firstsight.storage.replacing import replace_file
 from firstsight.storage.store import ShardReader
 from firstsight.storage.stored_maps import StoredMap, stored_maps
 
@@ -89,4 +89,4 @@ def fit_head(
             head = first_that_fits(
                 [(f"on {device}", partial(train, device=device)) for device in (job.device, "cpu")], job.note
             )
-    replace_file(output, lambda path: torch.save(head.state() if head is not None else {}, path))
+    write_checkpoint(output, head.state() if head is not None else {})

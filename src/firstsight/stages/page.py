@@ -8,7 +8,7 @@ from typing import Any
 import pandas
 
 from firstsight import __version__
-from firstsight.reports.overlays import draw_colour_bar, write_image
+from firstsight.reports.overlays import draw_colour_bar, replace_image
 from firstsight.reports.page import write_page
 from firstsight.reports.page_report import ClusterReport, CollectionReport, DetectorReport, Page
 from firstsight.stages.job import Job
@@ -137,4 +137,4 @@ def _relative(path: str, root: Path) -> str:
 
 def _draw_legend(found: Mapping[str, Any], output: Path) -> None:
     scale, threshold = found["scale"] or (0.0, 1.0), found["threshold"] or 0.0
-    write_image(output, draw_colour_bar(tuple(scale), threshold, COLOUR_BAR_HEIGHT))
+    replace_image(output, draw_colour_bar(tuple(scale), threshold, COLOUR_BAR_HEIGHT))

@@ -15,7 +15,7 @@ from firstsight.features.weights import file_sha256
 from firstsight.stages.devices import choose_device
 from firstsight.stages.features import input_size
 from firstsight.stages.job import Job
-from firstsight.storage.replacing import replace_file
+from firstsight.storage.checkpoints import write_checkpoint
 from firstsight.storage.tables import read_table
 
 MOST_IMAGES = 1000
@@ -71,6 +71,6 @@ def tune_to_images(
             progress=job.progress,
         )
     job.n_images = len(chosen)
-    replace_file(output, lambda path: torch.save(weights, path))
+    write_checkpoint(output, weights)
     job.weights_sha256 = file_sha256(output)
     shutil.rmtree(checkpoints, ignore_errors=True)

@@ -1,6 +1,5 @@
 """Checkpoints of training and what was learned: whole under their names, read without running anybody's code."""
 
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,8 @@ def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
 
     def write(beside: Path) -> None:
         with open(beside, "wb") as file:
+            # By the path, its name would be in what is written, and the same content would not give the same bytes.
             torch.save(dict(content), file)
-            file.flush()
-            os.fsync(file.fileno())
 
     replace_file(path, write)
 

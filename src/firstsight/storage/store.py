@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from firstsight.errors import DamagedError, FirstsightError
 from firstsight.storage.archives import is_damage
 from firstsight.storage.locks import locked_folder
+from firstsight.storage.replacing import move_into_place
 from firstsight.storage.zarr_archive import (
     Member,
     array_members,
@@ -161,10 +162,7 @@ class ShardWriter:
     def _finish(self) -> None:
         packed = self._partial / "packed"
         write_archive(packed, self._all_members())
-        # Flushed before it is renamed, so that a power cut leaves no holes under the final name.
-        _flush(packed)
-        os.replace(packed, self.path)
-        _flush(self.path.parent)
+        move_into_place(packed, self.path)
         shutil.rmtree(self._partial)
 
     def _all_members(self) -> Iterator[Member]:
@@ -286,12 +284,3 @@ def _group_name(key: str) -> str:
     """A name for an entry's group: readable, safe on every file system, different for different keys."""
     readable = re.sub(r"[^A-Za-z0-9]+", "_", key)[-60:]
     return f"{readable}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
-
-
-def _flush(path: Path) -> None:
-    """Force a file, or the entries of a folder, onto the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
