@@ -72,7 +72,9 @@ def run_stages(pile: Path, out: Path, job: Job, *, crop: float = 0.0, masks: boo
         job=job,
     )
     detect(out, "maps.zarr", 7, job)
-    find_threshold([out / "maps.zarr"], out / "threshold.json", 0, job)
+    find_threshold(
+        shards=[out / "maps.zarr"], output=out / "threshold.json", settings={"method": "deviations"}, seed=0, job=job
+    )
     describe_shard(
         maps=out / "maps.zarr",
         features=out / "features.zarr",
@@ -93,6 +95,8 @@ def run_stages(pile: Path, out: Path, job: Job, *, crop: float = 0.0, masks: boo
         output=out / "clusters.parquet",
         summary=out / "clusters.json",
         scores=[out / "scores.json"],
+        truths=[],
+        oracle=False,
         regions=[out / "regions.parquet"],
         region_clusters=out / "region_clusters.parquet",
         kinds=out / "kinds.npz",
@@ -208,7 +212,13 @@ def test_an_image_smaller_than_a_patch_has_a_status(pile: Path, tmp_path: Path, 
     detect(tmp_path, "large.zarr", 41, job)
     statuses = [stored.status for stored in stored_maps([tmp_path / "large.zarr"])]
     assert all(status.startswith("fca: ") for status in statuses[:5])
-    find_threshold([tmp_path / "large.zarr"], tmp_path / "none.json", 0, job)
+    find_threshold(
+        shards=[tmp_path / "large.zarr"],
+        output=tmp_path / "none.json",
+        settings={"method": "deviations"},
+        seed=0,
+        job=job,
+    )
     assert json.loads((tmp_path / "none.json").read_text())["threshold"] is None
 
 
@@ -218,7 +228,9 @@ def test_each_rule_gives_its_threshold_and_says_so(pile: Path, tmp_path: Path, j
     cells = np.concatenate([each.cells().ravel() for each in maps])
 
     def found(**settings: Any) -> dict[str, Any]:
-        find_threshold([tmp_path / "maps.zarr"], tmp_path / "other.json", 0, job, settings)
+        find_threshold(
+            shards=[tmp_path / "maps.zarr"], output=tmp_path / "other.json", settings=settings, seed=0, job=job
+        )
         return dict(json.loads((tmp_path / "other.json").read_text()))
 
     pixel = found(method="false_alarm_rate", rate=0.1, unit="pixel")
