@@ -160,15 +160,15 @@ class SharedSettings(SettingsModel):
     """What holds for all collections, unless one has its own."""
 
     images_per_job: Literal["auto"] | Count = "auto"
-    """Images that a job works through. auto: 32, more where images are small or very many; 1: one job an image."""
+    """Images that a job works through. auto: 32, more where images are small or very many; 1: a job for each image."""
     features: FeatureSettings = FeatureSettings()
     """Which features are computed, and how they are stored."""
     detectors: Annotated[dict[DetectorName, DetectorEntry], Field(min_length=1)] = {"fca": DetectorEntry()}  # noqa: RUF012
-    """One entry a detector, with its settings. The name is the method's, or ``method`` says which one runs:
+    """One entry for each detector, with its settings. The name is the method's, or ``method`` says which one runs:
     fca_small: {method: fca, patch_size: 5}."""
     threshold: ThresholdSettings = Deviations()
-    """The score above which a pixel is anomalous, found without labels. A threshold of yours stands whole in place of
-    this one."""
+    """The score above which a pixel is anomalous, found without labels. A threshold of yours replaces this one as a
+    whole."""
     clustering: ClusteringSettings = ClusteringSettings()
     """How images are sorted into kinds."""
     evaluation: EvaluationSettings = EvaluationSettings()
@@ -193,7 +193,7 @@ class CollectionSettings(SharedSettings):
     contaminated: bool = False
     """Whether what learns from normal images learns from the collection itself."""
     assign_to: str | None = None
-    """Name of the collection whose models and clusters these new images are held against (snakemake assign)."""
+    """Name of the collection whose models and clusters these new images are compared with (snakemake assign)."""
 
     @model_validator(mode="before")
     @classmethod
@@ -262,7 +262,7 @@ class Config(SharedSettings):
         "demo_grass": CollectionSettings(layout="demo", texture="grass"),
         "demo_gravel": CollectionSettings(layout="demo", texture="gravel"),
     }
-    """One entry a collection of images of one texture. Its name becomes a folder below the results. It may have
+    """One entry for each collection of images of one texture. Its name becomes a folder below the results. It may have
     images_per_job, features, detectors, threshold, clustering and evaluation of its own, where they differ from
     those of all."""
     export: ExportSettings = ExportSettings()
