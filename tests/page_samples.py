@@ -28,8 +28,8 @@ def metrics(*rows: tuple[str, float | None, float]) -> pandas.DataFrame:
     )
 
 
-def found(scores: dict[str, float], cluster: dict[str, int]) -> pandas.DataFrame:
-    """What a detector found: two regions in every image with a score from 10 on."""
+def image_results(scores: dict[str, float], cluster: dict[str, int]) -> pandas.DataFrame:
+    """The results of a detector: two regions in every image with a score from 10 on."""
     table = pandas.DataFrame({"score": pandas.Series(scores)})
     table["area"] = np.where(table["score"] >= 10, 0.0123, 0.0)
     table["regions"] = np.where(table["score"] >= 10, 2, 0)
@@ -71,7 +71,7 @@ def detector(name: str, table: pandas.DataFrame, clusters: tuple[ClusterReport, 
         "clusters_chosen": "2, estimated",
         "charts": charts_of(list(table.index)),
     }
-    return DetectorReport(name=name, found=table, clusters=clusters, **{**settings, **more})
+    return DetectorReport(name=name, image_results=table, clusters=clusters, **{**settings, **more})
 
 
 def images_table(names: list[str], label: str | None = "crack") -> pandas.DataFrame:
@@ -83,11 +83,11 @@ def draw_pictures(reports: Path, page: Page) -> None:
     """Draw what the page links, all of it in one colour."""
     picture = Image.new("RGB", (320, 200), MAGENTA)
     for collection in page.collections:
-        for each in collection.detectors:
-            write_image(reports / each.colour_bar, draw_colour_bar(each.scale, each.threshold, 120))
-            for image in each.found.index:
+        for report in collection.detectors:
+            write_image(reports / report.colour_bar, draw_colour_bar(report.scale, report.threshold, 120))
+            for image in report.image_results.index:
                 name = overlay_name(str(image))
-                folder = reports / each.folder / "0123456789"
+                folder = reports / report.folder / "0123456789"
                 write_image(folder / name, picture)
                 write_image(folder / "lines" / name, Image.new("RGBA", picture.size))
                 for kind in ("pictures", "thumbnails"):
@@ -107,15 +107,15 @@ def sample_page() -> Page:
     rows = [("auroc", 0.7777, 0.0625), ("nmi", 0.25, 0.0), ("of_its_own", 0.5, 0.0), ("auroc", 0.98765, 0.0)]
     first = detector(
         "fca",
-        found(scores, cluster),
+        image_results(scores, cluster),
         (clusters[1], clusters[0], clusters[2]),
         metrics=metrics(*rows, ("pro", 0.7733, 0.0), ("average_precision", None, 0.0)),
     )
     fewer = {name: -score for name, score in scores.items() if name != names[2]}
-    second = detector("grnr", found(fewer, {}), (), clusters_chosen="no image has a map")
+    second = detector("grnr", image_results(fewer, {}), (), clusters_chosen="no image has a map")
     plain = [f"{number}.png" for number in range(3)]
     nothing: dict[str, Any] = {"images": [], "points": [], "method": "principal components", "tree": None}
-    third = detector("fca", found(dict.fromkeys(plain, 1.5), {}), (), charts=nothing)
+    third = detector("fca", image_results(dict.fromkeys(plain, 1.5), {}), (), charts=nothing)
     odd = (("<b>photo.jpg", 2.75), ("0.png", 2.5))
     aside = (("broken.png", "truncated file"), ("<img src=x onerror=alert(1)>", "1 x 1 <pixel>"), (NOT_UNICODE, "odd"))
     return Page(
@@ -147,7 +147,7 @@ def large_page(count: int) -> Page:
         names = [f"line_{number // 1000}/camera_{number % 3}/image_{number:06d}.png" for number in range(size)]
         scores = dict(zip(names, generator.gamma(2, 6, size).tolist(), strict=True))
         numbers = generator.integers(-1, 5, size)
-        table = found(scores, dict(zip(names, numbers.tolist(), strict=True)))
+        table = image_results(scores, dict(zip(names, numbers.tolist(), strict=True)))
         members = {number: np.flatnonzero(numbers == number) for number in (0, 1, 2, 3, 4, -1)}
         clusters = tuple(
             ClusterReport(

@@ -67,7 +67,7 @@ def read_settings(model: type[M], given: Any, key: Sequence[str | int] = ()) -> 
     Args:
         model: the kind of settings.
         given: a mapping, as read from YAML.
-        key: where it stands in the config, from the top.
+        key: its place in the config, from the top.
 
     Raises:
         ConfigError: every mistake, each with the key it is about; an unknown key comes before a missing one.
@@ -136,13 +136,13 @@ def _place(error: ErrorDetails, given: Any) -> Place:
 
 
 def _is_misspelt(error: ErrorDetails, place: Place, by_place: Mapping[Place, Sequence[ErrorDetails]]) -> bool:
-    """Whether a key is missing since it was misspelt: then the line about the unknown key says it all."""
+    """Whether a key is missing because it was misspelt: then the line about the unknown key says it all."""
     neighbours = (other[-1] for other, alike in by_place.items() if other[:-1] == place[:-1] and _is_unknown(alike[0]))
     return error["type"] == "missing" and any(get_close_matches(str(name), [str(place[-1])]) for name in neighbours)
 
 
 def _is_of_its_items(error: ErrorDetails, place: Place, by_place: Mapping[Place, Sequence[ErrorDetails]]) -> bool:
-    """Whether a list is too short only since items of it are wrong, which have lines of their own."""
+    """Whether a list is too short only because items of it are wrong, which have lines of their own."""
     return error["type"] == "too_short" and any(other[:-1] == place for other in by_place)
 
 
@@ -184,7 +184,7 @@ def _mistake(model: type[BaseModel], place: Place, alike: Sequence[ErrorDetails]
         case "string_pattern_mismatch":
             return Mistake((*key, *place), f"{_shown(value)} is not valid{_meaning(model, place)}")
     field = _field(model, place)
-    asked = [_asked(each) for each in alike]
+    asked = [_asked(choice_error) for choice_error in alike]
     if field is not None and type(None) in get_args(field.annotation):
         asked.append("null")
     return Mistake(
@@ -201,7 +201,7 @@ def _asked(error: ErrorDetails) -> str:
 
 
 def _shown(value: object) -> str:
-    """A value as YAML has it where Python says it otherwise."""
+    """A value as YAML writes it where Python writes it otherwise."""
     return str(value).lower().replace("none", "null") if value is None or isinstance(value, bool) else repr(value)
 
 
@@ -233,7 +233,7 @@ def _choices(annotation: Any, place: Place = ()) -> list[type]:
     if origin is Annotated:
         return _choices(get_args(annotation)[0], place)
     if origin in (Union, types.UnionType):
-        return [choice for each in get_args(annotation) for choice in _choices(each, place)]
+        return [choice for member in get_args(annotation) for choice in _choices(member, place)]
     if not place:
         return [origin or annotation] if isinstance(origin or annotation, type) else []
     if origin in (dict, Mapping):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from firstsight.plan.files import collections_of_page, everywhere, of_references, records
+from firstsight.plan.files import collections_of_page, everywhere, of_references, parts_of_images, records
 from firstsight.plan.loading import load_settings
 from firstsight.plan.paths import paths_below
 from firstsight.plan.run import Plan, plan_run
@@ -24,7 +24,7 @@ def plan(folder: Path, **config: Any) -> Plan:
 
 @pytest.fixture
 def tiles(tmp_path: Path) -> dict[str, Any]:
-    """Collections of three images: one with normal images beside it, one held against it."""
+    """Collections of three images: one with normal images beside it, one compared with it."""
     for name in ("tiles", "normal", "later"):
         (tmp_path / name).mkdir()
         for number in range(3):
@@ -44,11 +44,23 @@ def test_a_path_for_every_collection_shard_and_detector(tmp_path: Path, tiles: d
     assert len(everywhere(planned, PATHS.manifest)) == 4, "a shard's images are the same for all detectors"
     assert len(everywhere(planned, PATHS.threshold)) == 4, "a threshold for every collection and detector"
     assert len(everywhere(planned, PATHS.features)) == 4, "both detectors read the same features"
-    only_padim = everywhere(planned, PATHS.maps, detector="padim")
+    only_padim = everywhere(planned, PATHS.maps, only=lambda collection, detector: detector.name == "padim")
     assert only_padim == [path for path in paths if "/padim-" in path]
     new = everywhere(planned, PATHS.clusters, only=lambda collection, detector: collection.is_new)
     assert [path.split("/")[2] for path in new] == ["later", "later"]
     assert all(path.endswith("/kinds/clusters.parquet") for path in new)
+
+
+def test_parts_of_images_lie_where_the_jobs_of_shards_write_them(tmp_path: Path, tiles: dict[str, Any]) -> None:
+    planned = plan(tmp_path, collections=tiles, detectors={"fca": {}, "padim": {}})
+    parts = parts_of_images(planned, PATHS)
+    assert [part.collection for part in parts] == ["tiles", "later"]
+    assert [str(path) for part in parts for path in part.manifests] == everywhere(planned, PATHS.manifest)
+    assert [str(path) for part in parts for path in part.truths] == everywhere(planned, PATHS.truth)
+    assert {path for part in parts for path in part.files} == {
+        Path(path) for pattern in (PATHS.manifest, PATHS.truth, PATHS.scores) for path in everywhere(planned, pattern)
+    }
+    assert all(list(part.scores) == ["fca", "padim"] and all(part.scores.values()) for part in parts)
 
 
 def test_what_is_learned_from_has_records_of_its_own(tmp_path: Path, tiles: dict[str, Any]) -> None:
@@ -78,6 +90,6 @@ def test_the_page_is_told_where_its_files_lie(tmp_path: Path, tiles: dict[str, A
     (of_known,), (of_new,) = known["detectors"], new["detectors"]
     assert of_new["threshold"].startswith("nowhere/results/later/detectors/padim-")
     assert of_new["clusters"].endswith("/kinds/clusters.json")
-    assert of_new["model"] == of_known["model"], "new images are held against what the known collection taught"
+    assert of_new["model"] == of_known["model"], "new images are searched with the model of the known collection"
     assert of_known["model"].startswith("nowhere/results/tiles/")
     assert "None" not in of_known["settings"]

@@ -138,7 +138,7 @@ def test_every_image_is_in_the_data_once_and_its_pictures_are_there(index: Path)
             present = [(folder / f"{file}.png").is_file() for file in rows["file"]]
             here = {image for image, there in zip(rows["image"], present, strict=True) if there}
             report = next(each for each in collection.detectors if each.name == found["name"])
-            assert here == set(report.found.index)
+            assert here == set(report.image_results.index)
 
 
 def test_the_data_is_in_the_order_of_the_clusters_fronts_first(index: Path) -> None:

@@ -173,7 +173,7 @@ def test_orders(page: Chrome) -> None:
 
 
 def test_a_kind_of_the_summary_shows_its_images(page: Chrome) -> None:
-    one(page, ".found a.kind[data-cluster='0/1']").click()
+    one(page, ".findings a.kind[data-cluster='0/1']").click()
     assert len(cards(page)) == 18
     choose(page, "cluster", "all")
     assert len(cards(page)) == 25
@@ -308,7 +308,7 @@ def test_a_hundred_thousand_images_are_there_in_two_seconds(chrome: Chrome, tmp_
     choose(chrome, "order", "highest score first")
     sorted_after = time.perf_counter() - start
     assert len(cards(chrome)) == 60
-    highest = max(score for collection in page.collections for score in collection.detectors[0].found["score"])
+    highest = max(score for collection in page.collections for score in collection.detectors[0].image_results["score"])
     assert f"score {highest:.3g}," in one(chrome, ".card").text.replace("\u00a0", " ")
     print(f"cards {first:.0f} ms, everything {everything:.0f} ms, sorted {sorted_after:.2f} s")
     assert first < 2000

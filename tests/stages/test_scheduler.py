@@ -103,7 +103,7 @@ def test_a_collection_has_the_same_threshold_wherever_it_is_found(
     monkeypatch.setattr(stage, "SAMPLED_CELLS", 8 * 500)
 
     def threshold(shards: list[Path]) -> dict[str, Any]:
-        find_threshold(shards, tmp_path / "threshold.json", 7, job, {"method": "otsu"})
+        find_threshold(shards=shards, output=tmp_path / "threshold.json", settings={"method": "otsu"}, seed=7, job=job)
         return dict(json.loads((tmp_path / "threshold.json").read_text()))
 
     shards = write_shards(tmp_path, [3, 5])
@@ -135,7 +135,7 @@ def test_workers_read_paths_that_are_relative_to_the_job(
     monkeypatch.chdir(tmp_path)
     shards = [path.relative_to(tmp_path) for path in write_shards(tmp_path, [3, 5])]
     with dask_client(settings(address), threads=1, memory_mb=500, tasks=3, job=job):
-        find_threshold(shards, Path("threshold.json"), 7, job)
+        find_threshold(shards=shards, output=Path("threshold.json"), settings={"method": "deviations"}, seed=7, job=job)
         assert CellSource(shards, "layer").channels == 3
     assert "dask: workers: 1, at tcp://127.0.0.1" in job.log.getvalue()  # type: ignore[attr-defined]
 

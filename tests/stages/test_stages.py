@@ -69,7 +69,9 @@ def run_stages(pile: Path, out: Path, job: Job, *, crop: float = 0.0, masks: boo
         job=job,
     )
     detect(out, "maps.zarr", 7, job)
-    find_threshold([out / "maps.zarr"], out / "threshold.json", 0, job)
+    find_threshold(
+        shards=[out / "maps.zarr"], output=out / "threshold.json", settings={"method": "deviations"}, seed=0, job=job
+    )
     describe_shard(
         maps=out / "maps.zarr",
         features=out / "features.zarr",
@@ -90,6 +92,8 @@ def run_stages(pile: Path, out: Path, job: Job, *, crop: float = 0.0, masks: boo
         output=out / "clusters.parquet",
         summary=out / "clusters.json",
         scores=[out / "scores.json"],
+        truths=[],
+        oracle=False,
         regions=[out / "regions.parquet"],
         region_clusters=out / "region_clusters.parquet",
         kinds=out / "kinds.npz",
@@ -205,5 +209,11 @@ def test_an_image_smaller_than_a_patch_has_a_status(pile: Path, tmp_path: Path, 
     detect(tmp_path, "large.zarr", 41, job)
     statuses = [stored.status for stored in stored_maps([tmp_path / "large.zarr"])]
     assert all(status.startswith("fca: ") for status in statuses[:5])
-    find_threshold([tmp_path / "large.zarr"], tmp_path / "none.json", 0, job)
+    find_threshold(
+        shards=[tmp_path / "large.zarr"],
+        output=tmp_path / "none.json",
+        settings={"method": "deviations"},
+        seed=0,
+        job=job,
+    )
     assert json.loads((tmp_path / "none.json").read_text())["threshold"] is None

@@ -11,6 +11,7 @@ import pyarrow.parquet
 import pytest
 from distributed import Client, LocalCluster
 
+from firstsight.plan.files import ImageParts
 from firstsight.stages.job import Job
 from firstsight.stages.tables import join_tables, n_tasks
 from firstsight.storage.table_schemas import SORT_KEYS
@@ -34,41 +35,49 @@ RUN |= dict(peak_memory_mb=1.0, versions="{}", weights_sha256="")
 @pytest.fixture
 def parts(tmp_path: Path) -> dict[str, Any]:
     """What the jobs of a run left; `fca` ran on all collections, `sww` on one, where it refused an image."""
-    found: dict[str, Any] = {name: [] for name in ("manifests", "truths", "regions", "clusters", "metrics", "records")}
-    found["scores"] = {"fca": [], "sww": []}
+    parts: dict[str, Any] = {name: [] for name in ("images", "regions", "clusters", "metrics", "records")}
 
     def note(group: list[Path], name: str, content: Any) -> None:
         group.append(tmp_path / name)
         group[-1].write_text(json.dumps(content))
 
-    def note_table(kind: str, name: str, rows: list[dict[str, Any]]) -> None:
-        table = "images" if kind == "manifests" else kind
-        found[kind].append(tmp_path / name)
-        write_table(found[kind][-1], table, rows)
+    def note_table(group: list[Path], table: str, name: str, rows: list[dict[str, Any]]) -> None:
+        group.append(tmp_path / name)
+        write_table(group[-1], table, rows)
 
     for collection, n_shards in SHARDS.items():
+        own = ImageParts(collection, [], [], {"fca": [], "sww": []} if collection == "Bark" else {"fca": []})
+        parts["images"].append(own)
         images = [[f"{shard}/b.png", f"{shard}/a.png"] for shard in range(n_shards)]
         for shard, names in enumerate(images):
             stem = f"{collection}-{shard}"
             common = {"collection": collection, "shard": f"{shard}"}
-            note_table("manifests", f"{stem}.images", [{**IMAGE, **common, "image": i, "status": "ok"} for i in names])
+            rows = [{**IMAGE, **common, "image": i, "status": "ok"} for i in names]
+            note_table(own.manifests, "images", f"{stem}.images", rows)
             truths = [{"image": i, "label": "good", "mask": None, "status": "ok"} for i in names]
-            note(found["truths"], f"{stem}.truth", truths)
-            note(found["records"], f"{stem}.run", {**RUN, **common})
-            for detector in ["fca", "sww"] if collection == "Bark" else ["fca"]:
+            note(own.truths, f"{stem}.truth", truths)
+            note(parts["records"], f"{stem}.run", {**RUN, **common})
+            for detector in own.scores:
                 rows = [score(i, shard) for i in names]
                 if detector == "sww" and shard == 2:
                     rows[0] = {"image": names[0], "status": "too small", "score": None, "anomalous_area": None}
                     rows[0]["threshold"] = None
-                note(found["scores"][detector], f"{stem}.{detector}", {"collection": collection, "rows": rows})
+                note(own.scores[detector], f"{stem}.{detector}", {"collection": collection, "rows": rows})
         place = {"collection": collection, "detector": "fca"}
         every = [image for names in images for image in names]
-        note_table("regions", f"{collection}.regions", [{**REGION, **place, "image": image} for image in every])
+        note_table(
+            parts["regions"],
+            "regions",
+            f"{collection}.regions",
+            [{**REGION, **place, "image": image} for image in every],
+        )
         clusters = [{**CLUSTER, **place, "image": image, "n_clusters_from": "estimated"} for image in every]
-        note_table("clusters", f"{collection}.clusters", clusters)
+        note_table(parts["clusters"], "clusters", f"{collection}.clusters", clusters)
         metric = {"metric": "pro", "value": 0.5, "n_images": 2, "n_regions": 1, "crop": 0.0}
-        note_table("metrics", f"{collection}.metrics", [{**place, **metric, "settings_fingerprint": "0"}])
-    return found
+        note_table(
+            parts["metrics"], "metrics", f"{collection}.metrics", [{**place, **metric, "settings_fingerprint": "0"}]
+        )
+    return parts
 
 
 def score(image: str, shard: int) -> dict[str, Any]:
@@ -80,7 +89,7 @@ def join(parts: dict[str, Any], tmp_path: Path, job: Job) -> Callable[..., dict[
     def joined(folder: str, names: Path | None = None) -> dict[str, Path]:
         output = {name: tmp_path / folder / f"{name}.parquet" for name in TABLES}
         job.n_images = 0
-        join_tables(**parts, output=output, job=job, names=names)
+        join_tables(**parts, detectors=["fca", "sww"], output=output, job=job, names=names)
         return output
 
     return joined
@@ -116,20 +125,23 @@ def test_the_bytes_are_the_same_wherever_parts_are_read(
     join: Callable[..., dict[str, Path]], parts: dict[str, Any]
 ) -> None:
     assert n_tasks(parts["records"]) == 2
-    found = []
+    outputs = []
     for threads in (1, 4):
         with dask.config.set(num_workers=threads):
-            found.append(join(f"{threads}"))
+            outputs.append(join(f"{threads}"))
     with (
         LocalCluster(processes=False, n_workers=2, threads_per_worker=2, dashboard_address="127.0.0.1:0") as cluster,
         Client(cluster),
     ):
-        found.append(join("cluster"))
-    for kind in ("manifests", "truths", "records", "regions"):
+        outputs.append(join("cluster"))
+    for own in parts["images"]:
+        own.manifests.reverse()
+        own.truths.reverse()
+    for kind in ("images", "records", "regions"):
         parts[kind].reverse()
-    found.append(join("reversed"))
+    outputs.append(join("reversed"))
     for name in TABLES:
-        assert len({output[name].read_bytes() for output in found}) == 1, name
+        assert len({output[name].read_bytes() for output in outputs}) == 1, name
 
 
 def test_names_hold_for_the_collection_that_they_were_given_to(

@@ -38,7 +38,9 @@ def test_each_rule_gives_its_threshold_and_says_so(tmp_path: Path, job: Job) -> 
     cells = np.concatenate([stored.cells().ravel() for stored in maps])
 
     def found(**settings: Any) -> dict[str, Any]:
-        find_threshold([tmp_path / "maps.zarr"], tmp_path / "other.json", 0, job, settings)
+        find_threshold(
+            shards=[tmp_path / "maps.zarr"], output=tmp_path / "other.json", settings=settings, seed=0, job=job
+        )
         return dict(json.loads((tmp_path / "other.json").read_text()))
 
     pixel = found(method="false_alarm_rate", rate=0.1, unit="pixel")
@@ -55,7 +57,13 @@ def test_each_rule_gives_its_threshold_and_says_so(tmp_path: Path, job: Job) -> 
 
 def test_without_a_map_there_is_no_threshold(tmp_path: Path, job: Job) -> None:
     write_maps(tmp_path / "maps.zarr", 0)
-    find_threshold([tmp_path / "maps.zarr"], tmp_path / "none.json", 0, job)
+    find_threshold(
+        shards=[tmp_path / "maps.zarr"],
+        output=tmp_path / "none.json",
+        settings={"method": "deviations"},
+        seed=0,
+        job=job,
+    )
     assert json.loads((tmp_path / "none.json").read_text()) == {
         **dict.fromkeys(("threshold", "scale", "temperatures", "rate")),
         **{"method": "deviations", "says": "no image has a map", "n_images": 0},
@@ -70,7 +78,13 @@ def test_the_sample_of_large_collections_hangs_on_the_seed(
     write_maps(tmp_path / "maps.zarr")
 
     def scale(seed: int) -> list[float]:
-        find_threshold([tmp_path / "maps.zarr"], tmp_path / "t.json", seed, job)
+        find_threshold(
+            shards=[tmp_path / "maps.zarr"],
+            output=tmp_path / "t.json",
+            settings={"method": "deviations"},
+            seed=seed,
+            job=job,
+        )
         return list(json.loads((tmp_path / "t.json").read_text())["scale"])
 
     assert scale(1) == scale(1)

@@ -1,5 +1,6 @@
 """Files and folders appear whole under their names, or not at all."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,22 @@ def test_a_second_writer_of_the_same_folder_is_kept_out(tmp_path: Path, monkeypa
         with pytest.raises(FirstsightError, match="another process is writing"), replace_folder(tmp_path / "out"):
             pass
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["a"]
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[str] = []
+    sync, rename = os.fsync, os.replace
+
+    def noted_sync(handle: int) -> None:
+        steps.append(f"sync {Path(os.readlink(f'/proc/self/fd/{handle}')).name.partition('.')[0]}")
+        sync(handle)
+
+    def noted_rename(written: Path, path: Path) -> None:
+        steps.append("rename")
+        rename(written, path)
+
+    monkeypatch.setattr(os, "fsync", noted_sync)
+    monkeypatch.setattr(os, "replace", noted_rename)
+    (tmp_path / "folder").mkdir()
+    replace_file(tmp_path / "folder/file.txt", lambda path: path.write_text("whole"))
+    assert steps == ["sync file", "rename", "sync folder"]

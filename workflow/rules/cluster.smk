@@ -1,4 +1,4 @@
-# Images and regions to kinds of anomaly, found or known.
+# From images and regions to kinds of anomaly: new ones, or those of a known collection.
 
 
 rule cluster:

@@ -3,7 +3,7 @@ import os
 
 from firstsight.errors import ConfigError, FirstsightError
 from firstsight.plan.config_files import refuse_duplicates, tell_mistakes
-from firstsight.plan.files import collections_of_page, everywhere, of_references, records
+from firstsight.plan.files import collections_of_page, everywhere, parts_of_images, records
 from firstsight.plan.loading import load_settings
 from firstsight.plan.paths import CONTRASTIVE, DIGEST, PLAIN, paths_below
 from firstsight.plan.run import plan_run
@@ -31,7 +31,7 @@ ENVIRONMENT = "../../envs/gpu.yaml" if ON_GPU else "../../envs/cpu.yaml"
 
 TABLES = ("images", "regions", "clusters", "metrics", "runs")
 
-# New images are held against the collections that are known.
+# New images are compared with the collections that are known.
 NEW = [name for name, planned in PLAN.collections.items() if planned.is_new]
 KNOWN = [name for name in PLAN.collections if name not in NEW]
 
@@ -71,9 +71,9 @@ def of_these(pattern, wildcards, **more):
     return pattern.format(**values)
 
 
-def each_shard(pattern):
-    """Input function: the pattern (it holds {shard}) for every shard of the wildcards' collection."""
-    return lambda wildcards: [of_these(pattern, wildcards, shard=shard) for shard in of_collection(wildcards).shards]
+def each_shard(pattern, shards=lambda wildcards: of_collection(wildcards).shards):
+    """Input function: the pattern (it holds {shard}) for every shard of the wildcards' collection, or for these of it."""
+    return lambda wildcards: [of_these(pattern, wildcards, shard=shard) for shard in shards(wildcards)]
 
 
 def of_features(pattern):
@@ -82,7 +82,7 @@ def of_features(pattern):
 
 
 def of_kinds(pattern):
-    """Input function: the pattern for the kinds that the wildcards' collection asks for."""
+    """Input function: the pattern for the kinds that the settings of the wildcards' collection ask for."""
     return lambda wildcards: of_these(pattern, wildcards, kinds=of_collection(wildcards).kinds)
 
 
@@ -92,7 +92,7 @@ def of_known(pattern):
 
 
 def what_is_searched(wildcards):
-    """What detect reads of a shard: its features or its images, and what the detector learned where it learns."""
+    """The inputs of detect: the features or the images of a shard, and the model of a detector that learns."""
     detector = of_detector(wildcards)
     source = {"source": of_these(PATHS.manifest if detector.reads_image else PATHS.features, wildcards)}
     if detector.learns:
@@ -101,7 +101,7 @@ def what_is_searched(wildcards):
 
 
 def fitted_head(wildcards):
-    """The head that makes the features of contrastive descriptors; the others need none."""
+    """The head that makes the features for contrastive descriptors; plain ones need none."""
     return [] if wildcards.kinds == PLAIN else of_known(PATHS.head)(wildcards)
 
 
@@ -116,5 +116,5 @@ def names_of_clusters(wildcards):
 
 
 def made_images(wildcards):
-    """Images that the run makes must be there before they can be looked at."""
+    """The images of the wildcards' collection where the run makes them: they must be there before anything reads them."""
     return of_these(PATHS.images, wildcards) if of_collection(wildcards).made_by_the_run else []

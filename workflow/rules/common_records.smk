@@ -1,4 +1,4 @@
-# What jobs note of themselves. Nothing here computes.
+# What jobs note about themselves. Nothing here computes.
 from functools import cache
 from types import SimpleNamespace
 
@@ -15,7 +15,7 @@ def noted_settings(**names):
 def config_of(wildcards, output):
     """Params function: the settings that a job's record holds.
 
-    Snakemake compares no params that are made from ``output``: a job whose other params are as they were is not run
-    again when a setting changes that it does not depend on.
+    Snakemake compares no params that are made from ``output``: when a setting changes on which a job does not depend,
+    its other params stay the same, and it is not run again.
     """
     return noted_settings(**{key: wildcards[key] for key in ("collection", "detector") if key in wildcards.keys()})

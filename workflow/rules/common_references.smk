@@ -3,21 +3,16 @@
 
 def each_learned_shard(pattern):
     """Input function: the pattern (it holds {shard}) for every shard that the wildcards' detector learns from."""
-    return lambda wildcards: [
-        of_these(pattern, wildcards, shard=shard)
-        for shard in of_collection(wildcards).learned_shards(of_detector(wildcards))
-    ]
+    return each_shard(pattern, lambda wildcards: of_collection(wildcards).learned_shards(of_detector(wildcards)))
 
 
 def each_normal_shard(pattern):
     """Input function: the pattern (it holds {shard}) for every shard of normal images of the wildcards' collection."""
-    return lambda wildcards: [
-        of_these(pattern, wildcards, shard=shard) for shard in of_collection(wildcards).normal_shards
-    ]
+    return each_shard(pattern, lambda wildcards: of_collection(wildcards).normal_shards)
 
 
 def tuned_weights(wildcards):
-    """The weights that the wildcards' features are computed with, where these are tuned first."""
+    """The tuned weights that the wildcards' features are computed with, where an extractor is tuned first."""
     if of_collection(wildcards).tuning_of(wildcards.features) is None:
         return []
     return PATHS.tuned.format(collection=of_collection(wildcards).known, features=wildcards.features)

@@ -13,7 +13,7 @@ def planned_study(study, collection):
 
 
 def of_study(study, part):
-    """Input or params function: a part of a study's plan; in a rule of a collection, of what is about that."""
+    """Input or params function: a part of a study's plan; in a rule with a collection, only what is about that one."""
     return lambda wildcards: getattr(planned_study(study, wildcards.get("collection")), part)
 
 
@@ -29,7 +29,7 @@ def degraded_collections():
 
 
 def images_of_original(wildcards):
-    """A demo collection's images must be made before they can be degraded."""
+    """The images of a demo collection: they must be made before they can be degraded."""
     known = of_collection(wildcards).known
     return PATHS.images.format(collection=known) if PLAN.collections[known].made_by_the_run else []
 

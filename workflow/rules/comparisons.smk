@@ -1,4 +1,4 @@
-# What the studies need of every detector's maps: on the collections, and on degraded copies of them.
+# The maps of all detectors compared, on collections and on degraded copies of them.
 
 
 rule compare_maps:

@@ -1,4 +1,4 @@
-# What a collection teaches a detector, anomaly maps, and the threshold of a collection.
+# What a detector learns from a collection, its anomaly maps, and their threshold.
 
 
 rule fit:

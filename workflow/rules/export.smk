@@ -1,4 +1,4 @@
-# What was found, in the formats of other programs.
+# Results in the formats of other programs.
 
 
 localrules:

@@ -41,9 +41,7 @@ rule charts:
 
 rule tables:
     input:
-        **{f"scores_{name}": everywhere(PLAN, PATHS.scores, detector=name) for name in PLAN.detector_names},
-        manifests=everywhere(PLAN, PATHS.manifest),
-        truths=everywhere(PLAN, PATHS.truth),
+        images=[path for parts in parts_of_images(PLAN, PATHS) for path in parts.files],
         regions=everywhere(PLAN, PATHS.regions),
         clusters=everywhere(PLAN, PATHS.clusters),
         metrics=everywhere(PLAN, PATHS.metrics),
@@ -68,6 +66,7 @@ rule tables:
         runtime=growing(60),
         dask=dask_of_the_run,
     params:
+        images=parts_of_images(PLAN, PATHS),
         detectors=list(PLAN.detector_names),
         record=PATHS.tables_record,
     script:

@@ -1,4 +1,4 @@
-# Studies: the same collections by several methods, side by side; a rule each, named like the study.
+# Studies compare several methods on the same collections. Each has a rule of its name.
 
 
 for study in STUDIES:

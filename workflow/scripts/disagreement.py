@@ -1,4 +1,4 @@
-"""Join what every two detectors disagree on."""
+"""Join the tables of how much every two detectors disagree."""
 
 from pathlib import Path
 

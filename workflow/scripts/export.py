@@ -1,4 +1,4 @@
-"""Write what was found in a collection in a format of another program."""
+"""Write the results of a collection in the format of another program."""
 
 from pathlib import Path
 

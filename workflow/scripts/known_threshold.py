@@ -1,4 +1,4 @@
-"""Take over the threshold of the collection that new images are held against."""
+"""Take over the threshold of the collection that new images are compared with."""
 
 from pathlib import Path
 

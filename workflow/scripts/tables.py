@@ -7,9 +7,8 @@ from firstsight.stages.tables import join_tables, n_tasks
 
 with run_rule(snakemake, "tables", tasks=n_tasks(snakemake.input.records)) as job:
     join_tables(
-        manifests=as_paths(snakemake.input.manifests),
-        truths=as_paths(snakemake.input.truths),
-        scores={name: as_paths(snakemake.input[f"scores_{name}"]) for name in snakemake.params.detectors},
+        images=snakemake.params.images,
+        detectors=snakemake.params.detectors,
         regions=as_paths(snakemake.input.regions),
         clusters=as_paths(snakemake.input.clusters),
         metrics=as_paths(snakemake.input.metrics),

@@ -27,14 +27,14 @@ MADE_BY_THE_RUN = ("demo", "degraded")
 
 
 SAMPLED_FILES = 64
-"""About so many files of a collection tell how large its images are."""
+"""The size of a collection's images is estimated from about so many files."""
 
 
 @dataclass(frozen=True)
 class CollectionPlan:
     """One collection: its images by id, its shards (id to image ids), and what is computed from them.
 
-    The shards of its reference images are apart (``reference_shards``): they are learned from and never searched.
+    Reference images have shards of their own (``reference_shards``): detectors learn from them, and never search them.
     """
 
     name: str
@@ -70,22 +70,24 @@ class CollectionPlan:
         return self._group_with(features).features[features]
 
     def tuning_of(self, features: str) -> dict[str, Any] | None:
-        """The settings of SBM for a folder of features whose extractor is tuned first; None for any other."""
+        """The settings of SBM for a folder of features whose extractor is tuned first, None for any other."""
         return self._group_with(features).tuned.get(features)
 
     def _group_with(self, features: str) -> DetectorGroup:
-        if features in self.own.features:
-            return self.own
-        return next(group for group in self.studies.values() if features in group.features)
+        return next(group for group in self._groups() if features in group.features)
+
+    def _groups(self) -> Iterator[DetectorGroup]:
+        yield self.own
+        yield from self.studies.values()
 
     @property
     def is_new(self) -> bool:
-        """Whether its images are held against another collection: then nothing is learned from them."""
+        """Whether its images are compared with a known collection: then nothing is learned from them."""
         return self.settings.assign_to is not None
 
     @property
     def known(self) -> str:
-        """Name of the collection whose models, threshold and clusters hold here: its own, or the known one's."""
+        """Name of the collection whose models, threshold and clusters hold here: itself, or the known one."""
         return self.settings.assign_to or self.name
 
     @property
@@ -103,6 +105,10 @@ class CollectionPlan:
         """The weights of the extractor: a file or a name, ``none`` where it has none."""
         features = self.settings.features
         return features.weights or next(iter(EXTRACTORS[features.extractor].weights), "none")
+
+    def of_shards(self, pattern: str, **wildcards: str | None) -> list[Path]:
+        """The pattern for each of its shards, with values for the wildcards besides the collection and the shard."""
+        return [Path(pattern.format(collection=self.name, shard=shard, **wildcards)) for shard in self.shards]
 
     def shard_files(self, shard: str) -> list[dict[str, str | None]]:
         """The shard's images as plain rows: image, path, missing, problem, and stamps that change with the files."""
@@ -140,33 +146,20 @@ class CollectionPlan:
         return [self.files[image] for image in (self.shards | self.reference_shards)[shard]]
 
     def _stamp(self, path: Path) -> str | None:
-        # What is made by the run itself has no stamp yet when the run is planned.
+        # Files that the run makes may not be there yet when it is planned.
         if self.made_by_the_run:
             return None
         try:
-            found = [os.stat(file) for file in real_files(path)]
+            files = [os.stat(file) for file in real_files(path)]
         except OSError:
             return None
-        sizes, times = (sum(each.st_size for each in found), max((each.st_mtime_ns for each in found), default=0))
-        return f"{sizes}-{times}"
+        size, latest = sum(file.st_size for file in files), max((file.st_mtime_ns for file in files), default=0)
+        return f"{size}-{latest}"
 
     def detector_in(self, folder: str) -> DetectorPlan:
         """The detector whose results lie in ``folder`` (its name and fingerprint)."""
-        for detector in self.detectors.values():
-            if detector.folder == folder:
-                return detector
-        every = (detector for group in self.studies.values() for detector in group.detectors.values())
-        return next(detector for detector in every if detector.folder == folder)
-
-
-def demo_settings(collection: CollectionSettings) -> DemoSettings:
-    """Settings of the demo collection that this entry of the config asks for."""
-    return DemoSettings(texture=str(collection.texture))
-
-
-def demo_folder(results: Path, collection: str) -> Path:
-    """Where the images of a demo collection are made."""
-    return Path(paths_below(results).images.format(collection=collection))
+        detectors = (detector for group in self._groups() for detector in group.detectors.values())
+        return next(detector for detector in detectors if detector.folder == folder)
 
 
 def plan_collection(name: str, collection: CollectionSettings, results: Path) -> CollectionPlan:
@@ -176,7 +169,8 @@ def plan_collection(name: str, collection: CollectionSettings, results: Path) ->
         ConfigError: see `firstsight.plan.run.plan_run`; keys begin at the collection's own entry.
     """
     if collection.layout == "demo":
-        files = list_demo(demo_folder(results, name), demo_settings(collection))
+        folder = Path(paths_below(results).images.format(collection=name))
+        files = list_demo(folder, DemoSettings(texture=str(collection.texture)))
     else:
         assert collection.path is not None
         with _about("path", collection.path):
@@ -203,7 +197,7 @@ def plan_collection(name: str, collection: CollectionSettings, results: Path) ->
 
 @contextmanager
 def _about(key: str, path: Path | None) -> Iterator[None]:
-    """Turn an error about a path into one about its key, which says where a relative path was looked for."""
+    """Turn an error about a path into one about its key, which also says where a relative path was looked for."""
     try:
         yield
     except FirstsightError as error:
@@ -225,7 +219,7 @@ def _image_bytes(paths: Sequence[Path]) -> float:
     sample = paths[:: len(paths) // SAMPLED_FILES + 1]
     sizes = {}
     for file in {file for path in sample for file in real_files(path)}:
-        # What cannot be read is found out and set aside later.
+        # Jobs will find files that cannot be read, and set them aside.
         with suppress(OSError):
             sizes[file] = os.stat(file).st_size
     # A stack in one file holds all images, of which the sample has a few.
@@ -236,14 +230,14 @@ def _image_bytes(paths: Sequence[Path]) -> float:
 def _part_references(
     collection: CollectionSettings, files: tuple[ImageFile, ...]
 ) -> tuple[tuple[ImageFile, ...], tuple[ImageFile, ...]]:
-    """What is searched, and normal images: what learns from itself or from another collection has none of its own."""
+    """The images to search, and the normal ones; none if the collection learns from itself or from another."""
     if collection.contaminated or collection.assign_to is not None:
         return files, ()
     return part_references(files, reference=collection.reference, path=collection.path, layout=collection.layout)
 
 
 def _finished_shards(results: Path, collection: str) -> dict[str, tuple[str, ...]]:
-    """The members of each finished shard; one whose members nobody knows any more is left out, and so planned anew."""
+    """The members of each finished shard; one whose members are no longer known is left out, and so planned again."""
     paths = paths_below(results)
     finished = {}
     for folder in Path(paths.shards.format(collection=collection)).glob("*"):
@@ -273,7 +267,7 @@ def _read_members(path: Path) -> tuple[str, ...]:
 
 
 def _members_of_manifest(manifest: Path) -> tuple[str, ...]:
-    """The members of the shard by its rows of the table `images`, which ``manifest`` holds; nothing without these."""
+    """The members of a shard by its rows of the table `images`; nothing where these cannot be read."""
     # Importing pandas takes a while, and a file is rarely damaged.
     from firstsight.storage.tables import read_table  # noqa: PLC0415
 

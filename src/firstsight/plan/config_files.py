@@ -1,4 +1,4 @@
-"""Config files as a person wrote them: keys that stand there twice, and the line of a key."""
+"""Config files as a person wrote them: keys that are there twice, and the line of every key."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ Key = tuple[str | int, ...]
 
 
 class Position(NamedTuple):
-    """A key that stands in a file, from the top of the file to itself, and its line."""
+    """A key of a file, with the keys above it, and its line."""
 
     key: Key
     file: Path
@@ -36,7 +36,7 @@ def read_config(path: Path) -> Any:
 def refuse_duplicates(path: Path) -> None:
     """Raise a ConfigError where a config file has a key twice, of which YAML would silently drop the first.
 
-    What cannot be read is left to whoever reads the file for its contents.
+    A file that cannot be read is passed over: whoever needs its content says so.
     """
     seen: set[Key] = set()
     mistakes = []
@@ -52,11 +52,11 @@ def refuse_duplicates(path: Path) -> None:
 def tell_mistakes(error: ConfigError, files: Sequence[Path]) -> list[str]:
     """One line for each mistake, which names the key as the user wrote it, and its place.
 
-    A setting of one collection may have been written for all; then it is the key for all that is named.
+    A setting of one collection may have been written for all; then the line names the key for all.
 
     Args:
-        error: whose keys are those of one collection where a setting belongs to one.
-        files: the config files, of which a later one stands over those before.
+        error: its keys lead to the entry of a collection where a setting belongs to one.
+        files: the config files; a later one overrides those before.
     """
     positions = {position.key: position for path in files for position in _positions(path)}
     return list(dict.fromkeys(_tell(mistake, positions) for mistake in error.mistakes))
@@ -69,7 +69,7 @@ def _tell(mistake: Mistake, positions: dict[Key, Position]) -> str:
     known = next((key[:end] for end in range(len(key), 0, -1) if key[:end] in positions), None)
     if known is None:
         return str(Mistake(key, mistake.text))
-    # Where one value stands for a whole mapping, the mapping's keys were not written.
+    # A collection may be written as its path alone, without the key `path`.
     if len(key) - len(known) == 1 and key[-1] == "path":
         key = known
     position = positions[known]
@@ -77,7 +77,7 @@ def _tell(mistake: Mistake, positions: dict[Key, Position]) -> str:
 
 
 def _positions(path: Path) -> Iterator[Position]:
-    """Every key of a file; none where it is no YAML."""
+    """Every key of a file; none if it is not YAML."""
     try:
         nodes: list[tuple[Key, yaml.Node | None]] = [((), yaml.compose(path.read_text(encoding="utf-8")))]
     except (OSError, UnicodeDecodeError, yaml.YAMLError):

@@ -7,13 +7,14 @@ from typing import Any, get_args
 import yaml
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_core import to_jsonable_python
 
 from firstsight.plan.settings import CollectionSettings, Config, SharedSettings, ThresholdSettings
 from firstsight.settings_model import SettingsModel
 
 WIDTH = 120
 FIRST = ("results", "images_per_job", "collections")
-"""Keys that a reader looks for; the others follow in the order of the models."""
+"""Keys that a reader looks for first; the others follow in the order of the models."""
 
 HEAD = """\
 # The default run: the demo collections, which the workflow makes itself, without a network and without weights.
@@ -49,13 +50,13 @@ def _key(name: str, field: FieldInfo) -> Iterator[str]:
     elif name == "collections":
         yield f"{name}:\n"
         for collection, settings in default.items():
-            yield f"  {collection}: {_inline(settings.model_dump(mode='json', exclude_unset=True))}\n"
+            yield f"  {collection}: {_inline(settings.model_dump(exclude_unset=True))}\n"
     else:
         yield f"{name}: {_inline(default)}\n"
 
 
 def _has_meaning(default: SettingsModel, key: str) -> bool:
-    """Whether a key may be said while all others have their defaults."""
+    """Whether a key may be given while all others have their defaults."""
     try:
         type(default).model_validate({key: getattr(default, key)})
     except ValidationError:
@@ -83,13 +84,6 @@ def _comment(text: str, start: str = "# ", indent: str = "") -> Iterator[str]:
 
 def _inline(value: Any) -> str:
     """A value in YAML, in one line."""
-    if isinstance(value, dict) and value and all(isinstance(inner, SettingsModel) for inner in value.values()):
-        value = {key: inner.model_dump(mode="json", exclude_unset=True) for key, inner in value.items()}
-    if isinstance(value, SettingsModel):
-        value = value.model_dump(mode="json")
-    if hasattr(value, "as_posix"):
-        value = value.as_posix()
-    if isinstance(value, tuple):
-        value = list(value)
-    text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10_000)
+    plain = to_jsonable_python(value, exclude_none=True)
+    text = yaml.safe_dump(plain, default_flow_style=True, sort_keys=False, width=10_000)
     return text.removesuffix("...\n").strip()

@@ -17,22 +17,25 @@ LEVELS = (0, 1, 2, 5, 10)
 VARIANTS = (("noise", 0), *(("noise", level) for level in LEVELS[1:]), *(("missing", level) for level in LEVELS[1:]))
 """Degradation and level; at level 0 they are all the same."""
 
+SEED = 0
+"""Of the choice of images."""
+
 IMAGES = 10
-"""Images of a collection that are degraded, at most."""
+"""At most so many images of a collection are degraded."""
 
 
-def plan_degraded(plan: Plan, seed: int = 0) -> dict[str, CollectionPlan]:
+def plan_degraded(plan: Plan) -> dict[str, CollectionPlan]:
     """Plans of the degraded copies, named ``<collection>/robustness/<degradation>-<percent>``.
 
-    Of every collection that has masks and is its own, a random sample of the images with a mask. What detectors learn,
-    they learn from the collection as it is; so the copies are new images of it.
+    A copy has a random sample of the images with a mask, of a collection that has some and is not itself compared with
+    another. Detectors learn from the collection as it is, so the copies are new images of it.
     """
     copies = {}
     for name, collection in plan.collections.items():
         masked = sorted(file.image for file in collection.files.values() if file.mask and not file.problem)
         if not masked or collection.is_new:
             continue
-        chosen = sorted(np.random.default_rng(seed).permutation(masked)[:IMAGES].tolist())
+        chosen = sorted(np.random.default_rng(SEED).permutation(masked)[:IMAGES].tolist())
         for degradation, level in VARIANTS:
             copy = copy_name(name, degradation, level)
             copies[copy] = _plan_copy(collection, copy, plan, chosen)
@@ -68,7 +71,7 @@ def degradation_of(name: str) -> tuple[str, int]:
 
 
 def originals(collection: CollectionPlan, copy: CollectionPlan) -> list[dict[str, str | None]]:
-    """For each image of a degraded copy, as plain rows: image, and the path and missing of its original."""
+    """For each image of a degraded copy a plain row: image, and the path and missing of its original."""
 
     def row(file: ImageFile) -> dict[str, str | None]:
         return {"image": file.image, "path": str(file.path), "missing": str(file.missing) if file.missing else None}

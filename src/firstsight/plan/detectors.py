@@ -19,11 +19,11 @@ _TUNING_VERSION = 1
 
 @dataclass(frozen=True)
 class DetectorPlan:
-    """One detector on one collection. ``folder`` carries all that its maps depend on.
+    """One detector on one collection. The fingerprint in ``folder`` covers all that its maps depend on.
 
-    ``layers`` are those it reads, of the features in the folder ``features``; of a detector that reads the image, those
-    by which its anomalies are described. ``learns`` from images before it looks at any, from ``normal`` ones or from
-    whatever there is.
+    ``layers`` are those that it reads from the folder ``features``; if it reads the image instead, those by which its
+    anomalies are described. ``learns``: whether it is fitted before it makes maps; ``normal``: whether to normal images
+    only.
     """
 
     name: str
@@ -43,12 +43,12 @@ class DetectorPlan:
 
 @dataclass(frozen=True)
 class DetectorGroup:
-    """Detectors that read the same features: those of the config, or those that a study compares.
+    """Detectors that are planned together: those of the config, or those that a study compares.
 
     detectors: by name.
     features: the layers of each folder of features.
     tuned: the settings of SBM for each folder whose extractor is tuned to the normal images first.
-    set_aside: for each detector that cannot run here, one line that says why.
+    set_aside: one line for each detector that cannot run here, which says why.
     """
 
     detectors: dict[str, DetectorPlan] = field(default_factory=dict)
@@ -64,20 +64,21 @@ Chosen = tuple[str, Any, tuple[str, ...]]
 def plan_detectors(
     collection: CollectionSettings, choices: Mapping[str, DetectorEntry], *, may_learn: bool, strict: bool
 ) -> DetectorGroup:
-    """Plan the detectors chosen for a collection; those whose weights are not to be had are set aside.
+    """Plan the detectors chosen for a collection; those whose weights are not available are set aside.
 
-    Detectors that read features of the extractor as it is share these; so do those that read the tuned one's.
+    Detectors that read the features of the extractor as it is share one folder; those that read features of the tuned
+    extractor share another.
 
     Args:
         collection: its settings.
         choices: the entries of ``detectors``, by name.
         may_learn: whether there are normal images to learn from.
-        strict: whether a detector that the collection does not allow (no normal images, no weights that could be tuned)
-            is a mistake; else it is set aside too.
+        strict: whether it is a mistake if the collection does not allow a detector (no normal images, no weights that
+            could be tuned); otherwise such a detector is set aside too.
 
     Raises:
-        ConfigError: an unknown layer, detector or setting, weights of the extractor that are not there, or where
-            ``strict`` what is not allowed.
+        ConfigError: an unknown layer, detector or setting; missing weights of the extractor; with ``strict``, a
+            detector that is not allowed.
     """
     extractor = collection.features.extractor
     planned = DetectorGroup()
@@ -98,9 +99,9 @@ def plan_detectors(
             del chosen[name]
     if mistakes:
         raise ConfigError(mistakes)
-    found = {}
+    by_name = {}
     for tuned in (False, True):
-        group = {name: each for name, each in chosen.items() if getattr(each[1], "sbm", False) == tuned}
+        group = {name: choice for name, choice in chosen.items() if getattr(choice[1], "sbm", False) == tuned}
         if not group:
             continue
         read = {layer for _, _, layers in group.values() for layer in layers}
@@ -110,9 +111,9 @@ def plan_detectors(
         planned.features[folder] = layers
         if tuning is not None:
             planned.tuned[folder] = tuning
-        for name, each in group.items():
-            found[name] = _plan_detector(name, each, folder, collection.contaminated)
-    planned.detectors.update({name: found[name] for name in chosen})
+        for name, choice in group.items():
+            by_name[name] = _plan_detector(name, choice, folder, collection.contaminated)
+    planned.detectors.update({name: by_name[name] for name in chosen})
     return planned
 
 
@@ -130,12 +131,12 @@ def _why_not_allowed(extractor: str, name: str, chosen: Chosen, may_learn: bool)
 
 
 def _why_without_weights(name: str, chosen: Chosen) -> Mistake | None:
-    """Why weights of a detector's own are not to be had on this machine."""
+    """Why the weights of a detector's own are not available on this machine; None if they are, or if it has none."""
     method, settings, _ = chosen
     detector = find_detector(method)
     if detector.weights_of is None or not settings.needs_weights:
         return None
-    # Most runs need no weights but their extractor's, and can be planned without torch.
+    # Most runs need only the weights of their extractor, and are planned without torch.
     from firstsight.features.state_dicts import why_unavailable  # noqa: PLC0415
 
     key = ("detectors", name, "weights")

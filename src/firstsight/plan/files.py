@@ -1,6 +1,9 @@
-"""Which files of a run there are: patterns of `firstsight.plan.paths`, filled in with what is planned."""
+"""The files of a run: patterns of `firstsight.plan.paths`, filled in for what is planned."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
 from typing import Any
 
 from firstsight.plan.collections import CollectionPlan
@@ -11,32 +14,28 @@ from firstsight.plan.run import Plan
 Chooser = Callable[[CollectionPlan, DetectorPlan], bool]
 
 
-def everywhere(
-    plan: Plan, pattern: str, *, detector: str | None = None, only: Chooser = lambda collection, detector: True
-) -> list[str]:
+def everywhere(plan: Plan, pattern: str, *, only: Chooser = lambda collection, detector: True) -> list[str]:
     """The pattern for all collections, and for their shards, features, detectors and kinds where it has these.
 
     Args:
         plan: of the run.
-        pattern: with wildcards in braces, which each collection has values for.
-        detector: name of the only detector; None: all of the config.
-        only: of the detectors, those for which it holds.
+        pattern: with wildcards in braces, for which each collection has values.
+        only: which detectors count; it gets each with its collection.
 
     Returns:
-        Paths, each once: by collection, then shard, then detector.
+        Paths, none of them twice: by collection, then shard, then detector.
     """
     paths = []
     for name, collection in plan.collections.items():
-        named = [planned for planned in collection.detectors.values() if detector in (None, planned.name)]
-        chosen = [planned for planned in named if only(collection, planned)]
+        chosen = [detector for detector in collection.detectors.values() if only(collection, detector)]
         for shard in collection.shards if "{shard}" in pattern else ("",):
-            for planned in chosen:
+            for detector in chosen:
                 paths.append(
                     pattern.format(
                         collection=name,
                         shard=shard,
-                        features=planned.features,
-                        detector=planned.folder,
+                        features=detector.features,
+                        detector=detector.folder,
                         kinds=collection.kinds,
                     )
                 )
@@ -55,7 +54,7 @@ def of_references(plan: Plan, pattern: str) -> list[str]:
 
 
 def records(plan: Plan, paths: Paths) -> list[str]:
-    """The records of all jobs that the table ``runs`` has a row of, of those that there are in this run."""
+    """The records of all jobs of the run that become rows of the table ``runs``."""
     return [
         *everywhere(plan, paths.manifest_record),
         *everywhere(plan, paths.truth_record),
@@ -73,6 +72,41 @@ def records(plan: Plan, paths: Paths) -> list[str]:
     ]
 
 
+@dataclass(frozen=True)
+class ImageParts:
+    """The files from which the rows of one collection in the table ``images`` are joined.
+
+    manifests, truths: shard by shard.
+    scores: those of each detector that runs on the collection, shard by shard.
+    """
+
+    collection: str
+    manifests: list[Path]
+    truths: list[Path]
+    scores: dict[str, list[Path]]
+
+    @property
+    def files(self) -> list[Path]:
+        """All of them."""
+        return [*self.manifests, *self.truths, *chain.from_iterable(self.scores.values())]
+
+
+def parts_of_images(plan: Plan, paths: Paths) -> list[ImageParts]:
+    """The parts of the table ``images``, collection by collection."""
+    return [
+        ImageParts(
+            collection=name,
+            manifests=collection.of_shards(paths.manifest),
+            truths=collection.of_shards(paths.truth),
+            scores={
+                detector.name: collection.of_shards(paths.scores, detector=detector.folder, kinds=collection.kinds)
+                for detector in collection.detectors.values()
+            },
+        )
+        for name, collection in plan.collections.items()
+    ]
+
+
 def _tunes(collection: CollectionPlan, detector: DetectorPlan) -> bool:
     return collection.tuning_of(detector.features) is not None and not collection.is_new
 
@@ -86,7 +120,7 @@ def _has_head(collection: CollectionPlan, detector: DetectorPlan) -> bool:
 
 
 def collections_of_page(plan: Plan, paths: Paths) -> list[dict[str, Any]]:
-    """What the page says of each collection besides its tables, as `firstsight.stages.page.make_page` takes it."""
+    """What the page says of each collection besides its tables, for `firstsight.stages.page.make_page`."""
     return [
         {
             "name": name,

@@ -1,4 +1,4 @@
-"""Short names for settings: what a path of results carries so that old and new are never mixed."""
+"""Short names for settings: they are part of the paths of results, so that old and new are never mixed."""
 
 import hashlib
 import json

@@ -11,10 +11,10 @@ from firstsight.plan.settings import CollectionSettings, Config, DetectorEntry, 
 from firstsight.settings_model import M, SettingsModel, read_settings
 
 REPLACED_WHOLE = ("collections", "detectors", "threshold")
-"""Keys whose value in the user's config stands in place of the default, instead of being merged into it."""
+"""Keys whose value in the user's config replaces the default, instead of being merged into it."""
 
 INHERITED = ("features", "detectors", "threshold", "clustering", "contaminated")
-"""What new images have from the collection that they are held against."""
+"""What new images take over from the collection that they are compared with."""
 
 
 def load_settings(defaults: Path, overrides: Mapping[str, Any]) -> Config:
@@ -86,7 +86,7 @@ def detector_settings(name: str, entry: DetectorEntry, key: tuple[str | int, ...
 
 
 def _detector_mistakes(config: Mapping[str, Any]) -> list[Mistake]:
-    """What is wrong with the settings of detectors, where they are mappings, for all and of every collection."""
+    """Mistakes in the settings of detectors, both those for all collections and those of each."""
     holders: list[tuple[tuple[str | int, ...], Any]] = [((), config)]
     if isinstance(config.get("collections"), Mapping):
         holders += [(("collections", name), entry) for name, entry in config["collections"].items()]
@@ -99,13 +99,13 @@ def _detector_mistakes(config: Mapping[str, Any]) -> list[Mistake]:
             except ConfigError as error:
                 mistakes += error.mistakes
             except ValueError:
-                # A name that is none, or an entry that is no mapping: `Config` refuses them.
+                # An impossible name, or an entry that is no mapping: `Config` refuses these.
                 continue
     return mistakes
 
 
 def _with_known(name: str, entry: CollectionSettings, config: Config) -> CollectionSettings:
-    """The entry of new images with what applies to the collection that they are held against; others as they are."""
+    """The entry of new images with the settings of the known collection; any other entry as it is."""
     if entry.assign_to is None:
         return entry
     key, known = ("collections", name), entry.assign_to
@@ -123,7 +123,7 @@ def _with_known(name: str, entry: CollectionSettings, config: Config) -> Collect
 
 
 def _with_shared(entry: CollectionSettings, config: Config, key: tuple[str, ...]) -> CollectionSettings:
-    """The entry with what holds for all collections, where it has nothing of its own."""
+    """The entry, with the settings for all collections where it has none of its own."""
     shared = {}
     for name in SharedSettings.model_fields:
         value = getattr(config, name)
@@ -136,7 +136,7 @@ def _with_shared(entry: CollectionSettings, config: Config, key: tuple[str, ...]
 
 
 def _laid_over(below: M, own: M, key: tuple[str, ...]) -> M:
-    """What is said for all with what one collection says for itself laid over it, key by key."""
+    """The settings for all collections, with those of one laid over them key by key."""
     said = {name: getattr(own, name) for name in own.model_fields_set}
     merged = merge_config({key[-1]: dict(below)}, {key[-1]: said})[key[-1]]
     return read_settings(type(below), merged, key)

@@ -24,7 +24,7 @@ _LOGS_OF_DETECTOR = f"{_LOGS_OF_COLLECTION}/{{detector}}"
 _LOGS_OF_KINDS = f"{_LOGS_OF_DETECTOR}/{{kinds}}"
 
 DIGEST = "[0-9a-f]{10}"
-"""A regular expression of what names a shard, and ends the name of a folder of features or of a detector."""
+"""A regular expression for the name of a shard, and for the end of the name of a folder of features or a detector."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Paths:
     demo_record: str = f"{_COLLECTION}/demo.run.json"
     demo_log: str = f"{_LOGS_OF_COLLECTION}/demo.log"
 
-    # A shard. Its members are there when it is finished, and keep it as it is.
+    # A shard. Once its members are written, it keeps them.
     shards: str = f"{_COLLECTION}/shards"
     manifest: str = f"{_SHARD}/images.parquet"
     members: str = f"{_SHARD}/members.json"
@@ -100,7 +100,7 @@ class Paths:
     metrics_record: str = f"{_KINDS}/metrics.run.json"
     metrics_log: str = f"{_LOGS_OF_KINDS}/evaluate.log"
 
-    # Studies: what every detector's maps of a collection come to, and degraded copies.
+    # Studies: the comparison of all detectors on a collection, and degraded copies.
     comparison: str = f"{_COLLECTION}/comparison/localization.parquet"
     disagreement: str = f"{_COLLECTION}/comparison/disagreement.parquet"
     disagreement_picture: str = f"{_COLLECTION}/comparison/disagreement.png"

@@ -1,4 +1,4 @@
-"""What a job's record says of the settings that the job was made by."""
+"""What a job's record says about its settings."""
 
 import json
 
@@ -8,17 +8,13 @@ from firstsight.plan.detectors import DetectorPlan
 
 
 def settings_of_job(collection: CollectionPlan, detector: DetectorPlan | None = None) -> str:
-    """The settings of a collection, and of one detector where a job is of one, as they stand in a config.
+    """The settings of a job's collection, and of its detector if it has one, in the form of a config.
 
-    Put under ``collections.<name>`` of a config they ask for the same again; but those that new images share with the
-    collection they are held against would have to stand there. Every default is filled in.
-
-    Args:
-        collection: of the job.
-        detector: of the job; None: it is of none, or of all.
+    Under ``collections.<name>`` of a config they ask for the same again; but settings that new images take over from a
+    known collection belong to the entry of that one. Every default is filled in.
 
     Returns:
-        JSON in one line with sorted keys: the same settings give the same text. Nothing of it grows with the images.
+        JSON in one line with sorted keys: the same settings give the same text. It does not grow with the images.
     """
     config = collection.settings.model_dump(mode="json", exclude={"detectors"})
     if EXTRACTORS[collection.settings.features.extractor].needs_weights:

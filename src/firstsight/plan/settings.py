@@ -165,11 +165,11 @@ class SharedSettings(SettingsModel):
     features: FeatureSettings = FeatureSettings()
     """Which features are computed, and how they are stored."""
     detectors: Annotated[dict[DetectorName, DetectorEntry], Field(min_length=1)] = {"fca": DetectorEntry()}  # noqa: RUF012
-    """One entry a detector, with its settings. The name is the method's, or ``method`` says which one runs:
+    """One entry for each detector, with its settings. The name is the method's, or ``method`` says which one runs:
     fca_small: {method: fca, patch_size: 5}."""
     threshold: ThresholdSettings = Deviations()
-    """The score above which a pixel is anomalous, found without labels. A threshold of yours stands whole in place of
-    this one."""
+    """The score above which a pixel is anomalous, found without labels. A threshold of yours replaces this one as a
+    whole."""
     clustering: ClusteringSettings = ClusteringSettings()
     """How images are sorted into kinds."""
     evaluation: EvaluationSettings = EvaluationSettings()
@@ -266,7 +266,7 @@ class Config(SharedSettings):
         "demo_grass": CollectionSettings(layout="demo", texture="grass"),
         "demo_gravel": CollectionSettings(layout="demo", texture="gravel"),
     }
-    """One entry a collection of images of one texture. Its name becomes a folder below the results. It may have
+    """One entry for each collection of images of one texture. Its name becomes a folder below the results. It may have
     images_per_job, features, detectors, threshold, clustering and evaluation of its own, where they differ from
     those of all."""
     export: ExportSettings = ExportSettings()

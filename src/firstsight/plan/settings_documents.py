@@ -50,7 +50,7 @@ def json_schema() -> dict[str, Any]:
 
 
 def _another_method(name: str) -> dict[str, Any]:
-    """An entry that bears the name of one detector and runs another."""
+    """An entry that has the name of one detector and runs another."""
     return {"type": "object", "properties": {"method": {"not": {"const": name}}}, "required": ["method"]}
 
 
@@ -111,7 +111,7 @@ def _keys(
 
 
 def _resolved(entry: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
-    """An entry of the schema with what it refers to filled in; what it says itself stands over that."""
+    """An entry of the schema with what it refers to filled in; what it says itself comes first."""
     own = dict(entry)
     if "$ref" in own:
         own = {**schema["$defs"][own.pop("$ref").rpartition("/")[2]], **own}

@@ -1,4 +1,4 @@
-"""The rows that studies are made of, and where the files lie that they are read from."""
+"""The rows of studies, and the files that they are read from."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +10,14 @@ from firstsight.plan.paths import CONTRASTIVE, paths_below
 
 @dataclass(frozen=True)
 class StudyRow:
-    """What one detector found in a collection.
+    """The results of one detector on a collection.
 
     collection: its name.
-    names: the further columns that say what the row is of.
-    detector: whose figures in ``metrics`` are meant.
+    names: further columns that say what the row is about.
+    detector: the one whose figures are read from ``metrics``.
     metrics: Parquet table with the columns detector, metric, value and crop.
-    clusters: JSON of the clusters, where kinds were looked for.
-    records: JSON records of all jobs that led there, for their time.
+    clusters: JSON of the clusters; None: no kinds were looked for.
+    records: JSON records of all jobs that these results took, for their time.
     """
 
     collection: str
@@ -29,7 +29,7 @@ class StudyRow:
 
     @property
     def files(self) -> list[Path]:
-        """All that the row is read from."""
+        """All files that the row is read from."""
         return [self.metrics, *([self.clusters] if self.clusters else []), *self.records]
 
 
@@ -46,31 +46,23 @@ def study_row(
     Args:
         results: where the results of the run lie.
         collection, detector: what the row is about.
-        kinds: the folder of the kinds that its maps led to; None: the row is about the maps alone.
+        kinds: the folder of the kinds found with its maps; None: the row is about the maps alone.
         **names: `StudyRow.names`.
     """
     paths = paths_below(results)
-    names_in_paths = {
-        "collection": collection.name,
-        "features": detector.features,
-        "detector": detector.folder,
-        "kinds": kinds,
-    }
+    wildcards: dict[str, str | None] = {"features": detector.features, "detector": detector.folder, "kinds": kinds}
 
-    def of_all(pattern: str) -> list[Path]:
-        return [Path(pattern.format(**names_in_paths, shard=shard)) for shard in collection.shards]
+    def of_it(pattern: str, name: str = collection.name) -> Path:
+        return Path(pattern.format(collection=name, **wildcards))
 
-    def of_it(pattern: str, **others: str) -> Path:
-        return Path(pattern.format(**names_in_paths | others))
-
-    records = [of_it(paths.model_record, collection=collection.known)] if detector.learns else []
+    records = [of_it(paths.model_record, collection.known)] if detector.learns else []
     if not detector.reads_image:
-        records += of_all(paths.features_record)
-    records += of_all(paths.maps_record)
+        records += collection.of_shards(paths.features_record, **wildcards)
+    records += collection.of_shards(paths.maps_record, **wildcards)
     if kinds:
         records += [of_it(paths.threshold_record), of_it(paths.clusters_record)]
         records += [of_it(paths.head_record)] if kinds == CONTRASTIVE else []
-        records += of_all(paths.descriptors_record)
+        records += collection.of_shards(paths.descriptors_record, **wildcards)
     return StudyRow(
         collection=collection.known if collection.degraded else collection.name,
         names=names,
@@ -84,13 +76,8 @@ def study_row(
 def stores_of_maps(results: Path, collection: CollectionPlan) -> dict[str, list[Path]]:
     """The maps of every detector that is compared on a collection, shard by shard."""
     maps = paths_below(results).maps
-    return {
-        name: [
-            Path(maps.format(collection=collection.name, detector=detector.folder, shard=shard))
-            for shard in collection.shards
-        ]
-        for name, detector in compared_detectors(collection).items()
-    }
+    detectors = compared_detectors(collection)
+    return {name: collection.of_shards(maps, detector=detector.folder) for name, detector in detectors.items()}
 
 
 def compared_detectors(collection: CollectionPlan) -> dict[str, DetectorPlan]:

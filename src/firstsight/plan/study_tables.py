@@ -47,8 +47,8 @@ class StudyPlan:
     """What a study looks at in a run.
 
     rows: of its table.
-    files: all that these are read from.
-    companions: files, those with ``{collection}`` in their path for all collections of the rows.
+    files: all files that these are read from.
+    companions: pictures and texts; one with ``{collection}`` in its path for every collection of the rows.
     set_aside: a line for each detector that a collection does not allow.
     """
 
@@ -73,7 +73,7 @@ def plan_study(plan: Plan, study: Study, collection: str | None = None) -> Study
 
 
 def ablation_rows(plan: Plan) -> list[StudyRow]:
-    """What blind localization and clustering is made of, each without and with the contrastive head."""
+    """Blind localization and clustering, whole and without some parts, each without and with the contrastive head."""
     return [
         study_row(plan.results, collection, detector, kinds, method=detector.name, contrastive=kinds == CONTRASTIVE)
         for collection, detector in _detectors_on_known(plan, "ablation")
@@ -107,7 +107,7 @@ def comparison_rows(plan: Plan) -> list[StudyRow]:
 
 
 def robustness_rows(plan: Plan) -> list[StudyRow]:
-    """Every detector on every degraded copy; that of level 0 counts for each degradation."""
+    """Every detector on every degraded copy; the copy of level 0 counts for every degradation."""
     copies = plan_degraded(plan)
     return [
         study_row(plan.results, copy, detector, detector=detector.name, degradation=degradation, level=level)
@@ -172,4 +172,4 @@ STUDIES = {
         companions=(Paths.curves,),
     ),
 }
-"""The studies, each under the name of its target; a new one is an entry more."""
+"""The studies, each under the name of its target; a new study is one more entry."""

@@ -95,7 +95,9 @@ def _totals(page: Page) -> dict[str, int]:
     """Numbers over all collections. An image is anomalous if any detector found a region in it."""
     anomalous = 0
     for collection in page.collections:
-        by_detector = [detector.found.index[detector.found["regions"].gt(0)] for detector in collection.detectors]
+        by_detector = [
+            detector.image_results.index[detector.image_results["regions"].gt(0)] for detector in collection.detectors
+        ]
         anomalous += len(set().union(*by_detector))
     return {
         "images": sum(collection.n_images for collection in page.collections),

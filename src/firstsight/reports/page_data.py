@@ -32,7 +32,7 @@ def page_order(collection: CollectionReport) -> list[str]:
         return list(collection.images["image"])
     first = collection.detectors[0]
     medoids = {cluster.medoid for cluster in first.clusters}
-    table = collection.images[["image"]].join(first.found[["cluster", "distance"]], on="image")
+    table = collection.images[["image"]].join(first.image_results[["cluster", "distance"]], on="image")
     cluster = table["cluster"].astype("Float64").fillna(numpy.inf).replace(-1, 1e9)
     table = table.assign(cluster=cluster, other=~table["image"].isin(medoids))
     table = table.sort_values(["cluster", "other", "distance", "image"], kind="stable")
@@ -87,7 +87,7 @@ def write_images(folder: Path, place: int, collection: CollectionReport, order: 
     """
     images = collection.images.set_index("image").loc[list(order)]
     rows = pandas.Series(range(len(order)), index=images.index)
-    detector_images = [detector.found.reindex(images.index) for detector in collection.detectors]
+    detector_images = [detector.image_results.reindex(images.index) for detector in collection.detectors]
     detector_regions = [
         detector.regions.assign(row=detector.regions["image"].map(rows)) for detector in collection.detectors
     ]
@@ -132,7 +132,7 @@ def write_charts(folder: Path, place: int, collection: CollectionReport, order: 
         content = {
             "collection": place,
             "detector": number,
-            "histogram": histogram(detector.found["score"].to_numpy(float), detector.threshold),
+            "histogram": histogram(detector.image_results["score"].to_numpy(float), detector.threshold),
             "scatter": {
                 "method": charts["method"],
                 "row": [row for row, *_ in points],

@@ -32,9 +32,9 @@ class DetectorReport:
         colour_bar: the legend of the scale, a PNG; its path is written as ``folder``.
         metrics: rows of the `metrics` table (columns metric, value, crop, n_images, n_regions; crop is the share of the
             frame cut from each side); empty without masks and labels.
-        found: one row per image with a map, indexed by image: score (in the units of the map), area (share of the image
-            that is anomalous), regions (their number), cluster (-1: none; null: not clustered) and distance (to the
-            centre of its cluster, or null).
+        image_results: one row per image with a map, indexed by image: score (in the units of the map), area (share of
+            the image that is anomalous), regions (their number), cluster (-1: none; null: not clustered) and distance
+            (to the centre of its cluster, or null).
         regions: rows of the `regions` table.
         clusters: the clusters, in the order of the page.
         n_clusters: number of clusters, 0 if the images were not clustered.
@@ -50,7 +50,7 @@ class DetectorReport:
     folder: str
     colour_bar: str
     metrics: pandas.DataFrame
-    found: pandas.DataFrame
+    image_results: pandas.DataFrame
     regions: pandas.DataFrame
     clusters: tuple[ClusterReport, ...]
     n_clusters: int
@@ -60,17 +60,17 @@ class DetectorReport:
     @property
     def n_images(self) -> int:
         """Images with a map."""
-        return len(self.found)
+        return len(self.image_results)
 
     @property
     def n_anomalous(self) -> int:
         """Images with an anomalous region."""
-        return int(self.found["regions"].gt(0).sum())
+        return int(self.image_results["regions"].gt(0).sum())
 
     @property
     def n_outliers(self) -> int:
         """Images that are in no cluster."""
-        return int(self.found["cluster"].lt(0).sum())
+        return int(self.image_results["cluster"].lt(0).sum())
 
 
 @dataclass(frozen=True)

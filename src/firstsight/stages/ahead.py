@@ -18,22 +18,22 @@ def read_ahead(
 ) -> Iterator[Iterator[R | FirstsightError]]:
     """Give ``read(item)`` for every item, in order, while threads read the following ones.
 
-    What an item holds counts from when its reading begins until the result after its own is asked for. As long as
-    anything is held, no item is begun with which more than ``budget`` would be: a single item may be larger, and is
-    then the only one. Leaving the ``with`` block early waits for what is being read; what is not begun never is.
+    The cost of an item counts from the start of its reading until the result after its own is asked for. Reading starts
+    as long as all that counts stays within ``budget``; an item that alone costs more is read when nothing else counts.
+    Leaving the ``with`` block early waits for the items that are being read, and starts no others.
 
     Args:
         items: what to read.
-        read: called in any of the threads, for several items at a time.
-        cost: what an item holds, in the unit of ``budget``, such as its pixels.
-        budget: how much is held at a time.
+        read: called in the threads, for several items at a time.
+        cost: of an item, in the unit of ``budget``, such as its pixels.
+        budget: how much may be in memory at a time.
         threads: how many items are read at a time, at least 1.
 
     Returns:
-        Of a ``with`` block: an iterator over the results. One that is a `FirstsightError` was raised by ``read``.
+        For the ``with`` block: an iterator over the results. One that is a `FirstsightError` was raised by ``read``.
 
     Raises:
-        DamagedError, or any exception that is no FirstsightError: raised by ``read``; where that result is asked for.
+        DamagedError, or any exception that is no FirstsightError: by ``read``; raised when that result is asked for.
     """
 
     def attempt(item: T) -> R | FirstsightError:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from firstsight.clustering.kinds import UNKNOWN, assign_kinds, load_kinds
 from firstsight.clustering.names import name_kinds, read_names
-from firstsight.stages.cluster import read_descriptors, region_rows
+from firstsight.stages.cluster import cluster_rows, read_descriptors, region_rows
 from firstsight.stages.job import Job
 from firstsight.storage.json import write_json
 from firstsight.storage.tables import write_table
@@ -17,29 +17,29 @@ def assign_collection(
     kinds: Path,
     collection: str,
     detector: str,
+    regions: Sequence[Path],
     output: Path,
     summary: Path,
-    regions: Sequence[Path],
     region_clusters: Path,
     job: Job,
     names: Path | None = None,
 ) -> None:
-    """Tell for each image of a collection, and for each region, which of the known kinds it is of, if any.
+    """Tell for each image of a collection, and for each region, to which of the known kinds it belongs, if to any.
 
     The descriptors must come from the same features as those of the kinds, with the threshold (and its temperatures) of
-    the collection that the kinds are of.
+    the collection that the kinds were learned from.
 
     Args:
         descriptors: npz files of all shards.
         kinds: npz that `cluster_collection` wrote.
         collection, detector: names for the table.
+        regions: parts of the table `regions`, one for each shard.
         output: Parquet table `clusters` to make; the numbers are those of the kinds, -1 and "unknown" where an image is
             far from all. There are no medoids and no silhouettes.
-        summary: JSON to make: n_clusters (kinds that were met), n_outliers (images of an unknown kind) and criterion.
-        regions: parts of the table `regions` of all shards.
-        region_clusters: Parquet table `regions` to make, each region with its cluster.
-        job: where time and counts are noted.
-        names: CSV of `firstsight.clustering.names`; names of the kinds hold here too.
+        summary: JSON to make: n_clusters (known kinds that some image belongs to), n_outliers (images of an unknown
+            kind) and criterion.
+        region_clusters: Parquet table `regions` to make, of all shards, each region with its cluster.
+        names: CSV of `firstsight.clustering.names`; the names given to the kinds hold here too.
 
     Raises:
         FirstsightError: kinds or names that cannot be read, or descriptors of other features.
@@ -51,20 +51,7 @@ def assign_collection(
     job.n_images = len(images)
     with job.step("assign"):
         cluster, distance = assign_kinds(known, values)
-    rows = [
-        {
-            "collection": collection,
-            "image": image,
-            "detector": detector,
-            "cluster": int(cluster[index]),
-            "cluster_name": known.name(int(cluster[index]), UNKNOWN),
-            "distance": distance[index],
-            "silhouette": None,
-            "is_medoid": False,
-            "n_clusters_from": known.counted,
-        }
-        for index, image in enumerate(images)
-    ]
+    rows = cluster_rows(images, cluster, distance, known, UNKNOWN, collection=collection, detector=detector)
     met, far = len(set(cluster[cluster >= 0].tolist())), int((cluster < 0).sum())
     criterion = f"{met} of the {len(known.centres)} kinds of {known.collection}, {known.detector}"
     job.note(f"{criterion}; {far} images of an unknown kind")

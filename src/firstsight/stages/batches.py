@@ -1,4 +1,4 @@
-"""Images that go through an extractor together: which, and what is done where they do not fit or do not go."""
+"""Which images go through an extractor together, and what happens if they do not fit into memory or one fails."""
 
 from collections.abc import Callable, Sequence
 
@@ -14,21 +14,21 @@ Size = tuple[int, int]
 Extract = Callable[[Tensor], dict[str, Tensor]]
 
 BATCH_PIXELS = {"cuda": TILE_SIZE**2, "cpu": 128**2}
-"""Most pixels of a batch, by kind of device. A GPU has to be filled. On a CPU only tiny images are faster together:
-larger batches outgrow its caches between the layers."""
+"""Largest number of pixels in a batch, by kind of device. A GPU has to be filled. On a CPU only tiny images are faster
+together: larger batches outgrow its caches between the layers."""
 LEAST_PIXELS = 256**2
-"""Where so many pixels at once, with the margin of their tile, do not fit on a GPU, the CPU takes over."""
+"""If even so many pixels at once, with the margin of their tile, do not fit on a GPU, the CPU takes over."""
 
 
 def plan_batches(sizes: Sequence[Size | None], pixels: int) -> list[range]:
     """Cut the images of a shard into batches: runs of images of one size, in order.
 
-    What else is known of an image, such as whether its features are there already, plays no part: convolutions of other
-    batches round differently, and a job that goes on after a kill is to give what it would have given.
+    Only the sizes count, and not, say, which features are there already: convolutions of other batches round
+    differently, and a job that resumes after it was killed has to give the features that it would have given.
 
     Args:
-        sizes: (height, width) at which each image enters the extractor; None: it does not, and joins any batch.
-        pixels: most of them in a batch of more than one image.
+        sizes: (height, width) at which each image enters the extractor; None: it does not, and may be in any batch.
+        pixels: at most so many in a batch of more than one image.
 
     Returns:
         The positions in each batch; together all of them.
@@ -46,21 +46,21 @@ def plan_batches(sizes: Sequence[Size | None], pixels: int) -> list[range]:
 
 
 def extract_each(extract: Extract, images: Sequence[Tensor]) -> list[dict[str, Tensor] | FirstsightError]:
-    """Features of every image of a batch; where they do not go together, of each for itself.
+    """Features of every image of a batch; if the batch fails, image by image.
 
     Args:
         extract: from (B, 3, H, W) to features (B, C, h, w) of every layer.
-        images: each (3, H, W); of one size, but for a file that was replaced after the batches had been planned.
+        images: each (3, H, W); all of one size, unless a file was replaced after the batches had been planned.
 
     Returns:
-        For every image its features (C, h, w), or why ``extract`` takes none of it.
+        For every image its features (C, h, w), or the error that ``extract`` raised for it.
     """
     if len(images) > 1 and len({image.shape for image in images}) == 1:
         try:
             features = extract(torch.stack(tuple(images)))
             return [{layer: values[index] for layer, values in features.items()} for index in range(len(images))]
         except FirstsightError:
-            # One of them is not as it should be: one by one shows which.
+            # One by one they show which of them is faulty.
             pass
     return [_extract_one(extract, image) for image in images]
 
@@ -75,15 +75,16 @@ def _extract_one(extract: Extract, image: Tensor) -> dict[str, Tensor] | Firstsi
 def fitting_extraction(
     extractor: Extractor, load_on_cpu: Callable[[], Extractor], note: Callable[[str], None]
 ) -> Extract:
-    """A function from images (B, 3, H, W) to features on the CPU, in parts that fit into a GPU's memory.
+    """A function from images (B, 3, H, W) to features in the CPU's memory, in parts that fit into a GPU's.
 
-    Where memory runs out, half as many pixels are computed at once (of a batch half of the images, of a large image
-    smaller tiles), then half of that, and at last the images at hand on the CPU. What fitted is kept for those to come.
+    When memory runs out, half as many pixels are computed at once (half the images of a batch, or smaller tiles of a
+    large image), then half of that; in the end these images are computed on the CPU. The number that fitted is kept for
+    the images that follow.
 
     Args:
         extractor: from `load_extractor`.
-        load_on_cpu: called where not even `LEAST_PIXELS` fit.
-        note: told in a line whenever memory ran out.
+        load_on_cpu: called if not even `LEAST_PIXELS` fit.
+        note: gets a line for the log whenever memory runs out.
     """
     pixels = TILE_SIZE**2
 

@@ -1,4 +1,4 @@
-"""Stage charts: what the page draws of the descriptors of a collection."""
+"""Stage charts: the descriptors of a collection as the page draws them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,25 +18,24 @@ from firstsight.storage.archives import read_arrays
 from firstsight.storage.json import write_json
 from firstsight.storage.tables import read_table
 
+SEED = 0
+"""Of the sample, and of t-SNE."""
 MOST_SHOWN = 2_000
-"""Images of a collection that are drawn; of more, the medoids and a random sample."""
+"""At most so many images of a collection are drawn: the medoids and a random sample of the others."""
 
 
-def chart_collection(*, descriptors: Sequence[Path], clusters: Path, output: Path, job: Job, seed: int = 0) -> None:
+def chart_collection(*, descriptors: Sequence[Path], clusters: Path, output: Path, job: Job) -> None:
     """Lay the images of a collection on a plane, and build the tree of its clusters.
 
     Args:
         descriptors: npz files of all shards.
         clusters: the table `clusters` of the collection and detector.
-        output: JSON to make: images, their points (x, y), the method that laid them; and tree, see `ward_tree`, of
-            those that are in a cluster.
-        job: where time and counts are noted.
-        seed: of the sample, and of t-SNE.
+        output: JSON to make: ``images``, their ``points`` (x, y), the ``method`` that placed them, and the ``tree``
+            (`ward_tree`) of those that are in a cluster.
     """
     table = read_table(clusters).set_index("image")
     if len(table) > MOST_SHOWN:
-        # The medoids, and others at random.
-        order = np.random.default_rng(seed).permutation(len(table))
+        order = np.random.default_rng(SEED).permutation(len(table))
         order = order[np.argsort(~table["is_medoid"].to_numpy(bool)[order], kind="stable")]
         table = table.iloc[np.sort(order[:MOST_SHOWN])]
     with job.step("read"):
@@ -50,19 +49,19 @@ def chart_collection(*, descriptors: Sequence[Path], clusters: Path, output: Pat
     normalisation = fit_normalisation(values[kept] if kept.any() else values)
     unit = join_weightings(root_descriptors(values, normalisation))
     with job.step("plane"):
-        points, method = lay_on_plane(unit, seed=seed)
+        points, method = lay_on_plane(unit, seed=SEED)
     with job.step("tree"):
-        tree = ward_tree(smooth_descriptors(unit[kept], seed=seed), cluster[kept])
+        tree = ward_tree(smooth_descriptors(unit[kept], seed=SEED), cluster[kept])
     write_json(output, {"images": images, "points": points.round(4).tolist(), "method": method, "tree": tree})
 
 
 def _read(shards: Sequence[Path], wanted: set[str]) -> tuple[list[str], NDArray[np.float64]]:
-    """Image ids (N) and descriptors (N, W, C) of the images wanted, in the order of their names."""
+    """Image ids (N) and descriptors (N, W, C) of the images wanted, sorted by image."""
     images: list[str] = []
     values = []
     for path in shards:
-        found, descriptors = read_arrays(path, "image", "descriptor")
-        names = [str(image) for image in found]
+        image_ids, descriptors = read_arrays(path, "image", "descriptor")
+        names = [str(image) for image in image_ids]
         rows = [row for row, name in enumerate(names) if name in wanted]
         if rows:
             images += [names[row] for row in rows]

@@ -1,37 +1,38 @@
-"""Results from the future, as a clock leaves them that was wrong and is right again."""
+"""Results whose time lies in the future, left by a clock that was wrong and has been set right."""
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 TIMESTAMP = ".snakemake_timestamp"
-"""The file that bears the time of a folder which a rule makes."""
+"""Snakemake's file in a folder that a rule made; its time counts as the time of the folder."""
+TOLERANCE = 60.0
+"""Seconds; the clocks of the machines of a cluster differ by less than this."""
 
 
-def bring_to_present(results: Path, now: float, tolerance: float = 60.0) -> int:
-    """Give every result that bears a time in the future the present one.
+def bring_to_present(results: Path, now: float) -> int:
+    """Set the time of every result that lies in the future to the present.
 
-    Snakemake takes no output that is older than its input, so nothing could be made from such a result until its time
-    has come.
+    Snakemake accepts no output that is older than its input, so nothing could be made from such a result until its time
+    had come.
 
     Args:
         results: folder of everything a run makes.
         now: the present, in seconds.
-        tolerance: clocks of the machines of a cluster differ by less than this, in seconds.
 
     Returns:
-        How many results there were.
+        How many results were changed.
     """
-    found = 0
+    changed = 0
     for path in _results(str(results)):
-        if os.stat(path).st_mtime > now + tolerance:
+        if os.stat(path).st_mtime > now + TOLERANCE:
             os.utime(path, (now, now))
-            found += 1
-    return found
+            changed += 1
+    return changed
 
 
 def _results(folder: str) -> Iterator[str]:
-    """Files, and of a folder that a rule made its time stamp only, below ``folder``."""
+    """The files below ``folder``; of a folder that a rule made, only its time stamp."""
     try:
         entries = list(os.scandir(folder))
     except FileNotFoundError:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas
@@ -22,30 +22,29 @@ def cluster_collection(
     clusters: int | Literal["auto"],
     collection: str,
     detector: str,
+    scores: Sequence[Path],
+    truths: Sequence[Path],
+    oracle: bool,
+    regions: Sequence[Path],
     output: Path,
     summary: Path,
+    region_clusters: Path,
+    kinds: Path,
     job: Job,
-    scores: Sequence[Path] = (),
-    truths: Sequence[Path] = (),
-    oracle: bool = False,
-    regions: Sequence[Path] = (),
-    region_clusters: Path | None = None,
-    kinds: Path | None = None,
 ) -> None:
     """Cluster the images of a collection by their descriptors, and tell the kind of each of their regions.
 
     Args:
         descriptors: npz files of all shards.
-        clusters: ``auto``, or a number; a number beyond the images with a map is lowered to theirs, which the log says.
+        clusters: ``auto``, or a number. If fewer images than that have a map, their number is taken instead, and the
+            log says so.
         collection, detector: names for the table.
+        scores: JSON score rows of all shards, which tell the cluster without anomalies.
+        truths: JSON truth rows of all shards; only read for ``oracle``.
+        oracle: whether the true number of labels is taken instead of ``clusters``.
+        regions: parts of the table `regions`, one for each shard.
         output: Parquet table `clusters` to make.
-        summary: JSON to make: n_clusters, n_outliers, and by what criterion the number of clusters was found.
-        job: where time and counts are noted.
-        scores: JSON score rows of all shards, by which the cluster without anomalies is known; without them no
-            cluster is called normal.
-        truths: JSON truth rows of all shards, for ``oracle``.
-        oracle: take the true number of labels for ``clusters``.
-        regions: parts of the table `regions` of all shards.
+        summary: JSON to make: n_clusters, n_outliers, and the criterion by which the number of clusters was chosen.
         region_clusters: Parquet table `regions` to make, of all shards, each region with its cluster.
         kinds: npz to make, by which `assign_collection` recognises the kinds in other images.
 
@@ -63,14 +62,12 @@ def cluster_collection(
     if not images:
         write_table(output, "clusters", [])
         write_json(summary, {"n_clusters": 0, "n_outliers": 0, "criterion": "no image has a map"})
-        if region_clusters:
-            write_table(region_clusters, "regions", region_rows(regions, [], None, OUTLIER))
-        if kinds:
-            save_no_kinds(kinds)
+        write_table(region_clusters, "regions", region_rows(regions, [], None, OUTLIER))
+        save_no_kinds(kinds)
         return
     with job.step("cluster"):
-        score, area = read_scores(scores, images) if scores else (None, None)
-        fitted, found = fit_kinds(
+        score, area = read_scores(scores, images)
+        fitted, clustering = fit_kinds(
             images,
             values,
             clusters,
@@ -80,38 +77,57 @@ def cluster_collection(
             collection=collection,
             detector=detector,
         )
-    criterion = f"oracle: the true number of labels, {clusters}" if oracle else found.criterion
-    if clusters not in ("auto", found.n_clusters):
-        criterion = f"{criterion}; only {found.n_clusters} hold two images or more"
-    outliers = int((found.cluster < 0).sum())
-    job.note(f"{found.n_clusters} clusters: {criterion}; {outliers} outliers")
-    rows = []
-    for index, image in enumerate(images):
-        number = int(found.cluster[index])
-        rows.append(
-            {
-                "collection": collection,
-                "image": image,
-                "detector": detector,
-                "cluster": number,
-                "cluster_name": fitted.name(number, OUTLIER),
-                "distance": found.distance[index],
-                "silhouette": found.silhouette[index],
-                "is_medoid": bool(found.is_medoid[index]),
-                "n_clusters_from": counted,
-            }
-        )
+    criterion = f"oracle: the true number of labels, {clusters}" if oracle else clustering.criterion
+    if clusters not in ("auto", clustering.n_clusters):
+        criterion = f"{criterion}; only {clustering.n_clusters} hold two images or more"
+    outliers = int((clustering.cluster < 0).sum())
+    job.note(f"{clustering.n_clusters} clusters: {criterion}; {outliers} outliers")
+    names = {"collection": collection, "detector": detector}
+    rows = cluster_rows(images, clustering.cluster, clustering.distance, fitted, OUTLIER, **names)
+    for index, row in enumerate(rows):
+        row |= {"silhouette": clustering.silhouette[index], "is_medoid": bool(clustering.is_medoid[index])}
     write_table(output, "clusters", rows)
-    write_json(summary, {"n_clusters": found.n_clusters, "n_outliers": outliers, "criterion": criterion})
-    if region_clusters:
-        with job.step("regions"):
-            write_table(region_clusters, "regions", region_rows(regions, descriptors, fitted, OUTLIER))
-    if kinds:
-        save_kinds(kinds, fitted)
+    write_json(summary, {"n_clusters": clustering.n_clusters, "n_outliers": outliers, "criterion": criterion})
+    with job.step("regions"):
+        write_table(region_clusters, "regions", region_rows(regions, descriptors, fitted, OUTLIER))
+    save_kinds(kinds, fitted)
+
+
+def cluster_rows(
+    images: Sequence[str],
+    cluster: NDArray[np.integer],
+    distance: NDArray[np.floating],
+    kinds: Kinds,
+    far: str,
+    **names: str,
+) -> list[dict[str, Any]]:
+    """Rows of the table `clusters`, without silhouettes and medoids.
+
+    Args:
+        images: N of them.
+        cluster: (N,) kinds; -1: the image is like none.
+        distance: (N,) to the centres.
+        kinds: that the images belong to.
+        far: the name of the cluster -1.
+        **names: collection and detector.
+    """
+    return [
+        {
+            **names,
+            "image": image,
+            "cluster": number,
+            "cluster_name": kinds.name(number, far),
+            "distance": to_centre,
+            "silhouette": None,
+            "is_medoid": False,
+            "n_clusters_from": kinds.counted,
+        }
+        for image, number, to_centre in zip(images, cluster.tolist(), distance, strict=True)
+    ]
 
 
 def read_descriptors(shards: Sequence[Path]) -> tuple[list[str], NDArray[np.float64]]:
-    """Image ids (N) and descriptors (N, W, C) of all shards, by image: the order of shards does not matter."""
+    """Image ids (N) and descriptors (N, W, C) of all shards, sorted by image: the order of shards does not matter."""
     images: list[str] = []
     values = []
     for path in shards:
@@ -137,18 +153,18 @@ def read_scores(scores: Sequence[Path], images: Sequence[str]) -> tuple[NDArray[
 def region_rows(
     regions: Sequence[Path], descriptors: Sequence[Path], kinds: Kinds | None, far: str
 ) -> pandas.DataFrame:
-    """Rows of the table `regions`, each region with the kind that its own descriptor is of.
+    """Rows of the table `regions`, each region with the kind that its own descriptor belongs to.
 
     Args:
         regions: parts of the table.
         descriptors: npz files of all shards; they are read one at a time.
-        kinds: to choose from; None: no region has a cluster.
-        far: what a region that is like no kind is called.
+        kinds: from which each region gets one; None: no region has a cluster.
+        far: the name of the cluster of a region that is like none of the kinds.
     """
     keys = ["image", "region"]
     parts = [read_table(path) for path in regions]
     table = pandas.concat(parts, ignore_index=True) if parts else pandas.DataFrame()
-    found = []
+    region_kinds = []
     for path in descriptors if kinds else ():
         images, numbers, values = read_arrays(path, "region_image", "region_number", "region_descriptor")
         if len(images):
@@ -156,10 +172,10 @@ def region_rows(
             cluster, _ = assign_kinds(kinds, values, of_regions=True)
             names = [kinds.name(int(number), far) for number in cluster]
             columns = (images.astype(object), numbers, cluster, names)
-            found.append(pandas.DataFrame(dict(zip([*keys, "cluster", "cluster_name"], columns, strict=True))))
-    if not found or table.empty:
+            region_kinds.append(pandas.DataFrame(dict(zip([*keys, "cluster", "cluster_name"], columns, strict=True))))
+    if not region_kinds or table.empty:
         return table
-    own = pandas.concat(found, ignore_index=True).astype({"cluster": "Int32"})
+    own = pandas.concat(region_kinds, ignore_index=True).astype({"cluster": "Int32"})
     joined = table.drop(columns=["cluster", "cluster_name"]).merge(own, on=keys, how="left", validate="one_to_one")
     return joined.sort_values(keys, kind="stable", ignore_index=True)
 

@@ -31,7 +31,7 @@ MENTIONED = 5
 COLUMNS = ("collection", "detector", "other", "n_images", "disagreement", "image", "largest")
 
 Maps = Mapping[str, Mapping[str, StoredMap]]
-"""By detector and image."""
+"""Maps by detector and image."""
 
 
 def compare_maps(
@@ -45,7 +45,7 @@ def compare_maps(
     picture: Path,
     job: Job,
 ) -> None:
-    """Measure every detector on a collection, and how much each two of them disagree.
+    """Measure every detector on a collection, and how much every two of them disagree.
 
     Args:
         maps: stores of maps of all shards, by detector.
@@ -53,11 +53,10 @@ def compare_maps(
         collection: name for the table.
         metrics: Parquet to make, with the columns detector, metric, value and crop: one row for each metric of the
             whole frame that is defined (`localization_rows`), and one for ``n_images``, how many images have a map.
-        pairs: Parquet to make, one row for two detectors with an image in common: collection, detector, other, n_images
-            (that both have a map of), disagreement (mean over these), image and largest (that on which they disagree
-            most).
+        pairs: Parquet to make, one row for every two detectors with an image in common: collection, detector, other,
+            n_images (of which both have a map), disagreement (mean over these), image and largest (where they disagree
+            most, and how much).
         picture: PNG to make of the images on which two detectors disagree most.
-        job: where time and counts are noted.
     """
     images = read_images(manifests, truths).set_index("image")
     stored = {
@@ -130,7 +129,7 @@ def _on_grid(stored: StoredMap) -> NDArray[np.float32]:
 
 
 def _most_telling(pairs: pandas.DataFrame) -> list[dict[Any, Any]]:
-    """The pairs that disagree most on an image, each image and each detector's first place once."""
+    """The pairs that disagree most on an image: no image twice, and no detector twice as the first of the two."""
     ranked = pairs.sort_values("largest", ascending=False, kind="stable")
     return ranked.drop_duplicates("image").drop_duplicates("detector").head(DRAWN).to_dict("records")
 

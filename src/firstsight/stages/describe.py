@@ -1,4 +1,4 @@
-"""Stages threshold and describe: from maps to regions, scores and descriptors."""
+"""Stage describe: from maps to regions, scores and descriptors."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -38,26 +38,24 @@ def describe_shard(
     Args:
         maps: the shard's store of anomaly maps.
         features: the shard's store of features.
-        threshold: JSON that `find_threshold` wrote: of this collection, or for images that come later of the one whose
-            kinds they are compared with.
-        layers: feature layers that the detector reads. The descriptors are of the coarsest, with the largest stride (of
-            equals the last), which says most about the kind of an anomaly.
+        threshold: JSON that `find_threshold` wrote, for this collection or for the known one that it is compared with.
+        layers: feature layers that the detector reads. Descriptors are made from the coarsest, the one with the largest
+            stride (the last of equals), which says most about the kind of an anomaly.
         collection, detector: names for the tables.
         regions: Parquet table `regions` to make, without clusters.
-        scores: JSON to make: the collection, and one row an image with image, status, score (largest value of the map),
-            anomalous_area (pixels in regions) and threshold.
+        scores: JSON to make: the collection, and for every image a row with image, status, score (largest value of the
+            map), anomalous_area (pixels in regions) and threshold.
         descriptors: npz to make, float32, not normalised: ``image`` (N,) text and ``descriptor`` (N, W, C) of images
             with a map, a row for each of the W weightings; ``region_image``, ``region_number`` and
             ``region_descriptor`` (R,), (R,) and (R, W, C) of their regions.
-        job: where time and counts are noted.
-        head: file that `fit_head` wrote, whose features are described in the place of the extractor's.
+        head: file that `fit_head` wrote; descriptors are then made from its features instead of the extractor's.
     """
     common = read_json(threshold)
     limit, temperatures = common["threshold"], common["temperatures"]
     reader, mapped = ShardReader(features), _features_of(head)
     region_rows: list[dict[str, Any]] = []
     score_rows: list[dict[str, Any]] = []
-    found = _Descriptors()
+    shard_descriptors = _Descriptors()
     entries = stored_maps([maps])
     for stored in job.progress(entries, len(entries)):
         row: dict[str, Any] = {"image": stored.image, "status": stored.status, "score": None, "anomalous_area": None}
@@ -77,14 +75,16 @@ def describe_shard(
                 if attributes["status"] == "ok":
                     layer, place = coarsest_layer(attributes["geometry"], layers)
                     blurred = blur_features(mapped(reader.read(stored.key, layer)), place.stride)
-                    found.add(stored.image, blurred, place=place, cells=cells, labels=labels, temperatures=temperatures)
+                    shard_descriptors.add(
+                        stored.image, blurred, place=place, cells=cells, labels=labels, temperatures=temperatures
+                    )
                 else:
                     job.note(f"{stored.image}: has no descriptor ({attributes['status']})")
         score_rows.append({**row, "threshold": limit})
         job.n_images += 1
     write_table(regions, "regions", region_rows)
     write_json(scores, {"collection": collection, "rows": score_rows})
-    found.write(descriptors)
+    shard_descriptors.write(descriptors)
 
 
 def _features_of(head: Path | None) -> Callable[[NDArray[np.float32]], NDArray[np.floating]]:
@@ -120,8 +120,8 @@ class _Descriptors:
         Args:
             image: its name.
             blurred, place: (C, h, w) features, and how they lie on the image.
-            cells: (h', w') anomaly map; brought to the grid of the features where it has another.
-            labels: (H, W) regions, on the pixels of the image.
+            cells: (h', w') anomaly map; resized to the grid of the features if it has another.
+            labels: (H, W) numbers of the regions, on the pixels of the image.
             temperatures: (W,) of the collection.
         """
         height, width = blurred.shape[1:]
@@ -135,7 +135,7 @@ class _Descriptors:
             self._region_rows.append(describe(values[:, covered], scores[covered], temperatures, share=pixels))
 
     def write(self, path: Path) -> None:
-        """Write them beside ``path`` and rename them there."""
+        """Write the npz file that `describe_shard` makes."""
         write_arrays(
             path,
             image=np.array(self._images, dtype=np.str_),

@@ -1,4 +1,4 @@
-"""Stage detect: the features of a shard, or its images themselves, to anomaly maps."""
+"""Stage detect: from the features of a shard, or from its images themselves, to anomaly maps."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -26,8 +26,7 @@ from firstsight.storage.store import ShardReader, ShardWriter
 from firstsight.storage.tables import read_table
 
 READ_AHEAD_VALUES = 32 * 2**20
-"""How many values of features, or of images, are held at a time by reading ahead: 128 MB, unless a single image has
-more."""
+"""Reading ahead keeps at most so many values of features or images in memory: 128 MB, unless one image has more."""
 
 
 class Entry(NamedTuple):
@@ -62,14 +61,14 @@ class ShardFeatures:
 
     def entries(self) -> list[Entry]:
         """Its images, in order."""
-        found = []
+        entries = []
         keys = self._reader.keys()
         for key in keys:
             attributes = self._reader.attributes(key)
             layers = self._layers if attributes["status"] == "ok" else ()
             values = sum(math.prod(self._reader.shape(key, layer)) for layer in layers)
-            found.append(Entry(key, attributes["image"], attributes["token"], attributes["status"], values))
-        return found
+            entries.append(Entry(key, attributes["image"], attributes["token"], attributes["status"], values))
+        return entries
 
     def read(self, entry: Entry) -> Content:
         """The features of one image; called in several threads."""
@@ -124,14 +123,9 @@ def detect_anomalies(
     Args:
         source: the shard's store of features; for a detector that reads images, its rows of the table `images`.
         model: what `fit_detector` learned, for a detector that learns.
-        output: Zarr store to make: one entry an image with the float32 array ``map`` (h, w), and in its attributes how
-            the map lies on the image. An image without a map has a ``status`` that says why.
-        method: name in `DETECTORS`.
-        settings: all fields of the method's settings.
-        layers: the feature layers it reads.
-        device: auto, cpu or cuda.
-        threads: CPU threads to use.
-        job: where time and counts are noted.
+        output: Zarr store to make: one entry for every image with the float32 array ``map`` (h, w), and in its
+            attributes how the map lies on the image. The ``status`` of an image without a map says why.
+        method, settings, layers, device, threads: as for `fit_detector`, of any detector.
     """
     torch.set_num_threads(threads)
     detector = DETECTORS[method]
@@ -143,13 +137,13 @@ def detect_anomalies(
     def detect(image: str, content: Content) -> Tensor:
         more = (learned, image) if model else ()
         compute = partial(_detect, detector, content, chosen, *more)
-        found = first_that_fits(
+        anomaly_map = first_that_fits(
             [(f"on {device}", partial(compute, device=device)) for device in (job.device, "cpu")],
             lambda line: job.note(f"{image}: {line}"),
         )
-        return found if content.known is None else calm_missing(found, content.known)
+        return anomaly_map if content.known is None else calm_missing(anomaly_map, content.known)
 
-    # A map of another fit does not belong beside those of this one.
+    # Maps that another fit made are not finished ones.
     entries = [entry._replace(token=f"{entry.token} {learned_sha256}".rstrip()) for entry in shard.entries()]
     with ShardWriter(output, dtype="float32") as writer:
         n_done = sum(1 for _ in takewhile(lambda entry: writer.has(entry.key, entry.token), entries))

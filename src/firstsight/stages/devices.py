@@ -1,4 +1,4 @@
-"""Where a job computes: a GPU where there is one, another one for each job, the CPU where a GPU is too small."""
+"""Where a job computes: on a GPU if there is one, each job on another of several, on the CPU if a GPU is too small."""
 
 import fcntl
 import os
@@ -17,17 +17,17 @@ T = TypeVar("T")
 
 
 def choose_device(device: str, job: Job) -> str:
-    """Where to compute, for what the config says in ``features.device``.
+    """The device to compute on, for the value of ``features.device`` in the config.
 
-    ``auto`` is a GPU where there is one, else the CPU, which the log says. Of several GPUs that this process sees
+    ``auto`` is a GPU if there is one, else the CPU, which the log says. Of several GPUs that this process sees
     (``CUDA_VISIBLE_DEVICES``, which Slurm sets), jobs that run at the same time take different ones.
 
     Args:
         device: auto, cpu, cuda or cuda:n.
-        job: whose log is told, and for as long as which a GPU is taken.
+        job: the GPU stays taken until its end.
 
     Raises:
-        FirstsightError: a GPU was asked for that is not there.
+        FirstsightError: the GPU that was asked for is not there.
     """
     if device == "cpu":
         return device
@@ -50,11 +50,11 @@ def choose_device(device: str, job: Job) -> str:
 
 
 def take_least_used(names: Sequence[str], folder: Path) -> tuple[int, int]:
-    """Of the devices with these names, take one that the fewest processes of this user hold.
+    """Take one of the devices, one that the fewest processes of this user hold.
 
     Args:
-        names: of the devices, the same in all processes, whatever the order.
-        folder: for the locks, one of this machine; a process that dies gives its device back.
+        names: of the devices; the same in all processes, in any order.
+        folder: for the locks, on this machine; when a process dies, its lock is released.
 
     Returns:
         The index of the device, and the file handle to close when it is no longer needed.
@@ -74,21 +74,22 @@ def take_least_used(names: Sequence[str], folder: Path) -> tuple[int, int]:
 
 
 def first_that_fits(attempts: Sequence[tuple[str, Callable[[], T]]], note: Callable[[str], None]) -> T:
-    """What the first attempt gives that does not run out of a GPU's memory.
+    """The result of the first attempt that does not run out of a GPU's memory.
 
     Args:
-        attempts: how each computes, in words for the log, and what it calls; each takes less than the one before.
-        note: told in a line of every attempt that ran out.
+        attempts: how each computes, in words for the log, and the function that it calls; each takes less memory than
+            the one before.
+        note: gets a line for the log for every attempt that ran out.
 
     Raises:
-        torch.OutOfMemoryError: the last attempt ran out, too.
+        torch.OutOfMemoryError: the last attempt ran out too.
     """
     for (how, compute), (following, _) in pairwise(attempts):
         try:
             return compute()
         except torch.OutOfMemoryError:
             note(f"out of GPU memory {how}: trying {following}")
-        # Outside of the handler, whose traceback would keep what the attempt had made.
+        # Outside the handler, whose traceback would keep what the attempt had allocated.
         torch.cuda.empty_cache()
     return attempts[-1][1]()
 
@@ -96,20 +97,20 @@ def first_that_fits(attempts: Sequence[tuple[str, Callable[[], T]]], note: Calla
 def halved_to_fit(
     compute: Callable[[int], T], amount: int, *, least: int, unit: str, note: Callable[[str], None]
 ) -> tuple[T, int]:
-    """What ``compute`` gives with as much at once as a GPU's memory takes: the amount is halved until it fits.
+    """The result of ``compute``, called with half the amount again and again until it fits into a GPU's memory.
 
     Args:
         compute: called with the amount that it may take at once.
         amount: the first to try.
-        least: the last one.
+        least: the last to try.
         unit: what is counted, in words for the log.
-        note: told in a line of every amount that did not fit, but for the last.
+        note: gets a line for the log for every amount that did not fit, except the last.
 
     Returns:
-        The result, and the amount that fitted, with which to begin the next time.
+        The result, and the amount that fitted, to begin with next time.
 
     Raises:
-        torch.OutOfMemoryError: ``least`` is too much, too.
+        torch.OutOfMemoryError: ``least`` is too much too.
     """
     while True:
         try:

@@ -41,7 +41,7 @@ class LazyMaps:
 
 @dataclass(frozen=True)
 class LazyMasks:
-    """Masks beside `LazyMaps`; an image without a mask file is good, all of its pixels are normal."""
+    """The masks that belong to `LazyMaps`; without a mask file all pixels of an image are normal."""
 
     paths: Sequence[str | None]
     shapes: Sequence[tuple[int, int]]
@@ -80,10 +80,9 @@ def evaluate_collection(
         crop: share of the frame cut from each side, in [0, 0.5).
         collection, detector, fingerprint: names for the table.
         output: Parquet table `metrics` to make.
-        job: where time and counts are noted.
     """
     images = read_images(manifests, truths).set_index("image")
-    stores = {image: shard for shard, found in zip(maps, images_with_maps(maps), strict=True) for image in found}
+    stores = {image: shard for shard, mapped in zip(maps, images_with_maps(maps), strict=True) for image in mapped}
     rows: list[dict[str, Any]] = []
     with job.step("localization"):
         for share in sorted({0.0, crop}):
@@ -96,10 +95,10 @@ def evaluate_collection(
 
 
 def localization_rows(stores: Mapping[str, Path], images: pandas.DataFrame, crop: float = 0.0) -> list[dict[str, Any]]:
-    """Metrics of maps, as rows with metric, value, n_images, n_regions and crop; a task of dask reads those of a store.
+    """Metrics of maps, as rows with metric, value, n_images, n_regions and crop; one task of dask reads each store.
 
     Args:
-        stores: of every image that has a map, the store that holds it.
+        stores: for every image that has a map, the store that holds it.
         images: rows of the table `images` with labels and masks, by image.
         crop: share of the frame cut from each side, in [0, 0.5).
     """
@@ -127,14 +126,14 @@ def localization_rows(stores: Mapping[str, Path], images: pandas.DataFrame, crop
 
 def _by_store(stores: Mapping[str, Path], images: pandas.DataFrame) -> Iterator[tuple[Path, pandas.DataFrame]]:
     """The images of each store, in their order."""
-    of_each = [stores[image].absolute() for image in images.index]
-    for store, rows in images.groupby(of_each, sort=False):
+    store_of_row = [stores[image].absolute() for image in images.index]
+    for store, rows in images.groupby(store_of_row, sort=False):
         yield Path(str(store)), rows
 
 
 def _maps_in(store: Path, images: Sequence[str]) -> LazyMaps:
-    found = {stored.image: stored for stored in stored_maps([store])}
-    return LazyMaps([found[image] for image in images])
+    by_image = {stored.image: stored for stored in stored_maps([store])}
+    return LazyMaps([by_image[image] for image in images])
 
 
 def _open_part(
@@ -152,9 +151,9 @@ def _image_rows(stores: Mapping[str, Path], known: pandas.DataFrame) -> list[dic
     if labelled.empty:
         return []
     parts = list(_by_store(stores, labelled))
-    found = compute(*(delayed(_largest_scores)(store, rows.index.tolist()) for store, rows in parts))  # type: ignore[no-untyped-call]
+    scores = compute(*(delayed(_largest_scores)(store, rows.index.tolist()) for store, rows in parts))  # type: ignore[no-untyped-call]
     defective = np.concatenate([rows["label"].ne(GOOD).to_numpy(bool) for _, rows in parts])
-    value = localization.image_auroc_from_scores(defective, np.concatenate(found))
+    value = localization.image_auroc_from_scores(defective, np.concatenate(scores))
     return [{"metric": "image_auroc", "value": value, "n_images": len(labelled), "n_regions": None, "crop": 0.0}]
 
 
@@ -162,12 +161,12 @@ def _clustering_rows(
     images: pandas.DataFrame, clusters: pandas.DataFrame, descriptors: Sequence[Path]
 ) -> list[dict[str, Any]]:
     labels = images["label"].dropna()
-    found = clusters.set_index("image")["cluster"]
-    both = found.index.intersection(labels.index).sort_values()
+    predicted = clusters.set_index("image")["cluster"]
+    both = predicted.index.intersection(labels.index).sort_values()
     true = labels.loc[both].tolist()
     if len(set(true)) < 2:
         return []
-    values = _agreement(true, found.loc[both].tolist(), "")
+    values = _agreement(true, predicted.loc[both].tolist(), "")
     names, vectors = read_descriptors(descriptors)
     _, known_number = fit_kinds(names, vectors, len(set(true)))
     oracle = dict(zip(names, known_number.cluster.tolist(), strict=True))

@@ -1,4 +1,4 @@
-"""Stage export: what was found in a collection, in a format of another program."""
+"""Stage export: the anomalies of a collection in the format of another program."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -42,11 +42,10 @@ def export_collection(
         maps: the stores of anomaly maps of all shards.
         threshold: JSON of the collection's threshold.
         regions, clusters: the collection's parts of the tables `regions` and `clusters`.
-        collection, detector: names of both.
+        collection, detector: their names.
         method, settings, fingerprint: of the detector.
         format: name in `EXPORTS`.
         output: folder to make.
-        job: where time and counts are noted.
         names: CSV of `firstsight.clustering.names` with names that a person gave to clusters.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Stage features: every image of a shard through the extractor, into one store."""
+"""Stage features: the features of every image of a shard, in one store."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -32,9 +32,9 @@ Entry = tuple[dict[str, Any], dict[str, Any]]
 """Arrays and attributes of an image in the store."""
 
 LARGEST_FACTOR = 4.0
-"""No image is enlarged more than this: there is nothing more to see in it."""
+"""No image is enlarged more than so many times: it would show no more than before."""
 READ_AHEAD_PIXELS = 8 * TILE_SIZE**2
-"""How many pixels of images are held at a time by reading ahead: 100 MB, unless a single image is larger."""
+"""Reading ahead keeps at most so many pixels of images in memory: 100 MB, unless a single image is larger."""
 
 
 class Planned(NamedTuple):
@@ -47,7 +47,7 @@ class Planned(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    """An image that was read.
+    """An image that has been read.
 
     Attributes:
         image: (3, h, w) as it enters the extractor, without missing pixels.
@@ -75,20 +75,19 @@ def extract_features(
 ) -> None:
     """Compute the features of every usable image of a shard.
 
-    Threads read ahead, and images of one size are computed in batches, which hang on the rows of the shard and the kind
-    of device alone: a batch of which some images are there already is computed again, so that a job that was cut off
-    ends with the same features as one that was not.
+    Threads read ahead, and images of one size are computed in batches, which depend only on the rows of the shard and
+    the kind of device: a batch is computed again even if some of its images are there already, so that a job that was
+    interrupted ends with the same features as one that was not.
 
     Args:
         manifest: the shard's rows of the table `images`.
-        output: Zarr store to make: one entry an image, one array (C, h, w) a layer, and for an image with missing
-            pixels, filled before they entered the extractor, `known_share` as ``known``. An image that cannot be used
-            has an entry without arrays whose ``status`` says why.
+        output: Zarr store to make: for every image an entry with an array (C, h, w) for every layer. Missing pixels are
+            filled before an image enters the extractor, and its entry has `known_share` as ``known`` besides. The entry
+            of an image that cannot be used has no arrays, and its ``status`` says why.
         settings: the fields of `firstsight.plan.settings.FeatureSettings`.
         layers: names of the layers to compute.
         threads: CPU threads to use.
-        job: where time and counts are noted.
-        tuned: weights that `tune_to_images` wrote, in the place of those of the settings.
+        tuned: weights that `tune_to_images` wrote, used instead of those of the settings.
 
     Raises:
         FirstsightError: the extractor cannot be loaded (unknown weights, no network, wrong file); `DamagedError`: the
@@ -111,7 +110,7 @@ def extract_features(
     with job.step("load"):
         extractor = load(choose_device(settings["device"], job))
     job.device, job.weights_sha256 = str(extractor.device), extractor.weights_sha256 or ""
-    # Features by other tuned weights do not belong beside those by these.
+    # Features that other tuned weights made are not finished ones.
     by = f" {extractor.weights_sha256}" if tuned else ""
     least_side = EXTRACTORS[extractor.name].least_side
 
@@ -154,7 +153,7 @@ def input_size(height: int, width: int, image_size: int | Sequence[int] | str | 
 
     Args:
         height, width: of the image, pixels.
-        image_size: n: n x n; [h, w]: as it says; None: as it is; "auto": enlarged, at most `LARGEST_FACTOR` times,
+        image_size: n: n x n; [h, w]: h x w; None: as the image is; "auto": enlarged, at most `LARGEST_FACTOR` times,
             until the shorter side has ``least_side`` pixels.
         least_side: of the extractor; None: "auto" leaves images as they are.
     """
@@ -193,14 +192,14 @@ def _prepare(image: Planned, *, image_size: Any, least_side: int | None) -> Prep
 def _entries(
     read: Mapping[int, Prepared | FirstsightError], extract: Extract, extractor: Extractor
 ) -> dict[int, Entry]:
-    """The entry in the store of every image of a batch."""
+    """For every image of a batch its entry in the store."""
     good = {index: image for index, image in read.items() if isinstance(image, Prepared)}
     features = dict(zip(good, extract_each(extract, [image.image for image in good.values()]), strict=True))
     entries: dict[int, Entry] = {}
     for index, image in read.items():
-        found = image if isinstance(image, FirstsightError) else features[index]
-        if isinstance(found, FirstsightError) or isinstance(image, FirstsightError):
-            entries[index] = {}, {"status": str(found)}
+        result = image if isinstance(image, FirstsightError) else features[index]
+        if isinstance(result, FirstsightError) or isinstance(image, FirstsightError):
+            entries[index] = {}, {"status": str(result)}
             continue
         geometries = {
             layer: asdict(
@@ -213,10 +212,10 @@ def _entries(
                     offset=extractor.offsets[layer],
                 )
             )
-            for layer in found
+            for layer in result
         }
         arrays = {} if image.known is None else {"known": image.known}
-        arrays |= {layer: values.numpy() for layer, values in found.items()}
+        arrays |= {layer: values.numpy() for layer, values in result.items()}
         entries[index] = arrays, {"status": "ok", "geometry": geometries, "missing": image.missing}
     return entries
 

@@ -36,13 +36,12 @@ def fit_detector(
         features: the stores of features of all shards to learn from.
         output: file to make, which `read_model` reads.
         summary: JSON to make: ``says``, one line on what was learned.
-        checkpoints: folder from which a killed job goes on; it is removed in the end.
+        checkpoints: folder from which a killed job resumes; removed in the end.
         method: name in `DETECTORS` of a detector that learns.
         settings: all fields of the method's settings.
-        layers: the feature layers it reads.
+        layers: the feature layers that it reads.
         device: auto, cpu or cuda.
         threads: CPU threads to use.
-        job: where time and counts are noted.
     """
     torch.set_num_threads(threads)
     detector = DETECTORS[method]
@@ -59,7 +58,7 @@ def fit_detector(
     job.device = choose_device(device, job)
 
     def fit_on_cpu() -> Mapping[str, Any]:
-        # What was learned on a GPU goes on there only.
+        # Training that began on a GPU resumes there only.
         shutil.rmtree(checkpoints, ignore_errors=True)
         job.device = "cpu"
         return fit(folder=checkpoints, device="cpu")

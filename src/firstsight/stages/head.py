@@ -1,4 +1,4 @@
-"""Stage head: a contrastive head for a collection, by whose features its images are described."""
+"""Stage head: a contrastive head for a collection, whose images are then described by the features that it makes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from firstsight.storage.stored_maps import StoredMap, stored_maps
 
 @dataclass(frozen=True)
 class StoredCells:
-    """An image's features and its map on their grid, read when asked (see `contrastive_pairs.ImageCells`)."""
+    """An image's features and its map on their grid, read on demand (see `contrastive_pairs.ImageCells`)."""
 
     stored: StoredMap
     features: ShardReader
@@ -55,12 +55,11 @@ def fit_head(
     Args:
         maps, features: stores of all shards, in the same order.
         threshold: JSON that `find_threshold` wrote; cells above its threshold are anomalous.
-        descriptors: npz files of all shards, of the features as they are: alike images are alike by these.
-        layers: feature layers that the detector reads; the coarsest is what the head maps.
-        output: file to make, which `read_head` reads; without a head where too few images have anomalous cells.
+        descriptors: npz files of all shards, of the features as they are; by these, images are alike or not.
+        layers: feature layers that the detector reads; the head maps the coarsest.
+        output: file to make, which `read_head` reads; it holds no head if too few images have anomalous cells.
         device: auto, cpu or cuda.
         threads: CPU threads to use.
-        job: where time and counts are noted.
     """
     torch.set_num_threads(threads)
     job.device = choose_device(device, job)

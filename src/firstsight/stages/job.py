@@ -1,4 +1,4 @@
-"""Around every job: its log, its record in the table of runs, and no traceback for what a user can mend."""
+"""What surrounds every job: its log, its record in the table of runs, and one line for what a user can mend."""
 
 import errno
 import json
@@ -24,7 +24,7 @@ from firstsight.storage.json import write_json
 
 T = TypeVar("T")
 WITHOUT_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
-"""What a disk fails with that takes no more: full, over quota, read-only."""
+"""Errors of a disk that takes no more: full, over quota, read-only."""
 PACKAGES = (
     "dask",
     "numba",
@@ -40,12 +40,15 @@ PACKAGES = (
     "torchvision",
     "zarr",
 )
-"""Those whose version may change a result, or how it came about."""
+"""Packages whose version may change a result or how it is computed."""
 
 
 @dataclass
 class Job:
-    """What a running job notes about itself. ``seconds`` adds up by step; ``at_end`` gives back what the job holds."""
+    """What a running job notes about itself: its images, its device, ``seconds`` by step.
+
+    ``at_end`` gives back what the job holds.
+    """
 
     rule: str
     collection: str
@@ -92,11 +95,11 @@ def run_job(
 ) -> Iterator[Job]:
     """Run one job: open its log, and when it is done write its record (one row of the table ``runs``, as JSON).
 
-    ``config`` are the settings that the job was made by, as JSON (`firstsight.plan.provenance.settings_of_job`).
+    ``config``: the settings of the job as JSON (`firstsight.plan.provenance.settings_of_job`).
 
     A `FirstsightError` ends the process with its one line, and so does a disk that takes no more. A damaged result is
-    taken away besides, so that it is made again. Any other exception is a fault of firstsight: its traceback goes into
-    the log, one line with the log's place to standard error.
+    also taken away, so that the next run makes it again. Any other exception is a fault of firstsight: its traceback
+    goes into the log, and one line that names the log to standard error.
     """
     start = time.perf_counter()
     try:
@@ -139,7 +142,7 @@ def _one_line(job: Job) -> Iterator[None]:
 
 
 def _take_away(path: Path) -> None:
-    """Take a damaged result away, so that it is made again; of a store, what is whole in it is kept for that."""
+    """Take a damaged result away, so that it is made again; what is whole in a store is kept for that."""
     if ".zarr" not in path.suffixes:
         # Another job may have been here first.
         path.unlink(missing_ok=True)
@@ -178,10 +181,10 @@ def _device_name(device: str) -> str:
 
         return torch.cuda.get_device_name(device)
     try:
-        found = re.search(r"^model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
+        model = re.search(r"^model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
     except OSError:
-        found = None
-    return found[1] if found else platform.processor() or platform.machine()
+        model = None
+    return model[1] if model else platform.processor() or platform.machine()
 
 
 def _peak_memory_mb() -> float | None:
@@ -190,15 +193,15 @@ def _peak_memory_mb() -> float | None:
         status = Path("/proc/self/status").read_text(encoding="ascii")
     except OSError:
         return None
-    found = re.search(r"VmHWM:\s*(\d+) kB", status)
-    return int(found[1]) / 1024 if found else None
+    peak = re.search(r"VmHWM:\s*(\d+) kB", status)
+    return int(peak[1]) / 1024 if peak else None
 
 
 def _versions() -> dict[str, str]:
-    found = {"firstsight": __version__, "python": platform.python_version(), "platform": platform.platform()}
+    versions = {"firstsight": __version__, "python": platform.python_version(), "platform": platform.platform()}
     for package in PACKAGES:
         try:
-            found[package] = version(package)
+            versions[package] = version(package)
         except PackageNotFoundError:
             continue
-    return found
+    return versions

@@ -29,9 +29,8 @@ def make_manifest(
         collection: name of the collection.
         shard: id of the shard.
         output: Parquet file of `images` rows, in the order of ``files``, without labels and masks: these may
-            come later, and features must not wait for them or be made again.
-        members: JSON list of the shard's image ids; with it the shard keeps its members for good.
-        job: where time and counts are noted.
+            come later, and features should not wait for them or be made again.
+        members: JSON list of the shard's image ids; from then on the shard keeps its members.
     """
     rows = []
     with job.step("inspect"):
@@ -58,21 +57,20 @@ def read_truth(*, rows: Sequence[Mapping[str, str | None]], manifest: Path, outp
     Args:
         rows: image, label and mask (a path, or None) of every image, as the plan has them.
         manifest: the shard's rows of the table `images`.
-        output: JSON to make: one row an image with image, label, mask and status; the status of a mask that cannot be
-            read, or is of another size than its image, says so.
-        job: where time and counts are noted.
+        output: JSON to make: for every image a row with image, label, mask and status; the status says if the mask
+            cannot be read or has another size than its image.
     """
     sizes = read_table(manifest).set_index("image")
-    found = []
+    checked = []
     with job.step("inspect"):
         for row in rows:
             image = sizes.loc[row["image"]]
             status = "ok"
             if row["mask"] is not None and image["status"] == "ok":
                 status = inspect_mask(Path(row["mask"]), *image[["height", "width"]].astype(int))
-            found.append({"image": row["image"], "label": row["label"], "mask": row["mask"], "status": status})
-    _count_and_note(found, job)
-    write_json(output, found)
+            checked.append({"image": row["image"], "label": row["label"], "mask": row["mask"], "status": status})
+    _count_and_note(checked, job)
+    write_json(output, checked)
 
 
 def _count_and_note(rows: Sequence[Mapping[str, Any]], job: Job) -> None:

@@ -1,4 +1,4 @@
-"""Stage overlays: the pictures of a shard with their anomaly maps."""
+"""Stage overlays: the images of a shard, drawn with their anomaly maps."""
 
 from pathlib import Path
 
@@ -17,17 +17,16 @@ MISSING_GREY = 0.5
 
 
 def draw_overlays(*, maps: Path, manifest: Path, truth: Path, threshold: Path, output: Path, job: Job) -> None:
-    """Draw every image of a shard that has a map, on the colour scale of its collection, with mask where there is one.
+    """Draw every image of a shard that has a map, on the colour scale of its collection, with its mask if it has one.
 
     Args:
         maps: the shard's store of anomaly maps.
         manifest, truth: the shard's rows of the table `images`, and its labels and masks.
         threshold: JSON of the collection's threshold and scale.
-        output: folder to make, one PNG an image, named by `overlay_name`. Below it, under the same names, ``pictures``
-            and ``thumbnails`` (WebP) and ``lines`` (PNG): see `Layers`.
-        job: where time and counts are noted.
+        output: folder to make, one PNG for every image, named by `overlay_name`. Below it, under the same names,
+            ``pictures`` and ``thumbnails`` (WebP) and ``lines`` (PNG): see `Layers`.
     """
-    found = read_json(threshold)
+    shared = read_json(threshold)
     images = read_images([manifest], [truth]).set_index("image")
     with replace_folder(output) as folder:
         entries = stored_maps([maps])
@@ -40,8 +39,8 @@ def draw_overlays(*, maps: Path, manifest: Path, truth: Path, threshold: Path, o
                 layers = draw_layers(
                     np.nan_to_num(read_row(row.to_dict()), nan=MISSING_GREY),
                     stored.pixels(),
-                    scale=tuple(found["scale"]),
-                    threshold=found["threshold"],
+                    scale=tuple(shared["scale"]),
+                    threshold=shared["threshold"],
                     mask=mask,
                 )
             with job.step("encode"):

@@ -28,7 +28,6 @@ def make_page(*, tables: Mapping[str, Path], collections: Sequence[Mapping[str, 
             ``clusters`` and ``charts``, the folder of ``overlays``, the picture ``colour_bar`` to make; and ``model``,
             the JSON that says what it learned, for one that learns (`firstsight.plan.files.collections_of_page`).
         output: the HTML file, its data in the folder ``data`` beside it; all pictures are linked relative to it.
-        job: where time and counts are noted.
     """
     read = {name: read_table(path) for name, path in tables.items()}
     with job.step("legend"):
@@ -69,21 +68,21 @@ def _no_textures(images: pandas.DataFrame) -> tuple[tuple[str, float], ...]:
 
 def _detector(detector: Mapping[str, Any], tables: Mapping[str, pandas.DataFrame], root: Path) -> DetectorReport | None:
     name = detector["name"]
-    found = read_json(Path(detector["threshold"]))
-    if found["threshold"] is None:
+    threshold = read_json(Path(detector["threshold"]))
+    if threshold["threshold"] is None:
         return None
     own = {table: tables[table][tables[table]["detector"].eq(name)] for table in ("regions", "clusters", "metrics")}
     chosen = read_json(Path(detector["clusters"]))
     return DetectorReport(
         name=name,
         settings=_settings(detector),
-        threshold=found["threshold"],
-        threshold_says=found["says"],
-        scale=tuple(found["scale"]),
+        threshold=threshold["threshold"],
+        threshold_says=threshold["says"],
+        scale=tuple(threshold["scale"]),
         folder=_relative(detector["overlays"], root),
         colour_bar=_relative(detector["colour_bar"], root),
         metrics=own["metrics"],
-        found=_found(tables["images"], own["regions"], own["clusters"], name),
+        image_results=_image_results(tables["images"], own["regions"], own["clusters"], name),
         regions=own["regions"],
         clusters=_clusters(own["clusters"]),
         n_clusters=chosen["n_clusters"],
@@ -100,19 +99,19 @@ def _settings(detector: Mapping[str, Any]) -> str:
     return f"{says}. {detector['settings']}"
 
 
-def _found(
+def _image_results(
     images: pandas.DataFrame, regions: pandas.DataFrame, clusters: pandas.DataFrame, detector: str
 ) -> pandas.DataFrame:
-    """A row for each image with a map: see `DetectorReport.found`."""
+    """A row for each image with a map: see `DetectorReport.image_results`."""
     rows = images[images[f"{detector}_score"].notna()].set_index("image")
-    found = pandas.DataFrame(
+    results = pandas.DataFrame(
         {
             "score": rows[f"{detector}_score"].astype(float),
             "area": rows[f"{detector}_anomalous_area"] / (rows["width"] * rows["height"]),
             "regions": regions["image"].value_counts().reindex(rows.index, fill_value=0),
         }
     )
-    return found.join(clusters.set_index("image")[["cluster", "distance"]].astype({"cluster": "Int32"}))
+    return results.join(clusters.set_index("image")[["cluster", "distance"]].astype({"cluster": "Int32"}))
 
 
 def _clusters(clusters: pandas.DataFrame) -> tuple[ClusterReport, ...]:
@@ -135,6 +134,6 @@ def _relative(path: str, root: Path) -> str:
     return Path(os.path.relpath(path, root)).as_posix()
 
 
-def _draw_legend(found: Mapping[str, Any], output: Path) -> None:
-    scale, threshold = found["scale"] or (0.0, 1.0), found["threshold"] or 0.0
-    replace_image(output, draw_colour_bar(tuple(scale), threshold, COLOUR_BAR_HEIGHT))
+def _draw_legend(threshold: Mapping[str, Any], output: Path) -> None:
+    scale, limit = threshold["scale"] or (0.0, 1.0), threshold["threshold"] or 0.0
+    replace_image(output, draw_colour_bar(tuple(scale), limit, COLOUR_BAR_HEIGHT))

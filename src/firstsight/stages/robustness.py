@@ -32,12 +32,11 @@ def degrade_images(
     """Write degraded copies of images as TIFF files of floats, NaN where a pixel is missing.
 
     Args:
-        images: rows with image (the copy's name, but for ``.tif``), path and missing.
+        images: rows with image (the copy's name without ``.tif``), path and missing.
         degradation: a key of `DEGRADATIONS`.
         level: percent.
         output: folder to make. An image that cannot be read has no copy there, and the log says why.
-        seed: of everything random; an image's own noise does not depend on the others.
-        job: where time and counts are noted.
+        seed: of all random numbers; those of an image do not depend on the other images.
     """
     with replace_folder(output) as folder:
         for row in job.progress(images, len(images)):

@@ -10,9 +10,9 @@ from firstsight.stages.job import Job, run_job
 
 @contextmanager
 def run_rule(snakemake: Any, rule: str, *, tasks: int = 1) -> Iterator[Job]:
-    """Run a rule's job (`run_job`): its log, its record, one line for what a user can mend; and give the job.
+    """Run a rule's job (`run_job`): with its log, its record, and one line for what a user can mend.
 
-    The rest is read off ``snakemake``: the collection and the shard from its wildcards, the detector's name from the
+    All else is read from ``snakemake``: the collection and the shard from its wildcards, the detector's name from the
     parameter ``name``, the settings to note from ``config``, the record's path from the output ``run`` or else the
     parameter ``record``. A rule whose resources have ``dask`` gets a client with its threads and memory
     (`firstsight.stages.scheduler.dask_client`).
@@ -21,7 +21,7 @@ def run_rule(snakemake: Any, rule: str, *, tasks: int = 1) -> Iterator[Job]:
         snakemake: the object that Snakemake gives to scripts.
         rule: the rule's name as the table `runs` has it; where another workflow uses this one as a module,
             ``snakemake.rule`` may have a prefix.
-        tasks: for a rule with ``dask``, about as many tasks as there are at a time: the shards that it reads.
+        tasks: for a rule with ``dask``, about how many tasks there are at a time: the shards that it reads.
     """
     wildcards, params, resources = snakemake.wildcards, snakemake.params, snakemake.resources
     with run_job(
@@ -45,5 +45,5 @@ def run_rule(snakemake: Any, rule: str, *, tasks: int = 1) -> Iterator[Job]:
 
 
 def as_paths(files: Iterable[str]) -> list[Path]:
-    """The files of an input with several, as paths."""
+    """The files of an input as paths."""
     return [Path(file) for file in files]

@@ -1,8 +1,8 @@
 """Where the tasks of a job over many shards run: on a local cluster, on a running scheduler, or on workers of Slurm.
 
-The functions below build their tasks with ``dask.delayed`` and name no scheduler: dask takes the client that is open,
-and threads of its own where none is. Tasks are functions of paths, seeds and numbers, so that what they give does not
-depend on where they run.
+Stages build their tasks with ``dask.delayed`` and name no scheduler: dask takes the client that is open, or threads of
+its own if none is. Tasks are functions of paths, seeds and numbers, so that their results do not depend on where they
+run.
 """
 
 import logging
@@ -36,19 +36,19 @@ _QUIET: dict[str, Any] = {
 
 @contextmanager
 def dask_client(dask_settings: str, *, threads: int, memory_mb: int, tasks: int, job: Job) -> Iterator[None]:
-    """Run what is computed inside with dask where the settings say.
+    """Run what dask computes inside the ``with`` block where the settings say.
 
-    ``local``: a cluster inside this process, with its threads: tasks are numpy, torch and decompression, which leave
-    the interpreter to others, and a process more would cost seconds and memory for its imports. Results beyond
-    ``memory_mb`` are spilled into the system's folder for temporary files. A single shard is a single task: then no
-    cluster is started, with any of the settings.
+    ``local`` is a cluster of threads inside this process: tasks are numpy, torch and decompression, which release the
+    interpreter's lock, and one more process would cost seconds and memory for its imports. Results beyond ``memory_mb``
+    are spilled to the system's folder for temporary files. For a single task no cluster is started, whatever the
+    settings.
 
     Args:
         dask_settings: the fields of `firstsight.plan.settings.DaskSettings`, as JSON.
         threads: tasks at a time on this machine.
         memory_mb: memory of the job.
-        tasks: about as many as there are at a time: the shards that the job reads.
-        job: where the place is noted.
+        tasks: about how many there are at a time: the shards that the job reads.
+        job: its log says where the tasks run.
 
     Raises:
         FirstsightError: no scheduler answers at the address; Slurm or dask-jobqueue is not there or refuses the
@@ -58,7 +58,7 @@ def dask_client(dask_settings: str, *, threads: int, memory_mb: int, tasks: int,
     with ExitStack() as stack:
         stack.enter_context(dask.config.set(num_workers=threads))
         if tasks <= 1:
-            # Said, since dask looks for a client otherwise, and importing what knows takes a third of a second.
+            # Otherwise dask looks for a client, and importing distributed for that takes a third of a second.
             stack.enter_context(dask.config.set(scheduler="threads"))
             yield
             return
@@ -107,7 +107,7 @@ def _local_cluster(threads: int, memory_mb: int) -> Any:
 
 
 def _slurm_cluster(settings: DaskSettings, job: Job) -> Any:
-    """Workers of one core each, in jobs of their own; account, partition and network are those of dask's own files."""
+    """Workers of one core each, in jobs of their own; account, partition and network come from dask's own files."""
     try:
         from dask_jobqueue import SLURMCluster  # noqa: PLC0415
     except ImportError as error:
@@ -129,7 +129,7 @@ def _slurm_cluster(settings: DaskSettings, job: Job) -> Any:
         scheduler_options={"dashboard_address": ":0", **dask.config.get("jobqueue.slurm.scheduler-options", {})},
         silence_logs="error",
     )
-    # What Slurm refuses would be waited for without end.
+    # Dask would wait without end for workers that Slurm refuses.
     asked = subprocess.run(
         ["sbatch", "--test-only"], input=cluster.job_script(), capture_output=True, text=True, check=False
     )

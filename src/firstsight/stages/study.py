@@ -26,7 +26,7 @@ def _seconds(records: Records, *rules: str) -> float:
 
 
 def _seconds_in(step: str, records: Records, rule: str) -> float:
-    # Not the seconds of the job: to start it and to read and write does not depend on the detector.
+    # Not the seconds of the job: starting it, reading and writing do not depend on the detector.
     return sum(json.loads(record["seconds_by_step"]).get(step, 0.0) for record in records if record["rule"] == rule)
 
 
@@ -74,7 +74,6 @@ def write_study(
         companions: pictures and texts that belong to the page.
         table: Parquet to make, see `study_table`.
         markdown: the page to make.
-        job: where time and counts are noted.
 
     Raises:
         FirstsightError: there are no rows; a file of theirs is missing or damaged.
@@ -98,7 +97,7 @@ def write_study(
 
 
 def study_table(rows: Sequence[StudyRow], columns: Sequence[str]) -> pandas.DataFrame:
-    """One row each: collection and names, then the columns.
+    """One line for each row: collection and names, then the columns.
 
     Metrics are those of the whole frame, 0 to 1, null where the collection has no masks or labels for them. Counts
     (``n_``) are whole numbers. For times see `TIMES`.

@@ -1,9 +1,8 @@
-"""Stage threshold: what is the same for all maps of a collection, found without labels."""
+"""Stage threshold: what all maps of a collection share, found without labels."""
 
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,40 +20,32 @@ from firstsight.storage.store import ShardReader
 from firstsight.storage.stored_maps import images_with_maps
 
 SAMPLED_CELLS = 4_000_000
-"""Cells of a collection that the threshold is found from; beyond it each map gives an equal share."""
+"""The threshold is found from so many cells of a collection at most; every map gives an equal share of them."""
 
 
-DEFAULT_RULE: Mapping[str, Any] = MappingProxyType({"method": "deviations"})
-"""How the default config finds the threshold."""
+def find_threshold(*, shards: Sequence[Path], output: Path, settings: Mapping[str, Any], seed: int, job: Job) -> None:
+    """Find what all maps of a collection share, without labels: threshold, colour scale, weighting.
 
-
-def find_threshold(
-    shards: Sequence[Path], output: Path, seed: int, job: Job, settings: Mapping[str, Any] = DEFAULT_RULE
-) -> None:
-    """Find what is the same for all maps of a collection, without labels: threshold, colours, weighting.
-
-    Writes JSON: ``threshold`` (score above which a cell is anomalous), ``method`` and ``rate`` (as the settings have
-    them), ``says`` (in words: how it was found, and what lies above), ``scale`` (low and high end of the colours:
-    median of the cells and largest score), ``temperatures`` (of the descriptors' weights), ``n_images`` (with a map).
-    Threshold, scale and temperatures are null where no image has a map.
+    Writes JSON: ``threshold`` (a cell with a higher score is anomalous), ``method`` and ``rate`` (from the settings),
+    ``says`` (in words: how the threshold was found, and what lies above it), ``scale`` (low and high end of the
+    colours: median of the cells and largest score), ``temperatures`` (of the descriptors' weights), ``n_images`` (how
+    many have a map). Threshold, scale and temperatures are null where no image has a map.
 
     Args:
-        shards: stores of the collection's maps, a task of dask each; only a sample of their cells is held at once.
+        shards: stores of the collection's maps, each read by one task of dask; only a sample of their cells is kept.
         output: the JSON to make.
+        settings: the fields of one of the models of `firstsight.plan.settings.ThresholdSettings`.
         seed: of the sample.
-        job: where time and counts are noted.
-        settings: the fields of `firstsight.plan.settings.ThresholdSettings`; those that a method does not have may be
-            missing.
     """
     chosen = {"method": settings["method"], "rate": settings.get("rate")}
     with job.step("sample"):
-        keys = [list(found.values()) for found in images_with_maps(shards)]
+        keys = [list(key_of_image.values()) for key_of_image in images_with_maps(shards)]
         ends = list(accumulate(map(len, keys)))
         job.n_images = n_maps = ends[-1] if ends else 0
         limit = SAMPLED_CELLS // max(1, n_maps)
         tasks = [
-            delayed(_shard_scores)(path.absolute(), found, limit, seed + end - len(found))
-            for path, found, end in zip(shards, keys, ends, strict=True)
+            delayed(_shard_scores)(path.absolute(), own, limit, seed + end - len(own))
+            for path, own, end in zip(shards, keys, ends, strict=True)
         ]
         scores = _Scores.joined(compute(*tasks))  # type: ignore[no-untyped-call]
     with job.step("threshold"):
@@ -67,7 +58,7 @@ def find_threshold(
         share, images = 100 * float((cells > threshold).mean()), int((maxima > threshold).sum())
         says = f"{how}; {share:.2g} % of all pixels, in {images} of {n_maps} images, lie above"
         job.note(f"threshold {threshold:.6g}: {says}")
-        found = {
+        shared = {
             "threshold": threshold,
             **chosen,
             "says": says,
@@ -75,16 +66,16 @@ def find_threshold(
             "temperatures": weighting_temperatures(cells),
             "n_images": n_maps,
         }
-    write_json(output, found)
+    write_json(output, shared)
 
 
 def take_over_threshold(threshold: Path, known: str, output: Path) -> None:
-    """Write the threshold of a known collection for new images that are held against it.
+    """Write the threshold of a known collection for new images that are compared with it.
 
     Args:
-        threshold: what `find_threshold` wrote for the known collection.
+        threshold: JSON that `find_threshold` wrote for the known collection.
         known: name of that collection.
-        output: the JSON to make, of the same contents.
+        output: the JSON to make, with the same content.
 
     Raises:
         FirstsightError: no image of the known collection has a map.
@@ -96,10 +87,10 @@ def take_over_threshold(threshold: Path, known: str, output: Path) -> None:
 
 
 class _Scores(NamedTuple):
-    """What the threshold of some maps is found from.
+    """Scores of some maps, from which the threshold is found.
 
     Attributes:
-        cells: (n,) random cells, an equal share of every map.
+        cells: (n,) scores of random cells, equally many from every map.
         maxima: (N,) largest score of every map.
         tiles: (k,) largest score of every tile of every map.
     """
@@ -115,32 +106,32 @@ class _Scores(NamedTuple):
 
 
 def _shard_scores(shard: Path, keys: Sequence[str], limit: int, seed: int) -> _Scores:
-    """Of maps of a shard, one after the other: at most ``limit`` cells each, drawn with a seed of its own."""
+    """Scores of the maps of a shard, at most ``limit`` cells of each, drawn with a seed of its own."""
     reader = ShardReader(shard)
-    found = []
+    parts = []
     for index, key in enumerate(keys):
         cells = reader.read(key, "map")
         sample = _sample(cells.ravel(), limit, seed + index)
-        found.append(_Scores(sample, cells.max(keepdims=True).ravel(), tile_maxima(cells)))
-    return _Scores.joined(found)
+        parts.append(_Scores(sample, cells.max(keepdims=True).ravel(), tile_maxima(cells)))
+    return _Scores.joined(parts)
 
 
 def _threshold(
     settings: Mapping[str, Any], cells: NDArray[np.float32], maxima: NDArray[np.float32], tiles: NDArray[np.float32]
 ) -> tuple[float, str]:
-    """The threshold, and in words how it was found."""
+    """The threshold, and how it was found, in words."""
     match settings["method"]:
         case "false_alarm_rate":
             rate, unit = settings["rate"], settings["unit"]
-            found = pixel_threshold(cells, rate) if unit == "pixel" else image_threshold(tiles, maxima, rate)
-            return found, f"about {100 * rate:g} % of normal {unit}s are asked to lie above"
+            threshold = pixel_threshold(cells, rate) if unit == "pixel" else image_threshold(tiles, maxima, rate)
+            return threshold, f"about {100 * rate:g} % of normal {unit}s are asked to lie above"
         case "otsu":
             return otsu_threshold(cells), "Otsu's threshold of all scores"
         case "fixed":
             return float(settings["value"]), "the value that was given"
         case _:
-            found = anomaly_threshold(cells, image_maxima=maxima)
-            return found, "4 robust deviations above the median, and above a tenth of the images"
+            threshold = anomaly_threshold(cells, image_maxima=maxima)
+            return threshold, "4 robust deviations above the median, and above a tenth of the images"
 
 
 def _sample(scores: NDArray[np.float32], limit: int, seed: int) -> NDArray[np.float32]:

@@ -19,7 +19,7 @@ from firstsight.storage.checkpoints import write_checkpoint
 from firstsight.storage.tables import read_table
 
 MOST_IMAGES = 1000
-"""Of more normal images, so many are used, evenly spread: with its defaults SBM looks at fewer crops than that."""
+"""At most so many normal images are used, evenly spread: with its defaults SBM looks at fewer crops than that."""
 
 
 def tune_to_images(
@@ -37,14 +37,13 @@ def tune_to_images(
     Args:
         manifests: rows of the table `images` of all shards of normal images.
         output: file of weights to make, which `extract_features` takes.
-        checkpoints: folder from which a killed job goes on; it is removed in the end.
+        checkpoints: folder from which a killed job resumes; removed in the end.
         settings: the fields of `firstsight.plan.settings.FeatureSettings`.
         tuning: the fields of `firstsight.features.sbm_settings.SbmSettings`.
         threads: CPU threads to use.
-        job: where time and counts are noted.
 
     Raises:
-        FirstsightError: no image can be used, or the weights to begin with cannot be had.
+        FirstsightError: no image can be used, or the weights to begin with are not available.
     """
     torch.set_num_threads(threads)
     job.device = choose_device(settings["device"], job)

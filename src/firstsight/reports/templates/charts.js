@@ -18,18 +18,19 @@ firstsight.draw = {
   },
 
   async fill(figure) {
-    const { chart, collection, detector } = figure.dataset;
-    await firstsight.load(`charts-${collection}-${detector}`);
-    const owner = firstsight.collections[collection];
-    const found = owner.detectors[detector];
-    const { parts, note } = this[chart](found, owner);
+    const { chart } = figure.dataset;
+    await firstsight.load(`charts-${figure.dataset.collection}-${figure.dataset.detector}`);
+    const collection = firstsight.collections[figure.dataset.collection];
+    const detector = collection.detectors[figure.dataset.detector];
+    const { clusters } = detector;
+    const { parts, note } = this[chart](detector, collection);
     figure.querySelector(".quiet").textContent = note;
     if (!parts.length) return;
     const title = figure.querySelector("b").textContent;
     const size = `0 0 ${this.width} ${this.height}`;
     figure.append(this.svg("svg", { viewBox: size, role: "img", "aria-label": `${title}: ${note}` }, ...parts));
-    if (chart === "scatter") figure.append(this.key(found, owner, found.clusters));
-    if (chart === "tree") figure.append(this.key(found, owner, found.clusters.filter(({ number }) => number >= 0)));
+    if (chart === "scatter") figure.append(this.key(detector, collection, clusters));
+    if (chart === "tree") figure.append(this.key(detector, collection, clusters.filter(({ number }) => number >= 0)));
   },
 
   svg(tag, attributes, ...children) {
@@ -93,9 +94,9 @@ firstsight.draw = {
     };
     const [across, up] = [place(x, 14, width - 14), place(y, height - 14, 14)];
     const radius = row.length > 500 ? 3 : row.length > 100 ? 4.5 : 6;
-    const parts = row.map((each, index) => {
+    const parts = row.map((imageRow, index) => {
       const circle = svg("circle", { cx: across[index], cy: up[index], r: radius, fill: "currentColor", class: "far" });
-      circle.dataset.row = each;
+      circle.dataset.row = imageRow;
       return circle;
     });
     const group = svg("g", {}, ...parts);

@@ -15,13 +15,15 @@ const firstsight = {
   summary(content) {
     this.chunkRows = content.chunkRows;
     this.front = content.front;
-    for (const [place, each] of content.collections.entries()) {
-      const empty = () => new Float64Array(each.rows).fill(NaN);
-      for (const detector of each.detectors) {
+    for (const [place, collection] of content.collections.entries()) {
+      const empty = () => new Float64Array(collection.rows).fill(NaN);
+      for (const detector of collection.detectors) {
         for (const column of ["score", "area", "regions", "cluster", "distance"]) detector[column] = empty();
       }
-      this.collections.push({ ...each, place, first: this.total, columns: {}, chunks: new Set(), regionsOf: new Map() });
-      this.total += each.rows;
+      this.collections.push({
+        ...collection, place, first: this.total, columns: {}, chunks: new Set(), regionsOf: new Map(),
+      });
+      this.total += collection.rows;
     }
   },
 
@@ -31,8 +33,8 @@ const firstsight = {
       target.columns[name] ??= new Array(target.rows);
       values.forEach((value, row) => { target.columns[name][start + row] = value; });
     }
-    detectors.forEach((found, number) => {
-      for (const [name, values] of Object.entries(found)) {
+    detectors.forEach((results, number) => {
+      for (const [name, values] of Object.entries(results)) {
         values.forEach((value, row) => { target.detectors[number][name][start + row] = value ?? NaN; });
       }
     });
@@ -41,7 +43,7 @@ const firstsight = {
     this.announce();
   },
 
-  /* Tell the parts of the page what came in: the first images and the last at once, those between once a second. */
+  /* Tell the parts of the page that images came in: for the first and the last at once, otherwise once a second. */
   announce() {
     const now = this.announced === 0 || this.read === this.total;
     if (this.timer && !now) return;
@@ -70,7 +72,7 @@ const firstsight = {
     this.collections[content.collection].detectors[content.detector].charts = content;
   },
 
-  /* Read a file of data once; a promise that is kept when its function was called. */
+  /* Read a file of data once; the promise is kept when the function in the file has been called. */
   load(name) {
     if (!this.files.has(name)) {
       this.files.set(name, new Promise((resolve, reject) => {
@@ -99,7 +101,7 @@ const firstsight = {
 
   /* The collection and the row of an image. */
   locate(id) {
-    const collection = this.collections.findLast((each) => each.first <= id);
+    const collection = this.collections.findLast(({ first }) => first <= id);
     return { collection, row: id - collection.first };
   },
 
@@ -118,7 +120,7 @@ const firstsight = {
   },
 
   cluster(detector, number) {
-    return detector.clusters.find((each) => each.number === number);
+    return detector.clusters.find((cluster) => cluster.number === number);
   },
 
   /* Up to three significant digits; a dash where there is none. */

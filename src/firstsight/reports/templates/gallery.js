@@ -13,7 +13,7 @@ firstsight.gallery = {
     this.cards = document.getElementById("cards");
     this.count = document.getElementById("count");
     this.more = document.getElementById("more");
-    const names = new Set(firstsight.collections.flatMap((each) => each.detectors.map(({ name }) => name)));
+    const names = new Set(firstsight.collections.flatMap(({ detectors }) => detectors.map(({ name }) => name)));
     this.options("collection", [["", "all"], ...firstsight.collections.map(({ name, place }) => [String(place), name])]);
     this.options("detector", [...names].map((name) => [name, name]));
     this.listClusters();
@@ -50,7 +50,7 @@ firstsight.gallery = {
   sources() {
     const place = this.form.elements.collection.value;
     return firstsight.collections
-      .filter((each) => place === "" || String(each.place) === place)
+      .filter((collection) => place === "" || String(collection.place) === place)
       .map((collection) => ({ collection, detector: collection.detectors.find(({ name }) => name === this.detectorName()) }))
       .filter(({ detector }) => detector);
   },
@@ -92,7 +92,7 @@ firstsight.gallery = {
     const to = elements.to.value === "" ? Infinity : Number(elements.to.value);
     const text = elements.text.value.trim().toLowerCase();
     const wanted = elements.cluster.value;
-    const found = [];
+    const matches = [];
     for (const source of this.sources()) {
       const { collection, detector } = source;
       const { image, label } = collection.columns;
@@ -107,10 +107,10 @@ firstsight.gallery = {
         const rank = Number.isNaN(cluster) ? 1e10 : cluster < 0 ? 1e9 : cluster;
         const distance = medoids.has(row) ? -1 : detector.distance[row];
         const id = collection.first + row;
-        found.push({ id, row, source, score, place: collection.place, rank, distance: distance || 0, name: image[row] });
+        matches.push({ id, row, source, score, place: collection.place, rank, distance: distance || 0, name: image[row] });
       }
     }
-    return found.sort(this.orders[elements.order.value]);
+    return matches.sort(this.orders[elements.order.value]);
   },
 
   orders: {
@@ -122,11 +122,11 @@ firstsight.gallery = {
   },
 
   /* What is laid out: headings of clusters, and cards. */
-  layOut(found) {
+  layOut(matches) {
     const { elements } = this.form;
-    if (elements.order.value !== "cluster") return found.map((match) => ({ match }));
+    if (elements.order.value !== "cluster") return matches.map((match) => ({ match }));
     const groups = new Map();
-    for (const match of found) {
+    for (const match of matches) {
       const key = `${match.place}/${match.source.detector.cluster[match.row]}`;
       if (!groups.has(key)) groups.set(key, []);
       groups.get(key).push(match);
@@ -138,19 +138,19 @@ firstsight.gallery = {
     });
   },
 
-  /* Compute the gallery anew. While data still come in, what is shown stays where it is. */
+  /* Compute the gallery again. While data still come in, what is shown stays where it is. */
   refresh(sameFilters = false) {
-    const found = this.matches();
-    const items = this.layOut(found);
+    const matches = this.matches();
+    const items = this.layOut(matches);
     const key = (item) => item.heading ?? item.match.id;
     const kept = sameFilters && this.cards.children.length > 0
       && Array.from({ length: this.cards.children.length }, (_, index) => index)
         .every((index) => items[index] && key(items[index]) === key(this.items[index]));
     if (!sameFilters) this.shown = this.step;
     this.items = items;
-    this.ids = found.map(({ id }) => id);
+    this.ids = matches.map(({ id }) => id);
     const reading = firstsight.read < firstsight.total ? `; reading, ${firstsight.read.toLocaleString("en")} so far` : "";
-    const text = `${firstsight.plural(found.length, "image")} of ${firstsight.total.toLocaleString("en")}${reading}`;
+    const text = `${firstsight.plural(matches.length, "image")} of ${firstsight.total.toLocaleString("en")}${reading}`;
     if (this.count.textContent !== text) this.count.textContent = text;
     if (kept) {
       for (const [index, item] of items.slice(0, this.cards.children.length).entries()) {
@@ -185,7 +185,7 @@ firstsight.gallery = {
     const before = this.cards.children.length;
     this.shown += this.step;
     this.append();
-    [...this.cards.children].slice(before).find((each) => each.querySelector(".card"))?.querySelector("button").focus();
+    [...this.cards.children].slice(before).find((item) => item.querySelector(".card"))?.querySelector("button").focus();
   },
 
   heading({ heading, members, shown }) {

@@ -59,7 +59,7 @@ firstsight.viewer = {
     await Promise.all(["images", "regions"].map((kind) => firstsight.load(`${kind}-${collection.place}-${chunk}`)));
     if (this.wanted !== id) return;
     this.image = firstsight.image(id);
-    this.found = collection.regionsOf.get(chunk);
+    this.regions = collection.regionsOf.get(chunk);
     this.fill();
   },
 
@@ -70,7 +70,7 @@ firstsight.viewer = {
   },
 
   regionsOf(detector) {
-    return this.found[this.image.collection.detectors.indexOf(detector)].get(this.image.row) ?? [];
+    return this.regions[this.image.collection.detectors.indexOf(detector)].get(this.image.row) ?? [];
   },
 
   fill() {
