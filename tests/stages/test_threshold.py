@@ -11,7 +11,7 @@ import pytest
 from firstsight.clustering.false_alarms import pixel_threshold
 from firstsight.clustering.thresholds import otsu_threshold
 from firstsight.stages.job import Job
-from firstsight.stages.threshold import DEFAULT_RULE, find_threshold
+from firstsight.stages.threshold import find_threshold
 from firstsight.storage.geometry import Geometry
 from firstsight.storage.store import ShardWriter
 from firstsight.storage.stored_maps import stored_maps
@@ -52,7 +52,7 @@ def test_each_rule_gives_its_threshold_and_says_so(tmp_path: Path, job: Job) -> 
     assert "about 10 % of normal images" in image["says"]
     assert found(method="otsu")["threshold"] == otsu_threshold(cells)
     assert found(method="fixed", value=3)["threshold"] == 3
-    assert "lie above" in found(**DEFAULT_RULE)["says"]
+    assert "lie above" in found(**{"method": "deviations"})["says"]
 
 
 def test_without_a_map_there_is_no_threshold(tmp_path: Path, job: Job) -> None:
