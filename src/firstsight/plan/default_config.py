@@ -44,7 +44,8 @@ def _key(name: str, field: FieldInfo) -> Iterator[str]:
     if isinstance(default, SettingsModel) and len(type(default).model_fields) > 1:
         yield f"{name}:\n"
         for inner, below in type(default).model_fields.items():
-            yield from _comment(str(below.description), "  # ")
+            choices = f" One of {', '.join(below.examples)}." if below.examples else ""
+            yield from _comment(f"{below.description}{choices}", "  # ")
             mark = "" if _has_meaning(default, inner) else "# "
             yield f"  {mark}{inner}: {_inline(getattr(default, inner))}\n"
     elif name == "collections":

@@ -45,7 +45,7 @@ ImageSize = Annotated[tuple[Count, Count], Strict(False)]
 class FeatureSettings(SettingsModel):
     """Which features are computed, and how they are stored."""
 
-    extractor: Annotated[str, Field(json_schema_extra={"examples": list(EXTRACTORS)})] = "laws"
+    extractor: Annotated[str, Field(examples=list(EXTRACTORS))] = "laws"
     """Name of the feature extractor."""
     weights: str | None = None
     """A file, a name of torchvision such as IMAGENET1K_V1, or null for the extractor's own default."""

@@ -122,6 +122,8 @@ def _values(entry: Mapping[str, Any]) -> str:
     """What a key may be, in words."""
     if "enum" in entry:
         return ", ".join(f"`{json.dumps(value).strip(chr(34))}`" for value in entry["enum"])
+    if "examples" in entry:
+        return ", ".join(f"`{value}`" for value in entry["examples"])
     if "const" in entry:
         return f"`{entry['const']}`"
     if "anyOf" in entry:
