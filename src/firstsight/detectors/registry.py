@@ -116,7 +116,9 @@ DETECTORS: dict[str, Detector] = {
         normal=True,
         context=True,
     ),
-    "cfa": Detector("detectors.cfa:CfaSettings", "detectors.cfa:detect_cfa", "detectors.cfa:fit_cfa", normal=True),
+    "cfa": Detector(
+        "detectors.cfa_training:CfaSettings", "detectors.cfa:detect_cfa", "detectors.cfa:fit_cfa", normal=True
+    ),
     "spectral_residual": Detector(
         "detectors.spectral_residual:SpectralResidualSettings", "detectors.spectral_residual:detect"
     ),
