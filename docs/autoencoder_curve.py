@@ -12,7 +12,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -39,13 +38,15 @@ def main() -> None:
     parser.add_argument("shards", type=Path, nargs="+", help="stores of features")
     parser.add_argument("--layer", default="layer2")
     parser.add_argument("--steps", type=int, default=1300, help="of whole-image training")
-    parser.add_argument("--cells-per-epoch", type=int, default=AutoencoderSettings.cells_per_epoch, help="random cells")
+    parser.add_argument(
+        "--cells-per-epoch", type=int, default=AutoencoderSettings().cells_per_epoch, help="random cells"
+    )
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     source = CellSource(given.shards, given.layer, threads=given.threads)
     settings = AutoencoderSettings(cells_per_epoch=given.cells_per_epoch)
-    slow = replace(settings, learning_rate=PAPER_LEARNING_RATE)
+    slow = settings.model_copy(update={"learning_rate": PAPER_LEARNING_RATE})
     rows = [
         *train_on_cells("random cells", source, settings),
         *train_on_cells(f"random cells, learning rate {PAPER_LEARNING_RATE:g}", source, slow),

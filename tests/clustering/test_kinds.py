@@ -6,10 +6,9 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from firstsight.clustering.descriptors import fit_normalisation, normalise_descriptors
+from firstsight.clustering.descriptors import LARGEST_COMPARED, fit_normalisation, normalise_descriptors
 from firstsight.clustering.kinds import (
     FAR,
-    LARGEST_MEMORY,
     Kinds,
     assign_kinds,
     fit_kinds,
@@ -182,9 +181,9 @@ def test_assigning_in_parts_and_nothing() -> None:
 
 
 def test_of_many_images_a_sample_is_remembered() -> None:
-    descriptors = np.random.default_rng(0).random((LARGEST_MEMORY + 500, 1, 3))
+    descriptors = np.random.default_rng(0).random((LARGEST_COMPARED + 500, 1, 3))
     kinds, clustering = fit_kinds(named(len(descriptors)), descriptors, 2, largest_linkage=200)
-    assert len(kinds.known) == LARGEST_MEMORY
+    assert len(kinds.known) == LARGEST_COMPARED
     assert (assign_kinds(kinds, descriptors)[0] >= 0).mean() > 0.99
     assert len(clustering.cluster) == len(descriptors)
 

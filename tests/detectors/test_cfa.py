@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from firstsight.detectors.cfa import CfaSettings, detect_cfa, fit_cfa
+from firstsight.detectors.cfa import detect_cfa, fit_cfa
 from firstsight.detectors.cfa_network import CfaNetwork, cfa_score
-from firstsight.detectors.cfa_training import CHECKPOINT, held_out_cells
+from firstsight.detectors.cfa_training import CHECKPOINT, CfaSettings, held_out_cells
 from firstsight.errors import FirstsightError
 from firstsight.settings_model import read_settings
 from firstsight.storage.geometry import Geometry

@@ -1,18 +1,20 @@
 """Grey-level co-occurrence against scikit-image."""
 
 import time
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 
-from firstsight.detectors.glcm import PROPERTIES, GlcmSettings, cooccurrence, detect, quantise, texture_property
+from firstsight.detectors.glcm import GlcmSettings, Property, cooccurrence, detect, quantise, texture_property
 from firstsight.detectors.image_input import patch_starts
 from firstsight.errors import FirstsightError
 from firstsight.settings_model import read_settings
 from oracles import glcm as oracle
+
+PROPERTIES: tuple[Property, ...] = get_args(Property)
 
 
 def random_levels(height: int, width: int, levels: int, seed: int = 0) -> NDArray[np.integer]:

@@ -11,7 +11,7 @@ import torch
 from firstsight.detectors.normal_images import (
     attend,
     input_sizes,
-    list_normal_images,
+    open_normal_images,
     pack_pfam,
     read_normal_image,
     start_pfam,
@@ -44,20 +44,21 @@ def tensors(layers: Layers) -> dict[str, torch.Tensor]:
 def test_images_that_cannot_be_used_are_passed_over(tmp_path: Path) -> None:
     first = write_store(tmp_path / "a.zarr", {"a": features(0), "broken": {}}, STRIDES)
     second = write_store(tmp_path / "b.zarr", {"b": features(1, 2, 4)}, STRIDES)
-    stored = list_normal_images([first, second])
+    stored = open_normal_images([first, second], list(STRIDES), PadimSettings(), "cpu").stored
     images = [read_normal_image(each, list(STRIDES)) for each in stored]
     assert [each.image for each in images] == ["a", "b"]
     assert images[1].places == places(features(1, 2, 4))
     torch.testing.assert_close(images[0].features, tensors(features(0)))
     assert input_sizes(stored, "coarse") == {(24, 32), (8, 16)}
     with pytest.raises(FirstsightError, match="none of the images to learn from"):
-        list_normal_images([write_store(tmp_path / "c.zarr", {"broken": {}}, STRIDES)])
+        open_normal_images(
+            [write_store(tmp_path / "c.zarr", {"broken": {}}, STRIDES)], list(STRIDES), PadimSettings(), "cpu"
+        )
 
 
 def test_a_packed_pfam_is_the_same_pfam(tmp_path: Path) -> None:
-    image = read_normal_image(
-        list_normal_images([write_store(tmp_path / "a.zarr", {"a": features(0)}, STRIDES)])[0], list(STRIDES)
-    )
+    shard = write_store(tmp_path / "a.zarr", {"a": features(0)}, STRIDES)
+    image = open_normal_images([shard], list(STRIDES), PadimSettings(), "cpu").first()
     pfam = start_pfam(image, seed=3)
     assert pfam.layers == ("fine", "coarse")
     torch.save(pack_pfam(pfam), tmp_path / "pfam.pt")

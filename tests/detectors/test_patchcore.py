@@ -16,7 +16,6 @@ from firstsight.detectors.normal_images import (
     DrawnCells,
     aware_cells,
     draw_cells,
-    list_normal_images,
     read_normal_images,
 )
 from firstsight.detectors.patchcore import (
@@ -29,6 +28,7 @@ from firstsight.detectors.patchcore import (
 from firstsight.errors import FirstsightError
 from firstsight.settings_model import read_settings
 from firstsight.storage.geometry import Geometry
+from firstsight.storage.stored_images import stored_images
 from oracles.normal_images import Layers, greedy_centres, joined, mean_of_neighbours, write_store
 
 STRIDES = {"fine": 8, "coarse": 16}
@@ -153,7 +153,7 @@ def test_an_image_that_was_learned_from_is_not_compared_with_itself(tmp_path: Pa
 
 def test_drawing_in_a_stream_is_drawing_from_all(tmp_path: Path) -> None:
     known = {str(seed): features(seed, 6, 6) for seed in range(7)}
-    stored = list_normal_images([write_store(tmp_path / "a.zarr", known, STRIDES)])
+    stored = list(stored_images([write_store(tmp_path / "a.zarr", known, STRIDES)]))
 
     def draw(count: int) -> DrawnCells:
         images = read_normal_images(stored, list(STRIDES), "cpu")

@@ -1,11 +1,10 @@
 """Masks, permuted patches and noise."""
 
-from typing import Any
-
 import pytest
 import torch
 
 from firstsight.detectors.ssdnet_corruption import corrupt, network_inputs, partition_blocks, permute_patches
+from firstsight.detectors.ssdnet_settings import SsdnetSettings
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -79,18 +78,18 @@ def test_corruption_hides_a_share_and_all_that_is_missing() -> None:
     known = torch.ones(4, 1, 64, 64, dtype=torch.bool)
     known[:, :, :16, :16] = False
     images[:, :, :16, :16] = 7.0
-    settings: dict[str, Any] = {"block_size": 8, "parts": 4, "patch_size": 16, "share": 0.5, "noise": 0.01}
-    found = corrupt(images, known, torch.zeros(3), generator=generator(), **settings)
+    settings = SsdnetSettings(mask_size=8, mask_parts=4, permuted_size=16, permuted_share=0.5, noise=0.01)
+    found = corrupt(images, known, torch.zeros(3), settings, generator())
     visible = found[:, 3] > 0
     assert float(visible.float().mean()) == pytest.approx(0.75 * 15 / 16, abs=0.05)
     # Wherever the missing patch went, it is not shown.
     assert found[:, :3].max() < 2
-    assert torch.equal(corrupt(images, known, torch.zeros(3), generator=generator(), **settings), found)
+    assert torch.equal(corrupt(images, known, torch.zeros(3), settings, generator()), found)
 
 
 def test_noise_has_its_deviation() -> None:
     images, known = torch.full((2, 3, 64, 64), 0.5), torch.ones(2, 1, 64, 64, dtype=torch.bool)
-    settings: dict[str, Any] = {"block_size": 8, "parts": 4, "patch_size": 16, "share": 0.0, "noise": 0.05}
-    found = corrupt(images, known, torch.zeros(3), generator=generator(), **settings)
+    settings = SsdnetSettings(mask_size=8, mask_parts=4, permuted_size=16, permuted_share=0.0, noise=0.05)
+    found = corrupt(images, known, torch.zeros(3), settings, generator())
     seen = found[:, :3].permute(1, 0, 2, 3)[:, found[:, 3] > 0]
     assert float(seen.std()) == pytest.approx(0.05, rel=0.05)

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from firstsight.detectors import patch_statistics
+from firstsight.detectors.patch_settings import Reference
 from firstsight.detectors.windows import centre_weights, spread_weights
 from firstsight.kernels.feature_correspondence import feature_correspondence as on_cpu
 
@@ -116,7 +117,7 @@ def test_the_interpreted_kernel_equals_the_one_of_the_cpu(
 
 @pytest.mark.parametrize("reference", REFERENCES)
 def test_every_reference_comes_through_the_interpreted_kernel(
-    interpreted: dict[str, NDArray[np.float32]], reference: patch_statistics.Reference
+    interpreted: dict[str, NDArray[np.float32]], reference: Reference
 ) -> None:
     features = values_like("half zeros", 2, 5, 6)
     expected = patch_statistics.fca(features, patch_size=3, reference=reference, reference_count=5)

@@ -1,4 +1,4 @@
-"""Descriptors for the eye: on a plane, and as the tree that Ward's linkage makes of them."""
+"""Descriptors to look at: laid on a plane, and as the tree that Ward's linkage builds."""
 
 from typing import Any
 
@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 from scipy.cluster.hierarchy import dendrogram, linkage, to_tree
 
 FEWEST_FOR_TSNE = 50
-"""Of fewer descriptors, principal components show more faithfully what is near."""
+"""With fewer descriptors, principal components show more faithfully which ones are near to each other."""
 
 PERPLEXITY = 30.0
-"""Of van der Maaten and Hinton, 2008, who found results much the same from 5 to 50."""
+"""As in van der Maaten and Hinton, 2008, who found the results much the same from 5 to 50."""
 
 MOST_LEAVES = 40
 
@@ -18,8 +18,9 @@ MOST_LEAVES = 40
 def lay_on_plane(descriptors: NDArray[np.floating], *, seed: int = 0) -> tuple[NDArray[np.float64], str]:
     """Lay descriptors on a plane so that near ones stay near.
 
-    From 50 on by t-SNE (van der Maaten and Hinton, 2008), begun with the principal components; of fewer the first two
-    principal components themselves, each with the sign that makes its largest coordinate positive.
+    50 or more are laid out by t-SNE (van der Maaten and Hinton, 2008), which starts from the principal components.
+    Fewer show the first two principal components themselves, each with the sign that makes its largest coordinate
+    positive.
 
     Args:
         descriptors: (N, D), finite.
@@ -29,9 +30,9 @@ def lay_on_plane(descriptors: NDArray[np.floating], *, seed: int = 0) -> tuple[N
         points: (N, 2), centred.
         method: "t-SNE" or "principal components".
     """
-    centred = np.asarray(descriptors, dtype=np.float64) - np.mean(descriptors, axis=0) if len(descriptors) else None
-    if centred is None:
+    if len(descriptors) == 0:
         return np.zeros((0, 2)), "principal components"
+    centred = np.asarray(descriptors, dtype=np.float64) - np.mean(descriptors, axis=0)
     # Equal descriptors have no neighbourhoods that t-SNE could keep.
     if len(centred) >= FEWEST_FOR_TSNE and np.ptp(centred, axis=0).any():
         # Importing scikit-learn takes a second, and small collections need none of it.
@@ -52,13 +53,13 @@ def ward_tree(descriptors: NDArray[np.floating], cluster: NDArray[np.integer]) -
 
     Args:
         descriptors: (N, D), finite.
-        cluster: (N,) the cluster of each.
+        cluster: (N,) the cluster of each descriptor.
 
     Returns:
-        None for fewer than two descriptors, otherwise:
-        leaves: from left to right, for each: images (how many it stands for), and the cluster that most of them are in.
-        joins: for each: x (left, right) in leaves, counted from 0 at the first leaf; low (left, right) and high, the
-            distances at which its two branches begin and meet.
+        None for fewer than two descriptors, otherwise
+        leaves: from left to right; for each leaf its images (how many it stands for) and the cluster of most of them.
+        joins: for each join x (left, right) in leaves, counted from 0 at the first leaf; low (left, right) and high,
+            the distances at which its two branches begin and meet.
     """
     if len(descriptors) < 2:
         return None

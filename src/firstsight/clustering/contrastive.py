@@ -1,25 +1,25 @@
-"""A small network that makes cells of alike anomalies more alike, trained on a collection without labels.
+"""A small network that makes the cells of similar anomalies more alike, trained on a collection without labels.
 
-The contrastive head of "Blind Localization and Clustering of Anomalies in Textures" (Ardelean and Weyrich, 2024): two
-1x1 convolutions on the features, that is a perceptron on cells (feature vectors), whose outputs have length 1. Its loss
-is that of Hadsell, Chopra and LeCun ("Dimensionality Reduction by Learning an Invariant Mapping", 2006) on pairs of
-cells, which come from images whose descriptors are near to each other, or far.
+This is the contrastive head of "Blind Localization and Clustering of Anomalies in Textures" (Ardelean and Weyrich,
+2024): two 1x1 convolutions on the features, that is, a perceptron on cells (feature vectors), whose outputs have
+length 1. Its loss is that of Hadsell, Chopra and LeCun ("Dimensionality Reduction by Learning an Invariant Mapping",
+2006) on pairs of cells, which come from images whose descriptors are near to each other or far apart.
 
-Two things are done differently by default, since as in the paper the head made clusters worse on four real collections.
-The anomalous cells of an image are drawn by the weights of its descriptor: an image with a weak anomaly may have none
-above a threshold. And no normal cells take part: to pull those of all images together hides what tells kinds apart.
-Even so a trained head was no better than one left at its random start: it is for collections where a user knows better.
+The paper's head made clusters worse on four real collections, so two things are different by default. The anomalous
+cells of an image are drawn by the weights of its descriptor, since an image with a weak anomaly may have no cell above
+a threshold. And no normal cells take part, since pulling those of all images together hides what tells kinds apart.
+Even so, a trained head was no better than one left at its random start: it is for users who know their collection.
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -35,73 +35,56 @@ from firstsight.clustering.contrastive_pairs import (
 )
 from firstsight.clustering.descriptors import unit_cells
 from firstsight.errors import FirstsightError
+from firstsight.settings_model import Count, NotNegative, Positive, Seed, SettingsModel
 from firstsight.storage.checkpoints import read_checkpoint
 
 # Cells that go through the network at a time when an image is mapped.
 _BLOCK = 4096
 
 
-@dataclass(frozen=True)
-class ContrastiveSettings:
-    """How the head is built and trained; the defaults are the paper's, but for ``cells``.
-
-    Attributes:
-        cells: "weighted": the anomalous cells of every image are drawn by the weights of its descriptor, and no cells
-            count as normal; "threshold": as in the paper, cells above a threshold are anomalous, the others normal.
-        hidden: units of the hidden layer.
-        outputs: channels of the head's features.
-        learning_rate: of AdamW.
-        weight_decay: of AdamW.
-        epochs: in each, every image that has anomalous cells is the anchor of one step.
-        positives: nearest images whose anomalous cells are pulled to those of the anchor; at most the nearer half.
-        counterexamples: images of the farther half, drawn for each step, whose anomalous cells are pushed away.
-        anchor_cells: anomalous cells of the anchor, and as many normal ones, a step.
-        other_cells: anomalous cells of the positives, as many of the counterexamples, and as many normal ones, a step.
-        margin: squared distance beyond which cells are not pushed further.
-        cells_per_image: anomalous cells of an image held for the whole training, and as many normal ones.
-        most_images: of more images, a random sample of this many is trained on.
-        seed: of the weights at the start and of everything that is drawn.
-    """
+class ContrastiveSettings(SettingsModel):
+    """How the head is built and trained; the defaults are the paper's, except for ``cells``."""
 
     cells: Literal["weighted", "threshold"] = "weighted"
-    hidden: int = 256
-    outputs: int = 512
-    learning_rate: float = 0.0005
-    weight_decay: float = 0.01
-    epochs: int = 10
-    positives: int = 3
-    counterexamples: int = 5
-    anchor_cells: int = 20
-    other_cells: int = 50
-    margin: float = 0.5
-    cells_per_image: int = 128
-    most_images: int = 2000
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.cells not in ("weighted", "threshold"):
-            raise FirstsightError(f"cells is {self.cells!r}, but must be 'weighted' or 'threshold'")
-        least = {"weight_decay": 0, "seed": 0, "most_images": FEWEST_IMAGES}
-        for field in fields(self)[1:]:
-            value = getattr(self, field.name)
-            if field.type is int and (isinstance(value, bool) or not isinstance(value, int)):
-                raise FirstsightError(f"{field.name} is {value!r}, but must be a whole number")
-            bound = least.get(field.name, 1 if field.type is int else None)
-            if bound is None and not 0 < value < math.inf:
-                raise FirstsightError(f"{field.name} is {value}, but must be finite and positive")
-            if bound is not None and not bound <= value < math.inf:
-                raise FirstsightError(f"{field.name} is {value}, but must be {bound} or more")
+    """weighted: the anomalous cells of every image are drawn by the weights of its descriptor, and no cells count as
+    normal; threshold: as in the paper, cells above a threshold are anomalous and the others normal."""
+    hidden: Count = 256
+    """Units of the hidden layer."""
+    outputs: Count = 512
+    """Channels of the head's features."""
+    learning_rate: Positive = 0.0005
+    """Of AdamW."""
+    weight_decay: NotNegative = 0.01
+    """Of AdamW."""
+    epochs: Count = 10
+    """In each epoch, every image that has anomalous cells is the anchor of one step."""
+    positives: Count = 3
+    """Nearest images whose anomalous cells are pulled to those of the anchor; at most the nearer half."""
+    counterexamples: Count = 5
+    """Images of the farther half, drawn for each step, whose anomalous cells are pushed away."""
+    anchor_cells: Count = 20
+    """Anomalous cells of the anchor in one step, and as many normal ones."""
+    other_cells: Count = 50
+    """Anomalous cells of the positives in one step, as many of the counterexamples, and as many normal ones."""
+    margin: Positive = 0.5
+    """Squared distance beyond which cells are not pushed further."""
+    cells_per_image: Count = 128
+    """Anomalous cells of an image that are held for the whole training, and as many normal ones."""
+    most_images: Annotated[int, Field(ge=FEWEST_IMAGES)] = 2000
+    """A random sample of this many images is trained on where there are more."""
+    seed: Seed = 0
+    """Of the weights at the start and of everything that is drawn."""
 
 
 class Head(nn.Module):
     """Cells (N, C) to outputs (N, D) of length 1: C -> hidden -> D, with a ReLU between.
 
     Args:
-        mean: (C,) taken off the cells.
-        scale: (C,) that the cells are then divided by; positive.
+        mean: (C,) subtracted from the cells.
+        scale: (C,) by which the cells are then divided; positive.
         hidden: units of the hidden layer.
         outputs: D.
-        generator: of the weights at the start, on the CPU; None leaves them as they lie in memory, to be loaded.
+        generator: of the weights at the start, on the CPU; None leaves the weights uninitialised, to be loaded.
     """
 
     mean: Tensor
@@ -121,7 +104,7 @@ class Head(nn.Module):
         return functional.normalize(self.second(hidden), dim=1)
 
     def state(self) -> dict[str, Tensor]:
-        """What `load_head` makes the head of again: tensors on the CPU."""
+        """Tensors on the CPU from which `load_head` restores the head."""
         return {name: value.detach().cpu().clone() for name, value in self.state_dict().items()}
 
 
@@ -129,7 +112,7 @@ def load_head(state: Mapping[str, Tensor], device: str | torch.device = "cpu") -
     """The head whose `Head.state` this is, on a device.
 
     Raises:
-        FirstsightError: it is not the state of a head.
+        FirstsightError: this is not the state of a head.
     """
     try:
         outputs, hidden = state["second.weight"].shape
@@ -152,7 +135,7 @@ def apply_head(head: Head, features: Tensor) -> Tensor:
         (D, h, w) float32; the D values of a cell have length 1.
 
     Raises:
-        FirstsightError: not three dimensions, or another number of channels than the head was made for.
+        FirstsightError: the features do not have three dimensions, or not as many channels as the head was made for.
     """
     if features.ndim != 3 or len(features) != len(head.mean):
         raise FirstsightError(f"features {tuple(features.shape)} do not match a head for ({len(head.mean)}, h, w)")
@@ -161,14 +144,14 @@ def apply_head(head: Head, features: Tensor) -> Tensor:
 
 
 def contrastive_loss(outputs: StepCells, margin: float) -> Tensor:
-    """Loss of one step, of squared Euclidean distances d^2 between outputs of the head.
+    """Loss of one step, from the squared Euclidean distances d^2 between outputs of the head.
 
     The mean of d^2 over the pairs (anchor's anomalous, positives' anomalous) and (anchor's normal, others' normal),
     plus the mean of max(0, margin - d^2) over the pairs (anchor's anomalous, any normal) and (anchor's anomalous,
-    counterexamples' anomalous). A kind of cell of which there are none makes no pairs; a mean of no pairs is 0.
+    counterexamples' anomalous). A kind without cells makes no pairs; the mean of no pairs is 0.
 
     Args:
-        outputs: of the head, (n, D) of length 1 or 0, for the cells of a step.
+        outputs: of the head for the cells of a step, (n, D) of length 1 or 0.
         margin: of the pairs that are pushed apart.
 
     Returns:
@@ -199,28 +182,28 @@ def train_head(
 ) -> Head | None:
     """Train the head on a collection.
 
-    With ``cells="threshold"``, an image without a cell above the threshold is never an anchor, a positive or a
-    counterexample: it takes no part. Each image is read once. On a CPU with as many threads the same images, settings
-    and seed give the same weights.
+    With ``cells="threshold"``, an image without a cell above the threshold takes no part: it is never an anchor, a
+    positive or a counterexample. Each image is read once. On a CPU with the same number of threads, the same images,
+    settings and seed give the same weights.
 
     Args:
-        images: of the collection, N, read when asked; all with C channels.
+        images: the N images of the collection, each read when asked; all with C channels.
         descriptors: (N, D), in units in which distances compare, see `normalise_descriptors`: near images share cells.
         settings: of the network and its training.
-        temperature: of the weights that cells are drawn by, in units of the maps: a robust deviation of the scores of
-            the collection, the last of `weighting_temperatures`. For ``cells="weighted"``.
-        threshold: in units of the maps, see `anomaly_threshold`. For ``cells="threshold"``.
+        temperature: for ``cells="weighted"``: of the weights by which cells are drawn, in units of the maps; a robust
+            deviation of the scores of the collection, the last of `weighting_temperatures`.
+        threshold: for ``cells="threshold"``: in units of the maps, see `anomaly_threshold`.
         device: to train on.
-        note: takes a line of text, one an epoch.
+        note: takes a line of text for each epoch.
 
     Returns:
-        The head on the device; None where fewer than 5 images have anomalous cells: there is too little to contrast,
-        and `estimate_clusters` does not divide fewer either.
+        The head on the device; None where fewer than 5 images have anomalous cells, since there is too little to
+        contrast and `estimate_clusters` does not divide fewer either.
 
     Raises:
         FirstsightError: the numbers of images and descriptors differ; a descriptor, a feature, a score, the temperature
-            or the threshold is not finite; a negative temperature; a map of another shape than the features; images
-            with different numbers of channels; a loss that is no longer finite.
+            or the threshold is not finite; the temperature is negative; a map and its features differ in shape; images
+            differ in their number of channels; the loss is no longer finite.
     """
     descriptors = np.asarray(descriptors, dtype=np.float64)
     if descriptors.ndim != 2 or len(descriptors) != len(images) or not np.isfinite(descriptors).all():
@@ -293,7 +276,7 @@ def _squared_distances(first: Tensor, second: Tensor) -> Tensor:
 
 
 def _linear(inputs: int, outputs: int, generator: torch.Generator | None) -> nn.Linear:
-    """A layer made without the global random numbers that it would begin with."""
+    """A layer whose weights are not drawn from the global random numbers."""
     layer: nn.Linear = nn.utils.skip_init(nn.Linear, inputs, outputs)  # type: ignore[no-untyped-call]
     if generator is not None:
         nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu", generator=generator)
@@ -305,11 +288,13 @@ ExtendFeatures = Callable[[NDArray[np.floating]], NDArray[np.floating]]
 
 
 def read_head(path: Path) -> ExtendFeatures:
-    """What adds to `unit_cells` of features (C, h, w) those of the head that `fit_head` wrote: (C + D, h, w).
+    """A function that joins the `unit_cells` of features (C, h, w) with the outputs of a head: (C + D, h, w).
 
-    Without a head nothing is added.
+    Where the file holds no head, nothing is joined. The head's outputs alone make worse clusters than the two together
+    (docs/methods.md).
 
-    The head's features alone make worse clusters than the two together (docs/methods.md).
+    Args:
+        path: the file that `fit_head` wrote.
 
     Raises:
         DamagedError: the file is damaged.

@@ -1,4 +1,4 @@
-"""Which cells of a collection the contrastive head sees together: the pool of cells, near and far images, a step."""
+"""Which cells of a collection the contrastive head sees together: the pool of cells, near and far images, one step."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from firstsight.errors import FirstsightError
 
-# Fewest images with anomalous cells: an anchor, two nearer and two farther ones.
+# The fewest images with anomalous cells: an anchor, two nearer images and two farther ones.
 FEWEST_IMAGES = 5
 
 
@@ -25,7 +25,7 @@ class ImageCells(Protocol):
 
 
 class StepCells(NamedTuple):
-    """Cells of one step of training (or the head's outputs for them), each (n, C), n = 0 where there are none.
+    """Cells of one step of training (or the head's outputs for these), each field (n, C); n = 0 where there are none.
 
     Attributes:
         anchor_anomalous: of the anchor image.
@@ -48,8 +48,8 @@ class CellPool:
 
     Attributes:
         channels: C.
-        anomalous: {image: its anomalous cells (n, C)} of the images that have some.
-        normal: {image: its normal cells (n, C)} of the images that have some; empty where no cells count as normal.
+        anomalous: {image: its anomalous cells (n, C)} for the images that have some.
+        normal: {image: its normal cells (n, C)} for the images that have some; empty where no cells count as normal.
     """
 
     channels: int
@@ -57,7 +57,7 @@ class CellPool:
     normal: dict[int, Tensor]
 
     def statistics(self) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation (C,) of the cells; 1 for a channel that does not vary."""
+        """Mean and standard deviation (C,) of the cells; the deviation of a channel that does not vary is 1."""
         parts = [*self.anomalous.values(), *self.normal.values()]
         count = sum(map(len, parts))
         mean = torch.stack([part.double().sum(dim=0) for part in parts]).sum(dim=0) / count
@@ -70,17 +70,17 @@ class CellPool:
 def pool_by_weight(
     images: Sequence[ImageCells], temperature: float, count: int, generator: torch.Generator
 ) -> CellPool:
-    """Draw cells of each image, with replacement, with the probabilities softmax(map / temperature); none is normal.
+    """Draw cells of each image, with replacement and the probabilities softmax(map / temperature); none is normal.
 
     Args:
-        images: read once each, in order.
-        temperature: in units of the maps, 0 or more; at 0, only cells of the highest score are drawn.
+        images: read in order, every image once.
+        temperature: in units of the maps, 0 or more; at 0, only cells with the highest score are drawn.
         count: cells of an image; the memory is N * count * C values of the features' type.
         generator: on the CPU.
 
     Raises:
-        FirstsightError: a map of another shape than the features, a value that is not finite, images with different
-            numbers of channels, an image without cells.
+        FirstsightError: a map and its features differ in shape, a value is not finite, images differ in their number of
+            channels, or an image has no cells.
     """
     anomalous = {}
     for index, cells, scores in _read(images):
@@ -93,13 +93,13 @@ def pool_by_weight(
 def pool_by_threshold(
     images: Sequence[ImageCells], threshold: float, count: int, generator: torch.Generator
 ) -> CellPool:
-    """Draw cells of each image, without replacement: of those above a threshold, which are anomalous, and the others.
+    """Draw cells of each image, without replacement: anomalous ones, above a threshold, and normal ones.
 
     Args:
-        images: read once each, in order.
+        images: read in order, every image once.
         threshold: in units of the maps.
-        count: at most, of each kind, from an image; the memory is at most 2 * N * count * C values of the features'
-            type.
+        count: cells of either kind from an image, at most; the memory is at most 2 * N * count * C values of the
+            features' type.
         generator: on the CPU.
 
     Raises:
@@ -119,8 +119,8 @@ def rank_neighbours(descriptors: NDArray[np.floating], positives: int) -> tuple[
     """For each image, the images nearest to it and the farther half of the others, by Euclidean distance.
 
     Args:
-        descriptors: (n, D), finite, n at least 3; of equal distances the lower index is nearer.
-        positives: how many nearest, if the nearer half of the others has as many.
+        descriptors: (n, D), finite, n at least 3; at equal distances the lower index counts as nearer.
+        positives: how many of the nearest, at most the nearer half of the others.
 
     Returns:
         (n, min(positives, nearer half)) indices, nearest first, and (n, (n - 1) // 2) indices; never the image itself.
@@ -142,15 +142,15 @@ def draw_step(
     other_cells: int,
     generator: torch.Generator,
 ) -> StepCells:
-    """Draw the cells of a step from the pool, with replacement; each image of a kind is as likely as the others.
+    """Draw the cells of a step from the pool, with replacement; all images of a group are equally likely.
 
     Args:
         pool: of the collection.
         anchor: an image.
         positives: images near to it.
         counterexamples: images far from it.
-        anchor_cells: how many of the anchor, of each kind.
-        other_cells: how many of the other images, of each kind.
+        anchor_cells: how many cells of the anchor, of either kind.
+        other_cells: how many cells of the other images, of either kind.
         generator: on the CPU.
     """
     return StepCells(
@@ -173,7 +173,7 @@ def _read(images: Sequence[ImageCells]) -> Iterator[tuple[int, Tensor, Tensor]]:
             )
         channels = channels or len(features)
         if len(features) != channels:
-            raise FirstsightError(f"image {index} has {len(features)} channels, not {channels} as the first one")
+            raise FirstsightError(f"image {index} has {len(features)} channels, not {channels} like the first one")
         if not (np.isfinite(features).all() and np.isfinite(anomaly_map).all()):
             raise FirstsightError(f"the features or the map of image {index} hold values that are not finite")
         yield index, torch.tensor(features).flatten(1), torch.tensor(anomaly_map, dtype=torch.float64).flatten()
@@ -186,12 +186,12 @@ def _channels(cells: dict[int, Tensor]) -> int:
 def _draw(
     pool: CellPool, kind: dict[int, Tensor], images: Sequence[int], count: int, generator: torch.Generator
 ) -> Tensor:
-    """(count, C) cells of the images that have any of a kind; (0, C) where none has."""
+    """(count, C) cells of a kind, from the images that have any; (0, C) where none has."""
     parts = [kind[image] for image in images if image in kind]
     if not parts:
         return torch.empty(0, pool.channels)
     lengths = torch.tensor([len(part) for part in parts])
     part = torch.randint(len(parts), (count,), generator=generator)
-    # Rounding may bring a number just below 1 up to the length.
+    # Rounding may raise a number just below 1 to the length.
     place = torch.minimum((torch.rand(count, generator=generator) * lengths[part]).long(), lengths[part] - 1)
     return torch.cat(parts)[(lengths.cumsum(dim=0) - lengths)[part] + place].float()

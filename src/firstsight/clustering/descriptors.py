@@ -1,9 +1,9 @@
 """One vector for an image, or for a region of it, that says what its anomaly looks like.
 
 After "Blind Localization and Clustering of Anomalies in Textures" (Ardelean and Weyrich, 2024): features, weighted by
-the anomaly map, are summed over the image. Five things are done differently, for better clusters on four real
-collections: each cell has length 1, the weights do not depend on the scale of the map, there are two of them, the
-image's own mean stays in, and the descriptors of a collection are brought to comparable units.
+the anomaly map, are summed over the image. Five things differ from the paper, for better clusters on four real
+collections: every cell has length 1, the weights do not depend on the scale of the map, there are two weightings, the
+image's own mean is not subtracted, and the descriptors of a collection are brought to comparable units.
 
 Shapes: N images, C channels, W weightings. A raw descriptor is (W, C), a normalised one (W * C,).
 """
@@ -24,8 +24,12 @@ BLUR_SIGMA_PIXELS = 16.0
 BLUR_REACH = 1.5
 """The blur ends this many sigmas from its centre: 7 x 7 cells at stride 8, as in the paper."""
 
+SMOOTHED_OVER = 5
+"""Nearest descriptors over which one is smoothed."""
+
 LEAST_TO_SMOOTH = 8
 LARGEST_COMPARED = 4_000
+"""Descriptors with which others are compared, see `random_sample`."""
 
 DEVIATIONS = (0.5, 1.0)
 """Temperatures of the weightings, in robust deviations of the cells of a collection."""
@@ -34,10 +38,10 @@ DEVIATIONS = (0.5, 1.0)
 def weighting_temperatures(scores: NDArray[np.floating]) -> tuple[float, ...]:
     """The temperatures, in units of the map, at which `describe` weighs the cells of a collection.
 
-    A half and a whole robust deviation of the scores of all cells of the collection: a cell counts e times as much as
-    one that much below it. The first describes the peak, the second what lies around it. Any factor on the maps
-    cancels. One set of temperatures for the whole collection, since then an image without anomalies is described by
-    most of its cells and not by its loudest noise.
+    They are half a robust deviation of the scores of all cells of the collection, and a whole one: a cell counts e
+    times as much as one whose score is that much lower. The first describes the peak, the second what lies around it. A
+    constant factor on all maps cancels out. The whole collection has the same temperatures, so that an image without
+    anomalies is described by most of its cells and not by its loudest noise.
 
     Args:
         scores: (n,) finite scores of all cells of all maps of a collection, or a random sample of them.
@@ -55,7 +59,7 @@ def weighting_temperatures(scores: NDArray[np.floating]) -> tuple[float, ...]:
 def unit_cells(features: NDArray[np.floating]) -> NDArray[np.float64]:
     """Scale every cell of features (C, h, w) to length 1, so that its direction counts and not its strength.
 
-    A mean over cells is then not one over the strongest of them. A cell of zeros stays.
+    The strongest cells then do not dominate a mean over cells. A cell of zeros stays as it is.
     """
     values: NDArray[np.float64] = np.asarray(features, dtype=np.float64)
     length = np.linalg.norm(values, axis=0, keepdims=True)
@@ -64,20 +68,20 @@ def unit_cells(features: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def blur_features(features: NDArray[np.floating], stride: float) -> NDArray[np.float64]:
-    """Blur features by a Gaussian of sigma 16 pixels (of what entered the extractor), with reflected borders.
+    """Blur features by a Gaussian of sigma 16 pixels (of the extractor's input), with reflected borders.
 
-    That is the paper's 7 x 7 cells with sigma 2 at stride 8, and 5 x 5 cells with sigma 1 at stride 16.
+    At stride 8 that is the paper's 7 x 7 cells with sigma 2, at stride 16 it is 5 x 5 cells with sigma 1.
 
     Args:
-        features: (C, h, w), finite, not scaled per image, so that images compare.
+        features: (C, h, w), finite, not scaled image by image, so that images can be compared.
         stride: distance between two cells, pixels.
 
     Raises:
-        FirstsightError: there are not three dimensions, none of them empty, or a feature is not finite.
+        FirstsightError: the features do not have three dimensions, are empty, or hold a value that is not finite.
     """
     features = np.asarray(features, dtype=np.float64)
     if features.ndim != 3 or features.size == 0:
-        raise FirstsightError(f"features {features.shape} are not (C, h, w), or empty")
+        raise FirstsightError(f"features {features.shape} are not (C, h, w), or are empty")
     if not np.isfinite(features).all():
         raise FirstsightError("the features hold values that are not finite")
     sigma = BLUR_SIGMA_PIXELS / stride
@@ -103,13 +107,13 @@ def describe(
     Args:
         features: (C, n) of `blur_features`: all cells of an image, or those that a region covers.
         scores: (n,) of the anomaly map at these cells, finite.
-        temperatures: (W,) in units of the map: `weighting_temperatures` of the collection. At 0 the cells of the
-            highest score weigh the same and the others nothing, so cells of equal scores weigh all alike.
-        share: (n,) positive: how much of each cell belongs to what is described, in any unit; by default all cells
-            alike.
+        temperatures: (W,) in units of the map: `weighting_temperatures` of the collection. At 0, the cells with the
+            highest score weigh the same and the others nothing, so cells of equal scores all weigh the same.
+        share: (n,) positive: how much of each cell belongs to what is described, in any unit; by default the same for
+            all cells.
 
     Returns:
-        (W, C) descriptor. Descriptors of a collection become comparable by `normalise_descriptors`.
+        (W, C) descriptor. `normalise_descriptors` makes the descriptors of a collection comparable.
 
     Raises:
         FirstsightError: the shapes do not match, there are no cells, a score is not finite, a temperature is negative
@@ -128,7 +132,7 @@ def describe(
     for temperature in temperatures:
         if not (np.isfinite(temperature) and temperature >= 0):
             raise FirstsightError(f"the temperature of the weights must be 0 or more, not {temperature}")
-        # A temperature far below the least difference in the map overflows to -inf, whose weight is 0 as it should be.
+        # Where the temperature is far below the least difference in the map, the exponent overflows to -inf: weight 0.
         with np.errstate(over="ignore"):
             weights = parts * (np.exp(below / temperature) if temperature > 0 else below == 0)
         rows.append(features @ (weights / weights.sum()))
@@ -139,9 +143,10 @@ def describe(
 class Normalisation:
     """The units of a collection's descriptors.
 
-    mean, deviation: (W, C) of each channel over the collection; a channel that does not vary has deviation 0.
-    limit: no descriptor of the collection can be farther from the mean, in deviations, and none that is normalised
-        later counts as farther. (A channel that hardly varied would drown all others.)
+    Attributes:
+        mean, deviation: (W, C) of each channel over the collection; a channel that does not vary has deviation 0.
+        limit: no descriptor of the collection can be farther from the mean, in deviations; any that is normalised later
+            is clipped to it. (Otherwise a channel that hardly varied would drown all others.)
     """
 
     mean: NDArray[np.float64]
@@ -153,22 +158,22 @@ def fit_normalisation(descriptors: NDArray[np.floating]) -> Normalisation:
     """Find the units of a collection's descriptors, (N, W, C), finite, at least one.
 
     Raises:
-        FirstsightError: there are not three dimensions, no descriptor, or a value is not finite.
+        FirstsightError: the descriptors do not have three dimensions, there are none, or a value is not finite.
     """
     values = _checked(descriptors)
     if len(values) == 0:
         raise FirstsightError("there are no descriptors to find the units of")
     mean = values.mean(axis=0)
     deviation = (values - mean).std(axis=0)
-    # Rounding leaves a deviation of about 1e-16 of the values in a channel that is constant: it counts as none.
+    # In a constant channel, rounding leaves a deviation of about 1e-16 of the values, which counts as none.
     varies = deviation > 1e-12 * np.abs(values).max(axis=0)
     return Normalisation(mean, np.where(varies, deviation, 0.0), float(np.sqrt(max(len(values) - 1, 1))))
 
 
 def root_descriptors(descriptors: NDArray[np.floating], normalisation: Normalisation) -> NDArray[np.float64]:
-    """Standardise each channel and take the signed square root: distances say how alike, and how alike in strength.
+    """Standardise each channel and take the signed square root; distances then compare both kind and strength.
 
-    Standardised, loud channels do not decide alone; the root tames the few channels in which a single image is extreme.
+    Standardising keeps loud channels from deciding alone; the root tames the few channels where one image is extreme.
 
     Args:
         descriptors: (N, W, C), finite.
@@ -182,8 +187,8 @@ def root_descriptors(descriptors: NDArray[np.floating], normalisation: Normalisa
     """
     values = _checked(descriptors)
     if values.shape[1:] != normalisation.mean.shape:
-        found, known = (" x ".join(map(str, shape)) for shape in (values.shape[1:], normalisation.mean.shape))
-        raise FirstsightError(f"descriptors of {found} values do not compare with those of {known}: other features")
+        shape, known = (" x ".join(map(str, sizes)) for sizes in (values.shape[1:], normalisation.mean.shape))
+        raise FirstsightError(f"descriptors of {shape} values do not compare with those of {known}: other features")
     varies = normalisation.deviation > 0
     standardised = (values - normalisation.mean) / np.where(varies, normalisation.deviation, 1.0)
     standardised = np.clip(np.where(varies, standardised, 0.0), -normalisation.limit, normalisation.limit)
@@ -192,7 +197,7 @@ def root_descriptors(descriptors: NDArray[np.floating], normalisation: Normalisa
 
 
 def join_weightings(rooted: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Scale each weighting of `root_descriptors` to length 1, and join them: (N, W, C) to (N, W * C), of length 1.
+    """Scale each weighting of `root_descriptors` to length 1 and join all: (N, W, C) to (N, W * C), of length 1.
 
     Euclidean distances then say how alike descriptors are in direction (the kind of anomaly), not in magnitude (how
     strong it is). A weighting of length 0 stays 0.
@@ -205,18 +210,21 @@ def join_weightings(rooted: NDArray[np.float64]) -> NDArray[np.float64]:
 def normalise_descriptors(
     descriptors: NDArray[np.floating], normalisation: Normalisation | None = None
 ) -> NDArray[np.float64]:
-    """Bring descriptors to units in which Euclidean distances say how alike they are: `root`, then `join`.
+    """Bring descriptors to units in which Euclidean distances say how alike they are.
+
+    `root_descriptors` comes first, then `join_weightings`.
 
     Args:
         descriptors: (N, W, C), finite.
         normalisation: of the collection; by default that of these descriptors.
 
     Returns:
-        (N, W * C), rows of length 1; a row equal to the collection's mean (every row, where all are the same) is 0,
-        and so is a channel that does not vary.
+        (N, W * C), rows of length 1; a row equal to the collection's mean (every row where all are the same) is 0, and
+        so is a channel that does not vary.
 
     Raises:
-        FirstsightError: there are not three dimensions, the shapes do not match, or a value is not finite.
+        FirstsightError: the descriptors do not have three dimensions, the shapes do not match, or a value is not
+            finite.
     """
     return join_weightings(root_descriptors(descriptors, normalisation or fit_normalisation(descriptors)))
 
@@ -230,37 +238,42 @@ def _checked(descriptors: NDArray[np.floating]) -> NDArray[np.float64]:
     return values
 
 
-def smooth_descriptors(descriptors: NDArray[np.floating], *, neighbours: int = 5, seed: int = 0) -> NDArray[np.float64]:
-    """The mean of every descriptor and those nearest to it: groups stand out from the noise in between.
+def random_sample(count: int, seed: int) -> NDArray[np.int64]:
+    """Indices of 4,000 of so many descriptors, drawn at random, in ascending order; of all where there are fewer."""
+    if count <= LARGEST_COMPARED:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(seed).choice(count, LARGEST_COMPARED, replace=False))
 
-    Linkage merges greedily, so that noise in a few descriptors may move whole branches. On the development sets, with
-    noise in maps and temperatures, smoothed descriptors made better clusters than plain ones, and varied less.
+
+def smooth_descriptors(descriptors: NDArray[np.floating], *, seed: int = 0) -> NDArray[np.float64]:
+    """The mean of every descriptor and the 5 nearest to it, so that groups stand out from the noise between them.
+
+    Where there are few, at most an eighth of all descriptors count. Linkage merges greedily, so noise in a few
+    descriptors may move whole branches. On the development sets, with noise in maps and temperatures, smoothed
+    descriptors made better clusters than plain ones, and varied less.
 
     Args:
         descriptors: (N, D), finite, normalised.
-        neighbours: how many of the nearest count; at most an eighth of the descriptors.
-        seed: of the random sample of 4,000 descriptors that all are compared with, where there are more.
+        seed: of the random sample of 4,000 descriptors with which all are compared where there are more.
 
     Returns:
         (N, D).
     """
     values: NDArray[np.float64] = np.asarray(descriptors, dtype=np.float64)
     count = len(values)
-    wanted = min(neighbours, count // LEAST_TO_SMOOTH)
+    wanted = min(SMOOTHED_OVER, count // LEAST_TO_SMOOTH)
     if wanted == 0:
         return values
-    # Importing scikit-learn takes a second, and most jobs that know this module need none of it.
+    # Importing scikit-learn takes a second, and most jobs that import this module do not need it.
     from sklearn.neighbors import NearestNeighbors  # noqa: PLC0415
 
-    sample = np.arange(count)
-    if count > LARGEST_COMPARED:
-        sample = np.sort(np.random.default_rng(seed).choice(count, LARGEST_COMPARED, replace=False))
+    sample = random_sample(count, seed)
     search = NearestNeighbors(n_neighbors=wanted + 1, algorithm="brute").fit(values[sample])
     smoothed = values.copy()
     for start in range(0, count, LARGEST_COMPARED):
         rows = np.arange(start, min(start + LARGEST_COMPARED, count))
         nearest = sample[search.kneighbors(values[rows], return_distance=False)]
-        # Itself comes first, unless it is not in the sample or has equals.
+        # A descriptor is its own nearest, unless it is not in the sample or has equals.
         others = np.array(
             [np.append(line[line != row], line)[:wanted] for row, line in zip(rows, nearest, strict=True)]
         )
@@ -269,11 +282,11 @@ def smooth_descriptors(descriptors: NDArray[np.floating], *, neighbours: int = 5
 
 
 def coarsest_layer(places: Mapping[str, Mapping[str, Any]], layers: Sequence[str]) -> tuple[str, Geometry]:
-    """Of these layers the one with the largest stride, of equals the last, and how it lies on the image.
+    """The layer with the largest stride (the last of equals), and how it lies on the image.
 
     Args:
         places: fields of `Geometry` for each layer, as the store of features keeps them.
-        layers: names, at least one.
+        layers: names of the layers to choose from, at least one.
     """
     layer = max(reversed(layers), key=lambda name: places[name]["stride"])
     return layer, Geometry(**places[layer])

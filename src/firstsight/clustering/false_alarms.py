@@ -1,13 +1,13 @@
 """Thresholds with a stated rate of false alarms, from a collection's own scores.
 
-Nobody says which scores are normal, so their distribution is estimated as the null distribution is from many tests at
-once (Efron, "Large-Scale Simultaneous Hypothesis Testing: The Choice of a Null Hypothesis", JASA 2004, section 4):
-from the bulk of all scores, in which anomalies are rare, and is followed from there into the tail. Efron's null is
-normal. Anomaly maps are skewed, so here it is a gamma distribution with a free origin (Pearson's type III), of which
-the normal distribution is the limit.
+Nobody says which scores are normal, so their distribution is estimated like the null distribution of many simultaneous
+tests (Efron, "Large-Scale Simultaneous Hypothesis Testing: The Choice of a Null Hypothesis", JASA 2004, section 4):
+from the bulk of all scores, where anomalies are rare, and from there extrapolated into the tail. Efron's null
+distribution is normal. Anomaly maps are skewed, so here it is a gamma distribution with a free origin (Pearson's type
+III), whose limit is the normal distribution.
 
-The estimate is held to what is there: of all scores, normal and anomalous together, no more than the asked share may
-need to lie above a threshold. Where the fitted tail is too long for that, the quantile of all scores stands in.
+The scores themselves bound the estimate: at least the accepted share of all scores, normal and anomalous together, lies
+above a threshold. Where the fitted tail is too long for that, the quantile of all scores is used instead.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ BULK_OF_TILES = (0.1, 0.5)
 """The same for the largest scores of tiles: an anomaly reaches a larger share of tiles than of cells."""
 
 TILES = 4
-"""An image is cut into so many rows and columns of tiles."""
+"""Rows and columns of tiles into which an image is cut."""
 
 QUANTILES = 40
 SHAPES = np.geomspace(0.5, 200.0, 80)
@@ -35,7 +35,7 @@ SHAPES = np.geomspace(0.5, 200.0, 80)
 
 @dataclass(frozen=True)
 class NullDistribution:
-    """Distribution of normal scores: ``origin + scale * g``, where g has the gamma distribution of this ``shape``."""
+    """Distribution of normal scores: ``origin + scale * g``, where g has the gamma distribution with this ``shape``."""
 
     shape: float
     origin: float
@@ -49,8 +49,8 @@ class NullDistribution:
 def fit_null(scores: NDArray[np.floating]) -> NullDistribution:
     """Estimate the distribution of the normal scores of cells from all scores.
 
-    Of all shapes the one whose quantiles lie best on a straight line with those of the scores, by least squares on
-    evenly spaced shares of the bulk ("quantile matching"); the line is origin and scale.
+    The shape is the one whose quantiles best form a straight line with those of the scores, by least squares on evenly
+    spaced shares of the bulk ("quantile matching"); the line gives origin and scale.
 
     Args:
         scores: (n,) finite scores, at least one.
@@ -62,8 +62,8 @@ def fit_null(scores: NDArray[np.floating]) -> NullDistribution:
         FirstsightError: there are no scores, or one is not finite.
     """
     shares = np.linspace(*BULK_OF_CELLS, QUANTILES)
-    found = np.quantile(checked_scores(scores, "scores"), shares)
-    origins, scales, errors = _lines(found, stats.gamma.ppf(shares[:, None], SHAPES))
+    quantiles = np.quantile(checked_scores(scores, "scores"), shares)
+    origins, scales, errors = _fit_lines(quantiles, stats.gamma.ppf(shares[:, None], SHAPES))
     best = int(errors.argmin())
     return NullDistribution(shape=float(SHAPES[best]), origin=float(origins[best]), scale=float(scales[best]))
 
@@ -72,12 +72,12 @@ def pixel_threshold(scores: NDArray[np.floating], rate: float) -> float:
     """The score that about this share of normal cells exceeds.
 
     Args:
-        scores: (n,) finite scores of a collection's cells, or of a random sample of them.
-        rate: false alarms that are accepted, as a share of normal cells, in (0, 1).
+        scores: (n,) finite scores of a collection's cells, or of a random sample of these.
+        rate: the accepted share of normal cells that are false alarms, in (0, 1).
 
     Returns:
-        The threshold: at most the quantile of all scores, so that at least ``rate`` of them lies above it (of equal
-        scores none does).
+        The threshold: at most the quantile of all scores, so that at least the share ``rate`` of them lies above it
+        (none does where all scores are equal).
 
     Raises:
         FirstsightError: there are no scores, one is not finite, or the rate is not within (0, 1).
@@ -87,17 +87,17 @@ def pixel_threshold(scores: NDArray[np.floating], rate: float) -> float:
 
 
 def image_threshold(tiles: NDArray[np.floating], image_maxima: NDArray[np.floating], rate: float) -> float:
-    """The score that the largest score of about this share of normal images exceeds.
+    """The score that is exceeded by the largest score of about this share of normal images.
 
     Most images of a collection may be anomalous, but most tiles of images are not. The largest of many scores follows
-    Gumbel's distribution (Fisher and Tippett 1928), here fitted to the bulk of the tiles' largest scores; the largest
-    score of k normal tiles follows it too, ``scale * log(k)`` further out. That takes the tiles of an image to be
-    independent: they are alike, which makes false alarms rarer than asked for, not more frequent.
+    Gumbel's distribution (Fisher and Tippett 1928), here fitted to the bulk of the tiles' largest scores. The largest
+    score of k normal tiles follows it too, ``scale * log(k)`` further out. That assumes independent tiles: the tiles of
+    an image are alike, which makes false alarms rarer than asked for, not more frequent.
 
     Args:
         tiles: (n,) largest score of every tile of every image, see `tile_maxima`.
         image_maxima: (N,) largest score of every image.
-        rate: false alarms that are accepted, as a share of normal images, in (0, 1).
+        rate: the accepted share of normal images that are false alarms, in (0, 1).
 
     Raises:
         FirstsightError: there are no scores, one is not finite, or the rate is not within (0, 1).
@@ -105,41 +105,39 @@ def image_threshold(tiles: NDArray[np.floating], image_maxima: NDArray[np.floati
     _check_rate(rate)
     image_maxima = checked_scores(image_maxima, "image maxima")
     shares = np.linspace(*BULK_OF_TILES, QUANTILES)
-    found = np.quantile(checked_scores(tiles, "largest scores of tiles"), shares)
-    origins, scales, _ = _lines(found, -np.log(-np.log(shares))[:, None])
+    quantiles = np.quantile(checked_scores(tiles, "largest scores of tiles"), shares)
+    origins, scales, _ = _fit_lines(quantiles, -np.log(-np.log(shares))[:, None])
     tiles_per_image = len(tiles) / len(image_maxima)
     fitted = origins[0] + scales[0] * (np.log(tiles_per_image) - np.log(-np.log1p(-rate)))
     return min(float(fitted), float(np.quantile(image_maxima, 1 - rate)))
 
 
-def tile_maxima(anomaly_map: NDArray[np.floating], tiles: int = TILES) -> NDArray[np.floating]:
+def tile_maxima(anomaly_map: NDArray[np.floating]) -> NDArray[np.floating]:
     """Largest score of every tile of a map.
 
     Args:
-        anomaly_map: (h, w), at least one cell.
-        tiles: rows and columns of tiles; a map with fewer cells along an axis has a tile a cell there.
+        anomaly_map: (h, w), at least one cell. Along an axis with fewer cells than `TILES`, every cell is a tile.
 
     Returns:
-        (k,) with k at most ``tiles`` squared; tiles differ by at most one cell in height and width.
+        (k,) with k at most `TILES` squared; tiles differ by at most one cell in height and width.
     """
-    height, width = anomaly_map.shape
-    rows, columns = (np.arange(min(tiles, n)) * n // min(tiles, n) for n in (height, width))
-    found: NDArray[np.floating] = np.maximum.reduceat(np.maximum.reduceat(anomaly_map, rows, 0), columns, 1).ravel()
-    return found
+    rows, columns = (np.arange(min(TILES, size)) * size // min(TILES, size) for size in anomaly_map.shape)
+    maxima: NDArray[np.floating] = np.maximum.reduceat(np.maximum.reduceat(anomaly_map, rows, 0), columns, 1).ravel()
+    return maxima
 
 
-def _lines(
-    found: NDArray[np.float64], expected: NDArray[np.float64]
+def _fit_lines(
+    quantiles: NDArray[np.float64], expected: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Straight lines by least squares through quantiles (n,) found against (n, m) expected.
+    """Straight lines by least squares through quantiles (n,) over the expected ones (n, m).
 
     Returns:
-        Origin, scale and sum of squared errors of each, (m,). Quantiles that are all equal have scale 0 exactly.
+        Origin, scale and sum of squared errors of each line, (m,); the scale is exactly 0 for quantiles all equal.
     """
     middle = expected.mean(axis=0)
-    centre = found[0] if found[0] == found[-1] else found.mean()
-    scales = (found - centre) @ (expected - middle) / ((expected - middle) ** 2).sum(axis=0)
-    errors = ((found[:, None] - centre - scales * (expected - middle)) ** 2).sum(axis=0)
+    centre = quantiles[0] if quantiles[0] == quantiles[-1] else quantiles.mean()
+    scales = (quantiles - centre) @ (expected - middle) / ((expected - middle) ** 2).sum(axis=0)
+    errors = ((quantiles[:, None] - centre - scales * (expected - middle)) ** 2).sum(axis=0)
     return centre - scales * middle, scales, errors
 
 

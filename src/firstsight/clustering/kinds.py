@@ -1,8 +1,8 @@
 """The kinds of anomaly in a collection: found once, kept in a file, and recognised in other images.
 
-An image that is like no other is an outlier and belongs to no kind; so is one that ends up alone in its cluster. An
-image that comes later, and is farther from every known image than those are from each other, is of an unknown kind.
-Both have cluster `FAR`.
+An image that is like no other is an outlier and belongs to no kind; so is an image that ends up alone in its cluster. A
+later image that is farther from every known image than those are from each other is of an unknown kind. Both have the
+cluster `FAR`.
 """
 
 from collections.abc import Sequence
@@ -18,6 +18,7 @@ from firstsight.clustering.descriptors import (
     Normalisation,
     fit_normalisation,
     join_weightings,
+    random_sample,
     root_descriptors,
     smooth_descriptors,
 )
@@ -38,12 +39,10 @@ ISOLATION_DEVIATIONS = 3.5
 
 LEAST_ISOLATION = 0.5
 LEAST_REACH = 0.25
-"""Both in units of what is usual between two images."""
+"""Both in units of the usual distance between two images."""
 
 LARGEST_OUTLYING_SHARE = 0.2
 SMALLEST_KIND = 2
-LARGEST_MEMORY = 4_000
-"""Images that `Kinds` remembers; of more, a random sample."""
 
 ROWS_AT_A_TIME = 1_000
 FORMAT = 1
@@ -56,17 +55,21 @@ Counted = Literal["estimated", "given", "oracle"]
 class Kinds:
     """What is known of a collection's K kinds.
 
-    normalisation: the units of its descriptors.
-    centres: (K, W * C) of the kinds, among normalised descriptors.
-    known: (M, W, C) float32, rooted descriptors of the images that it was fitted on, outliers and repetitions left out.
-    reach, reach_of_directions: largest distance of a known descriptor from the nearest other one, rooted and
-        normalised, but at least a quarter of what is usual between two; infinite where there is only one.
-    images, cluster, distance: (N,) the images that it was fitted on, their kinds, and how far from the centre they are.
-    medoids: (K,) the image in the middle of each kind.
-    names: (K,) what the kinds are called: "normal" or "cluster <number>", until a person names them.
-    normal: the kind without anomalies, where there is one.
-    counted: where their number came from.
-    collection, detector: whose images these are.
+    Attributes:
+        normalisation: the units of its descriptors.
+        centres: (K, W * C) of the kinds, among normalised descriptors.
+        known: (M, W, C) float32, rooted descriptors of the images that the kinds were fitted on (of a `random_sample`
+            where there are many), without outliers and repetitions.
+        reach, reach_of_directions: largest distance from a known descriptor to the nearest other one, of rooted and of
+            normalised descriptors, but at least a quarter of the usual distance between two; infinite where there is
+            only one.
+        images, cluster, distance: (N,) the images that the kinds were fitted on, the kind of each, and its distance
+            from the centre.
+        medoids: (K,) the image in the middle of each kind.
+        names: (K,) what the kinds are called: "normal" or "cluster <number>" until a person names them.
+        normal: the kind without anomalies, where there is one.
+        counted: where their number came from.
+        collection, detector: whose images these are.
     """
 
     normalisation: Normalisation
@@ -104,15 +107,16 @@ def fit_kinds(
 ) -> tuple[Kinds, Clustering]:
     """Sort the images of a collection into kinds.
 
-    Isolated images (`isolated_descriptors`) are set aside as outliers; Ward's linkage groups the others, smoothed,
-    see `cluster_descriptors`, into kinds of 2 images or more; what it splits off alone is an outlier too.
+    Isolated images (`isolated_descriptors`) are set aside as outliers. Ward's linkage groups the smoothed descriptors
+    of the others into kinds of 2 images or more, see `cluster_descriptors`; a single image that it splits off is an
+    outlier too.
 
     Args:
         images: (N,) their names, all different, at least one.
         descriptors: (N, W, C), finite, not normalised.
-        clusters: how many kinds, 1 .. N, or "auto". Where there cannot be so many of 2 images or more, the most.
-        scores, areas: (N,) score and anomalous pixels of each image, for `normal_cluster`.
-        counted: where ``clusters`` came from, if it is not "given" by a user.
+        clusters: how many kinds, 1 .. N, or "auto". Where fewer kinds can have 2 images, as many as can.
+        scores, areas: (N,) score and number of anomalous pixels of each image, for `normal_cluster`.
+        counted: where ``clusters`` came from, unless "given" by a user.
         collection, detector: names to keep.
         seed, largest_linkage: see `cluster_descriptors`.
 
@@ -120,7 +124,7 @@ def fit_kinds(
         The kinds, and the clustering of the N images.
 
     Raises:
-        FirstsightError: shapes that do not match, a value that is not finite, or a number of kinds that cannot be.
+        FirstsightError: shapes do not match, a value is not finite, or the number of kinds is not possible.
     """
     if len(images) != len(descriptors) or len(images) == 0:
         raise FirstsightError(f"{len(descriptors)} descriptors of {len(images)} images cannot be sorted into kinds")
@@ -131,7 +135,7 @@ def fit_kinds(
     unit = join_weightings(rooted)
     if clusters != "auto" and not isinstance(clusters, bool) and len(kept) < clusters <= len(images):
         clusters = len(kept)
-    found = cluster_descriptors(
+    grouped = cluster_descriptors(
         unit[kept],
         clusters,
         linked_by=smooth_descriptors(unit[kept], seed=seed),
@@ -141,21 +145,21 @@ def fit_kinds(
     )
 
     cluster = np.full(len(images), FAR, dtype=np.int32)
-    cluster[kept] = found.cluster
-    distance = cdist(unit, found.centres).min(axis=1)
-    distance[kept] = found.distance
+    cluster[kept] = grouped.cluster
+    distance = cdist(unit, grouped.centres).min(axis=1)
+    distance[kept] = grouped.distance
     silhouette = np.full(len(images), np.nan)
-    silhouette[kept] = found.silhouette
+    silhouette[kept] = grouped.silhouette
     is_medoid = np.zeros(len(images), dtype=bool)
-    is_medoid[kept] = found.is_medoid
-    clustering = replace(found, cluster=cluster, distance=distance, silhouette=silhouette, is_medoid=is_medoid)
+    is_medoid[kept] = grouped.is_medoid
+    clustering = replace(grouped, cluster=cluster, distance=distance, silhouette=silhouette, is_medoid=is_medoid)
 
     normal = None if scores is None or areas is None else normal_cluster(cluster, scores, areas)
     known = _remembered(rooted[cluster != FAR], seed)
     medoids = sorted(np.flatnonzero(is_medoid).tolist(), key=lambda index: int(cluster[index]))
     kinds = Kinds(
         normalisation=normalisation,
-        centres=found.centres,
+        centres=grouped.centres,
         known=known,
         reach=_reach(_flat(known)),
         reach_of_directions=_reach(join_weightings(known.astype(np.float64))),
@@ -163,7 +167,7 @@ def fit_kinds(
         cluster=cluster,
         distance=distance,
         medoids=tuple(images[index] for index in medoids),
-        names=tuple(NORMAL if number == normal else f"cluster {number}" for number in range(found.n_clusters)),
+        names=tuple(NORMAL if number == normal else f"cluster {number}" for number in range(grouped.n_clusters)),
         normal=normal,
         counted=counted or ("estimated" if clusters == "auto" else "given"),
         collection=collection,
@@ -177,21 +181,21 @@ def assign_kinds(
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
     """Recognise known kinds in new images, or in regions of images.
 
-    A descriptor belongs to the kind with the nearest centre, unless its nearest known image is farther than any known
-    image is from the nearest other one (`Kinds.reach`). Images are compared in strength too; regions in direction
-    alone, since a region, without the calm cells around it, is stronger than any image.
+    A descriptor belongs to the kind with the nearest centre, unless its nearest known image is farther away than any
+    known image is from the nearest other one (`Kinds.reach`). Images are compared in strength too, but regions in
+    direction alone: without the calm cells around it, a region is stronger than any image.
 
     Args:
         kinds: of `fit_kinds`.
         descriptors: (n, W, C), finite, not normalised; made with the temperatures of the collection of the kinds.
-        of_regions: whether they are of regions.
+        of_regions: whether the descriptors are of regions.
 
     Returns:
         cluster: (n,) int32, `FAR` for an unknown kind.
         distance: (n,) to the nearest centre.
 
     Raises:
-        FirstsightError: descriptors of other shapes, or values that are not finite.
+        FirstsightError: the descriptors have other shapes, or a value is not finite.
     """
     cluster = np.empty(len(descriptors), dtype=np.int32)
     distance = np.empty(len(descriptors))
@@ -209,16 +213,16 @@ def assign_kinds(
 
 
 def isolated_descriptors(descriptors: NDArray[np.floating], *, seed: int = 0) -> NDArray[np.bool_]:
-    """Which images are like no other: one of another texture, say.
+    """Which images are like no other, such as one of another texture.
 
-    The distance of a rooted descriptor to the nearest other one exceeds median + 3.5 robust deviations of these
-    distances, and half of what is usual between two images of the collection. Before linkage, since a lone image far
-    away does not stay alone: it takes the nearest group with it.
-    Where more than a fifth of the images are that far, only the farthest fifth.
+    The distance from their rooted descriptor to the nearest other one exceeds median + 3.5 robust deviations of all
+    such distances, and half the usual distance between two images of the collection. Where more than a fifth of the
+    images are that far away, only the farthest fifth is isolated. They are set aside before linkage, where a lone image
+    far away does not stay alone but takes the nearest group with it.
 
     Args:
         descriptors: (N, W, C), finite, not normalised.
-        seed: of the random sample of 4,000 descriptors that all are compared with, where there are more.
+        seed: of the random sample of 4,000 descriptors with which all are compared where there are more.
 
     Returns:
         (N,)
@@ -228,11 +232,11 @@ def isolated_descriptors(descriptors: NDArray[np.floating], *, seed: int = 0) ->
     if most == 0:
         return np.zeros(count, dtype=bool)
     rooted = _flat(root_descriptors(descriptors, fit_normalisation(descriptors)))
-    sample = _sample(count, seed)
+    sample = random_sample(count, seed)
     nearest = _nearest_others(rooted, rooted[sample], sample)
     bound = float(np.median(nearest)) + ISOLATION_DEVIATIONS * robust_deviation(nearest)
-    # Within tight groups that stand far apart, a loose member is no outlier.
-    # Distances between equal descriptors are rounding.
+    # A loose member of a tight group is no outlier where groups stand far apart; and distances between equal
+    # descriptors are mere rounding.
     far = nearest > max(bound, LEAST_ISOLATION * _usual_distance(rooted), 1e-6 * float(np.abs(rooted).max()))
     farthest = np.argsort(-nearest, kind="stable")[:most]
     isolated = np.zeros(count, dtype=bool)
@@ -243,23 +247,23 @@ def isolated_descriptors(descriptors: NDArray[np.floating], *, seed: int = 0) ->
 def normal_cluster(cluster: NDArray[np.int32], scores: NDArray[np.floating], areas: NDArray[np.integer]) -> int | None:
     """The cluster of images without anomalies: more than half of its members have no anomalous region.
 
-    Of several the one with the lowest median score (the first of equals).
+    Of several such clusters, the one with the lowest median score (the first of equals).
 
     Args:
-        cluster: (N,), `FAR` in none.
-        scores, areas: (N,) score and anomalous pixels of each image.
+        cluster: (N,), `FAR` for images in no cluster.
+        scores, areas: (N,) score and number of anomalous pixels of each image.
     """
-    found = [
+    candidates = [
         (float(np.median(scores[members])), number)
         for number in range(int(cluster.max(initial=FAR)) + 1)
         for members in [cluster == number]
         if np.mean(areas[members] == 0) > 0.5
     ]
-    return min(found)[1] if found else None
+    return min(candidates)[1] if candidates else None
 
 
 def save_kinds(path: Path, kinds: Kinds) -> None:
-    """Write kinds beside ``path`` and rename them there, as npz without pickled objects."""
+    """Write kinds as npz without pickled objects, beside ``path`` first and then renamed."""
     write_arrays(
         path,
         format=np.array(FORMAT),
@@ -280,7 +284,7 @@ def save_kinds(path: Path, kinds: Kinds) -> None:
 
 
 def save_no_kinds(path: Path) -> None:
-    """Write beside ``path`` and rename there what `load_kinds` refuses with the reason: no image has a map."""
+    """Write, in the place of kinds, what `load_kinds` refuses with the reason that no image has a map."""
     write_arrays(path, format=np.array(FORMAT))
 
 
@@ -288,8 +292,8 @@ def load_kinds(path: Path) -> Kinds:
     """Read kinds that `save_kinds` wrote.
 
     Raises:
-        FirstsightError: the file is missing, of another version, or of a collection without maps; `DamagedError`: it is
-            damaged.
+        FirstsightError: the file is missing, of another version, or of a collection without maps.
+        DamagedError: the file is damaged.
     """
     try:
         refuse_damaged(path)
@@ -328,15 +332,9 @@ def _flat(rooted: NDArray[np.floating]) -> NDArray[np.float64]:
     return rooted.reshape(len(rooted), -1).astype(np.float64)
 
 
-def _sample(count: int, seed: int) -> NDArray[np.int64]:
-    if count <= LARGEST_MEMORY:
-        return np.arange(count)
-    return np.sort(np.random.default_rng(seed).choice(count, LARGEST_MEMORY, replace=False))
-
-
 def _remembered(rooted: NDArray[np.float64], seed: int) -> NDArray[np.float32]:
-    """(M, W, C) float32: a sample of the descriptors, each once."""
-    sample = rooted[_sample(len(rooted), seed)].astype(np.float32)
+    """(M, W, C) float32: a sample of the descriptors without repetitions."""
+    sample = rooted[random_sample(len(rooted), seed)].astype(np.float32)
     return np.unique(sample, axis=0)
 
 
@@ -348,14 +346,14 @@ def _reach(known: NDArray[np.float64]) -> float:
 
 
 def _usual_distance(descriptors: NDArray[np.float64]) -> float:
-    """What is usual between two descriptors, by how far they are from their mean."""
+    """The usual distance between two descriptors, judged by their distances from the mean."""
     return float(np.sqrt(2) * np.median(np.linalg.norm(descriptors - descriptors.mean(axis=0), axis=1)))
 
 
 def _nearest_others(
     descriptors: NDArray[np.float64], others: NDArray[np.float64], position: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """(n,) distances to the nearest of the others; others[i] is descriptors[position[i]], which does not count."""
+    """(n,) distances to the nearest of the others; others[i] is descriptors[position[i]], which is no other."""
     nearest = np.empty(len(descriptors))
     for start in range(0, len(descriptors), ROWS_AT_A_TIME):
         stop = min(start + ROWS_AT_A_TIME, len(descriptors))
@@ -367,7 +365,7 @@ def _nearest_others(
 
 
 def _squared_distances(left: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
-    # By a matrix product: many times faster than cdist where descriptors are long.
+    # For long descriptors a matrix product is many times faster than cdist.
     products = left @ right.T
     squared: NDArray[np.float64] = (left**2).sum(axis=1)[:, None] + (right**2).sum(axis=1) - 2 * products
     return np.maximum(squared, 0.0)

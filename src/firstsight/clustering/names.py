@@ -1,6 +1,6 @@
 """Names that a person gives to kinds of anomaly, in a CSV file that a spreadsheet can edit.
 
-A line names the kind that holds one image, so that names survive a run that numbers the clusters otherwise.
+A line names the kind that holds a certain image, so names survive a run that numbers the clusters differently.
 """
 
 import csv
@@ -33,12 +33,14 @@ Cluster = tuple[str, str, int]
 def read_names(path: Path) -> dict[Image, str]:
     """Read the names of kinds.
 
-    The file is CSV in UTF-8 with a line of column names, parted by commas, semicolons or tabs. Needed are collection,
-    detector, medoid (any image of the kind) and name; other columns are ignored. A line without a name names nothing.
+    The file is CSV in UTF-8 with a line of column names, separated by commas, semicolons or tabs. The columns
+    collection, detector, medoid (any image of the kind) and name are needed; others are ignored. A line without a name
+    names nothing.
 
     Raises:
-        FirstsightError: the file cannot be read or is no UTF-8; a column is missing; a line has no collection, detector
-            or medoid; an image has two names; a name is longer than 80 characters or holds a control character.
+        FirstsightError: the file cannot be read or is not UTF-8; a column is missing; a line has no collection,
+            detector or medoid; an image has two names; a name is longer than 80 characters or holds a control
+            character.
     """
     try:
         text = path.read_bytes().decode("utf-8-sig")
@@ -74,8 +76,8 @@ def read_names(path: Path) -> dict[Image, str]:
 def bind_names(clusters: pandas.DataFrame, names: Mapping[Image, str]) -> dict[Cluster, str]:
     """Find the clusters that hold the named images.
 
-    Where a cluster holds several, the one nearest to its centre gives the name (the medoid is the nearest of all); of
-    equals the first in the alphabet. An outlier, or an image that is in no cluster, names nothing.
+    Where a cluster holds several, the one nearest to its centre gives the name (the medoid is the nearest of all);
+    among equals, the first in the alphabet. An outlier, or an image that is in no cluster, names nothing.
 
     Args:
         clusters: rows of the table `clusters`.
@@ -91,7 +93,7 @@ def bind_names(clusters: pandas.DataFrame, names: Mapping[Image, str]) -> dict[C
 
 
 def rename_clusters(rows: pandas.DataFrame, bound: Mapping[Cluster, str]) -> pandas.DataFrame:
-    """Set `cluster_name` where the cluster of a row has a name; a copy.
+    """A copy of the rows with `cluster_name` set wherever the cluster has a name.
 
     Args:
         rows: with the columns collection, detector, cluster (may be missing) and cluster_name.
@@ -111,12 +113,12 @@ def rename_clusters(rows: pandas.DataFrame, bound: Mapping[Cluster, str]) -> pan
 
 
 def apply_names(clusters: pandas.DataFrame, names: Mapping[Image, str]) -> pandas.DataFrame:
-    """Rows of the table `clusters` with the names that a person gave; a copy."""
+    """A copy of rows of the table `clusters`, with the names that a person gave."""
     return rename_clusters(clusters, bind_names(clusters, names))
 
 
 def name_kinds(kinds: Kinds, names: Mapping[Image, str]) -> Kinds:
-    """Kinds with the names that a person gave, by which images that come later are called too."""
+    """Kinds with the names that a person gave, which later images get too."""
     columns = {"image": kinds.images, "cluster": kinds.cluster, "distance": kinds.distance}
     bound = bind_names(pandas.DataFrame(columns).assign(collection=kinds.collection, detector=kinds.detector), names)
     place = (kinds.collection, kinds.detector)
@@ -124,17 +126,17 @@ def name_kinds(kinds: Kinds, names: Mapping[Image, str]) -> Kinds:
 
 
 def write_names(path: Path, clusters: pandas.DataFrame) -> None:
-    """Write a file to edit, one line a cluster, with the names that the file at ``path`` gives already.
+    """Write a file to edit, a line for each cluster, with the names that the file at ``path`` already gives.
 
-    Lines of that file that name no cluster any more come last, so that nothing a person wrote is lost. Text that a
-    spreadsheet would take for a formula gets an apostrophe in front, which `read_names` takes off again.
+    Lines of that file that no longer name a cluster come last, so that nothing a person wrote is lost. Text that a
+    spreadsheet would take for a formula gets an apostrophe in front, which `read_names` removes again.
 
     Args:
-        path: the CSV file, written beside and renamed.
-        clusters: rows of the table `clusters`, under the names they have without the file, or with it.
+        path: the CSV file (`replace_file`).
+        clusters: rows of the table `clusters`; whether the names of the file are in them already does not matter.
 
     Raises:
-        FirstsightError: there is a file that `read_names` refuses.
+        FirstsightError: `read_names` refuses the file that is there.
     """
     names = read_names(path) if path.exists() else {}
     bound = bind_names(clusters, names)
@@ -153,8 +155,8 @@ def write_names(path: Path, clusters: pandas.DataFrame) -> None:
             lines.append((collection, detector, "", "", "", image, name))
 
     def write(beside: Path) -> None:
-        # With the mark that Excel needs to take a file for UTF-8.
-        with open(beside, "w", encoding="utf-8-sig", newline="") as file:
+        # With the mark by which Excel recognises UTF-8.
+        with beside.open("w", encoding="utf-8-sig", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(WRITTEN)
             writer.writerows([_escaped(cell) for cell in line] for line in lines)

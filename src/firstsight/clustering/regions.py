@@ -39,19 +39,19 @@ def find_regions(
 
     Args:
         anomaly_map: (H, W), finite scores; higher is more anomalous.
-        threshold: a pixel belongs to a region when its score is greater than this (equal is not enough, so that a map
-            without variation has no region at the threshold `anomaly_threshold` gives it).
-        minimum_area: smallest area that counts, in pixels of this map. One feature cell is the least that a detector
-            resolves, so a map resized to its image should come with the area of a cell (stride * stride): whatever is
-            smaller comes from interpolation between cells. The default keeps everything, which is right for a map at
-            feature resolution, where a pixel is a cell.
+        threshold: a pixel belongs to a region if its score is greater than this. (Equal is not enough, so that a map
+            without variation has no region at the threshold that `anomaly_threshold` gives it.)
+        minimum_area: smallest area that counts, in pixels of this map. A detector resolves nothing smaller than a
+            feature cell, so a map resized to its image needs the area of a cell (stride * stride): anything smaller
+            comes from interpolation between cells. The default keeps everything, as is right for a map at feature
+            resolution, where a pixel is a cell.
 
     Returns:
-        labels: (H, W) int32, 0 outside regions, else the number of the region.
+        labels: (H, W) int32, the number of the region, 0 outside regions.
         regions: numbered 1 .. n in raster order of each region's first pixel (topmost row, then leftmost in that row).
 
     Raises:
-        FirstsightError: the map is not two-dimensional or holds a value that is not finite, or the threshold is NaN, or
+        FirstsightError: the map is not two-dimensional or holds a value that is not finite, the threshold is NaN, or
             the minimum area is negative or NaN.
     """
     anomaly_map = np.asarray(anomaly_map)
@@ -64,7 +64,7 @@ def find_regions(
     if not minimum_area >= 0:
         raise FirstsightError(f"the minimum area of a region must be 0 or more pixels, not {minimum_area}")
 
-    # Labelled in raster order of first pixels, which dropping small regions does not disturb.
+    # Labels come in raster order of first pixels, which dropping small regions does not disturb.
     labels, count = ndimage.label(anomaly_map > threshold, structure=EIGHT_NEIGHBOURS)
     area = np.bincount(labels.ravel(), minlength=count + 1)
     kept = area >= minimum_area
@@ -102,7 +102,7 @@ def find_image_regions(
 
     Args:
         cells: (h, w) anomaly map.
-        geometry: how it lies on the image.
+        geometry: how the map lies on the image.
         threshold: of the collection.
 
     Returns:
@@ -117,7 +117,7 @@ def find_image_regions(
 def covered_cells(
     labels: NDArray[np.int32], geometry: Geometry, shape: tuple[int, int]
 ) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """The cells of a feature map that each region covers; every pixel belongs to the cell with the nearest centre.
+    """The cells of a feature map that each region covers; a pixel belongs to the cell with the nearest centre.
 
     Args:
         labels: (H, W) of `find_regions` on the pixels of the image, regions 1 .. n.
@@ -125,8 +125,8 @@ def covered_cells(
         shape: (h, w) of the feature map.
 
     Returns:
-        For each region, in order: the cells (m,), at least one, as indices into the flattened feature map, and how many
-        pixels of the region lie in each (m,).
+        For each region, in order: the cells (m,), at least one, as indices into the flattened feature map, and the
+        number of the region's pixels in each cell (m,).
     """
     rows = _nearest_cells(labels.shape[0], geometry.input_height, geometry, shape[0])
     columns = _nearest_cells(labels.shape[1], geometry.input_width, geometry, shape[1])

@@ -10,13 +10,13 @@ from firstsight.detectors.pfam import Pfam
 from firstsight.storage.geometry import Geometry
 
 NEAREST = 3
-"""K and J of the paper: each cell is drawn to the centres of its K nearest hyperspheres, pushed from the next J."""
+"""K and J of the paper: cells are drawn to the centres of their K nearest hyperspheres and pushed from the next J."""
 
 MARGIN = 0.1
 """Alpha of the paper: squared distance by which hyperspheres of other centres may overlap."""
 
 SOFTNESS = 1e-3
-"""Nu of the paper: the loss counts what lies outside by 1 / nu."""
+"""Nu of the paper: the loss weighs what lies outside by 1 / nu."""
 
 _FIRST_RADIUS = 1e-5
 
@@ -26,9 +26,9 @@ class CfaNetwork(nn.Module):
 
     Args:
         channels: C of the joined features.
-        descriptor: D, of what comes out.
-        pfam: through which features pass first; it is trained with the rest.
-        generator: of the weights it starts with, uniform within 1 / sqrt(C + 2).
+        descriptor: D, the channels of the descriptors.
+        pfam: through which the features pass first; it is trained with the rest.
+        generator: of the weights at the start, uniform within 1 / sqrt(C + 2).
 
     Attributes:
         radius: r of all hyperspheres, learned.
@@ -59,7 +59,7 @@ class CfaNetwork(nn.Module):
 
 
 def with_coordinates(values: Tensor) -> Tensor:
-    """(C, h, w) to (C + 2, h, w): the row and the column of each cell besides, from -1 to 1 (0 of a single one)."""
+    """(C, h, w) to (C + 2, h, w): adds the row and the column of each cell, from -1 to 1 (0 if there is only one)."""
     rows, columns = (
         torch.linspace(-1, 1, size, device=values.device) if size > 1 else torch.zeros(1, device=values.device)
         for size in values.shape[1:]
@@ -81,15 +81,15 @@ def nearest_squares(cells: Tensor, centres: Tensor, count: int) -> Tensor:
 
 
 def cfa_loss(cells: Tensor, centres: Tensor, radius: Tensor) -> Tensor:
-    """The paper's soft boundary of coupled hyperspheres, L_att + L_rep, a number.
+    """The paper's loss L_att + L_rep for a soft boundary of coupled hyperspheres, a number.
 
-    A cell outside of its K nearest hyperspheres is drawn in; one that lies, with a margin, inside of the J next ones,
-    its hard negatives, is pushed out.
+    A cell outside its K nearest hyperspheres is drawn in; a cell that lies inside the next J ones (its hard negatives)
+    or within a margin of them is pushed out.
 
     Args:
         cells: (n, D) descriptors.
-        centres: (M, D) of the hyperspheres. Of fewer than K + J some or all of the negatives are left out.
-        radius: of all of them.
+        centres: (M, D) of the hyperspheres. With fewer than K + J, some or all of the negatives are left out.
+        radius: of all hyperspheres.
     """
     squares = nearest_squares(cells, centres, 2 * NEAREST)
     attraction = (squares[:, :NEAREST] - radius**2).relu().mean()

@@ -1,7 +1,6 @@
-"""Training the network of CFA on one normal image a step, stopped and continued at any epoch."""
+"""Training CFA's network, one normal image a step; it can stop after any epoch and go on from there."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,39 +8,40 @@ import torch
 from torch import Tensor
 
 from firstsight.detectors.cfa_network import CfaNetwork, cfa_loss
-from firstsight.detectors.normal_images import NormalImage, read_normal_images
+from firstsight.detectors.normal_images import NormalImage, NormalSettings, read_normal_images
+from firstsight.settings_model import Count, Positive
 from firstsight.storage.stored_images import Stored
 from firstsight.storage.training import Epoch, Note, Progress, Training, train_epochs
 
 CHECKPOINT = "cfa.checkpoint"
 
 HELD_OUT_EVERY = 17
-"""Of every 17 cells of an image, row by row, the first is held out to validate with (17, lest they line up)."""
+"""The first of every 17 cells of an image, row by row, is held out for validation (17, lest they line up)."""
 
 VALIDATION_IMAGES = 4
 
 _WEIGHT_DECAY = 5e-4
 
 
-@dataclass(frozen=True)
-class CfaTraining:
-    """How the network is trained.
+class CfaSettings(NormalSettings):
+    """What CFA learns."""
 
-    Attributes:
-        epochs: at most.
-        images_per_epoch: of more normal images, each epoch takes so many at random.
-        cells_per_image: that a step looks at.
-        learning_rate: of AdamW.
-        patience: epochs without a smaller validation loss after which training stops.
-        seed: of images and cells.
-    """
-
-    epochs: int
-    images_per_epoch: int
-    cells_per_image: int
-    learning_rate: float
-    patience: int
-    seed: int
+    channels: Count | None = None
+    """Channels of the descriptors; null: as many as the joined layers have."""
+    centres: Count = 1000
+    """Centres of hyperspheres."""
+    candidates: Count = 20_000
+    """Cells, drawn at random from those of all normal images, of which the centres are made."""
+    epochs: Count = 30
+    """Epochs of training, at most."""
+    images_per_epoch: Count = 256
+    """Normal images that an epoch sees, at most."""
+    cells_per_image: Count = 1024
+    """Cells of each of them, at most."""
+    learning_rate: Positive = 1e-3
+    """Of training."""
+    patience: Count = 5
+    """Epochs without a smaller loss after which training ends."""
 
 
 def train_cfa(
@@ -49,7 +49,7 @@ def train_cfa(
     centres: Tensor,
     stored: Sequence[Stored],
     layers: Sequence[str],
-    settings: CfaTraining,
+    settings: CfaSettings,
     *,
     folder: Path,
     header: Mapping[str, Any],
@@ -64,15 +64,15 @@ def train_cfa(
         stored: the normal images.
         layers: the layers to read.
         settings: of the training.
-        folder: for the checkpoint.
-        header: says what is trained on what: a checkpoint with another header is not used.
+        folder: of the checkpoint.
+        header: what is trained, and on what; a checkpoint with another header is not used.
         note, progress: see `train_epochs`.
 
     Returns:
-        Weights at the epoch of the smallest validation loss, on the CPU.
+        The weights after the epoch with the smallest validation loss, on the CPU.
 
     Raises:
-        FirstsightError: a loss that is no longer finite, or a damaged shard.
+        FirstsightError: the loss is no longer finite, or a shard is damaged.
     """
     device = str(centres.device)
     optimizer = torch.optim.AdamW(
@@ -82,7 +82,7 @@ def train_cfa(
     validation = [stored[index] for index in order[:VALIDATION_IMAGES].tolist()]
 
     def run_epoch(number: int) -> Epoch:
-        # A generator of each epoch's own: what is drawn is the same after a restart.
+        # Each epoch has its own generator, so that a restart draws the same.
         generator = torch.Generator().manual_seed(settings.seed * settings.epochs + number)
         drawn = torch.randperm(len(stored), generator=generator)[: settings.images_per_epoch].tolist()
         images = read_normal_images([stored[index] for index in drawn], layers, device)
@@ -107,7 +107,7 @@ def train_cfa(
 
 
 def held_out_cells(count: int) -> Tensor:
-    """(count,) bool: which cells of an image are not trained on. A single cell is trained on and validated with."""
+    """(count,) bool: the cells of an image that are not trained on; a single cell serves for training as well."""
     return torch.arange(count) % HELD_OUT_EVERY == 0
 
 
@@ -120,7 +120,7 @@ def _train_epoch(
     *,
     cells_per_image: int,
 ) -> float:
-    """One step of the optimiser for every image; the mean loss."""
+    """Take one step of the optimiser for every image, and return the mean loss."""
     losses = []
     for image in images:
         count = _cells_of(image)
@@ -137,7 +137,7 @@ def _train_epoch(
 
 @torch.no_grad()
 def _validate(network: CfaNetwork, centres: Tensor, images: Iterable[NormalImage]) -> float:
-    """Mean loss of the held-out cells of some images."""
+    """The mean loss of the held-out cells of some images."""
     losses = []
     for image in images:
         picked = held_out_cells(_cells_of(image)).nonzero()[:, 0].to(centres.device)

@@ -1,7 +1,7 @@
-"""Grey-level co-occurrence: how often two grey levels are neighbours, window by window, against the whole image."""
+"""Grey-level co-occurrence: how often two grey levels are neighbours in a window, compared with the whole image."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Literal, Self
 
 import torch
 from pydantic import Field, Strict, model_validator
@@ -17,17 +17,16 @@ DIRECTIONS = ((0, 1), (1, 1), (1, 0), (1, -1))
 """Rows and columns from a pixel to its neighbour at distance 1: 0, 135, 90 and 45 degrees in Haralick's words."""
 
 Property = Literal["contrast", "dissimilarity", "homogeneity", "energy", "correlation"]
-PROPERTIES: tuple[Property, ...] = get_args(Property)
 
-# Added to the robust deviation of a property (all lie in [-1, 1]), so that a regular texture, in which properties
-# differ by rounding alone, does not turn that into scores.
+# Added to the robust deviation of a property (all lie in [-1, 1]): in a regular texture properties differ by rounding
+# alone, which must not become scores.
 LEAST_DEVIATION = 1e-3
-# Median absolute deviation to standard deviation of a normal distribution.
+# Turns the median absolute deviation of a normal distribution into its standard deviation.
 NORMAL = 1.4826
 
 
 class GlcmSettings(SettingsModel):
-    """Settings of `detect`, which explains them."""
+    """Grey-level co-occurrence, see `detect`."""
 
     image_size: Count | None = None
     """Pixels of the shorter side to which a larger image is reduced; null: the image's own."""
@@ -59,26 +58,20 @@ class GlcmSettings(SettingsModel):
 def detect(features: Mapping[str, Tensor], places: Mapping[str, Geometry], settings: GlcmSettings) -> Tensor:
     """How far the co-occurrence properties of the window round a pixel are from those of a typical window.
 
-    The grey image is quantised to levels that are equally frequent in it, as Haralick does. A window's matrix counts,
-    for one direction, all pairs of pixels in it, in both orders. Every property in every direction is measured from its
-    median over the windows in robust deviations; the map is their root mean square, read bilinearly between the centres
-    of the windows.
+    The grey image is quantised to levels that are equally frequent in it, as Haralick does. For each of four
+    directions, a window's matrix counts all pairs of pixels inside the window, in both orders. Every property in every
+    direction is measured from its median over the windows, in robust deviations. The map is the root mean square of
+    these, read bilinearly between the centres of the windows. No window reaches beyond the frame (a mirror image would
+    turn the texture's direction); pixels outside the outermost centres take the values there.
 
     Source: R. M. Haralick, K. Shanmugam and I. Dinstein, Textural features for image classification, 1973, with the
-    properties of scikit-image's ``graycoprops``. The SSDnet paper (Moradi et al. 2025) compares with it, by the energy,
-    without stating window or levels; what is done with the properties is our choice.
+    properties of scikit-image's ``graycoprops``. The SSDnet paper (Moradi et al. 2025) compares itself with the energy
+    of such matrices, without stating window or levels; what is done with the properties is our choice.
 
     Args:
         features: {"image": (3, H, W) RGB in [0, 1], NaN where a pixel is missing}.
         places: not needed, since the map lies on the image.
-        settings:
-            image_size: pixels of the shorter side to which a larger image is reduced; None: the image's own.
-            levels: grey levels, 2 to 64.
-            distance: pixels between the two of a pair (along rows and columns), in four directions.
-            window_size: pixels along each side of a window. No window reaches beyond the frame (a mirror image would
-                have the texture's direction wrong); pixels outside the outermost centres take their values.
-            step: pixels from one window to the next.
-            properties: some of contrast, dissimilarity, homogeneity, energy, correlation.
+        settings: see `GlcmSettings`.
 
     Returns:
         (H, W) float32, not negative, in robust deviations.
@@ -99,7 +92,7 @@ def detect(features: Mapping[str, Tensor], places: Mapping[str, Geometry], setti
         offset = (row * settings.distance, column * settings.distance)
         matrices = cooccurrence(levels, settings.levels, offset, window_size=window, rows=starts[0], columns=starts[1])
         values += [texture_property(matrices, name) for name in settings.properties]
-    distances = torch.stack([_robust_deviations(each).square() for each in values]).mean(0).sqrt()
+    distances = torch.stack([_robust_deviations(measured).square() for measured in values]).mean(0).sqrt()
     size = (features["image"].shape[1], features["image"].shape[2])
     for own, pixels, first in zip(grey.shape, size, starts, strict=True):
         centres = torch.tensor(first, device=grey.device, dtype=torch.float64) + window / 2
@@ -108,7 +101,7 @@ def detect(features: Mapping[str, Tensor], places: Mapping[str, Geometry], setti
 
 
 def quantise(grey: Tensor, levels: int) -> Tensor:
-    """Levels 0 to levels - 1, each as frequent as the other where no values are equal: (h, w) int64."""
+    """Levels from 0 to levels - 1, all equally frequent where no values are equal: (h, w) int64."""
     ordered = grey.flatten().sort().values
     places = [len(ordered) * level // levels for level in range(1, levels)]
     return torch.bucketize(grey, ordered[places], right=True)
@@ -117,15 +110,15 @@ def quantise(grey: Tensor, levels: int) -> Tensor:
 def cooccurrence(
     levels: Tensor, count: int, offset: tuple[int, int], *, window_size: int, rows: list[int], columns: list[int]
 ) -> Tensor:
-    """Symmetric, normalised co-occurrence matrices of windows of an image, of the pairs inside each.
+    """Symmetric, normalised co-occurrence matrices of the windows of an image; the pairs lie inside the windows.
 
-    The image is cut where any window begins or ends; pairs are counted in these pieces, once, and the pieces of a
-    window are added up by differences of running sums. So the time hardly depends on the size of the windows.
+    The image is cut wherever a window begins or ends. Pairs are counted once in each of these pieces, and differences
+    of running sums add up the pieces of a window, so the time hardly depends on the size of the windows.
 
     Args:
         levels: (h, w) int64, from 0 to count - 1.
         count: number of levels.
-        offset: rows (not negative) and columns from the first to the second pixel of a pair, less than window_size.
+        offset: rows (not negative) and columns from the first to the second pixel of a pair, below window_size.
         window_size: pixels along each side of a window.
         rows, columns: where the windows start, ascending.
 
@@ -137,7 +130,7 @@ def cooccurrence(
     height, width = levels.shape
     first = levels[: height - down, left : width - max(right, 0)]
     second = levels[down:, left + right : width - max(right, 0) + right]
-    # A window's pairs, by their first pixels: fewer rows and columns than the window has.
+    # The first pixels of a window's pairs fill fewer rows and columns than the window has.
     row_piece, row_begin, row_end = _pieces(first.shape[0], rows, window_size - down, levels.device)
     column_piece, column_begin, column_end = _pieces(first.shape[1], columns, window_size - abs(right), levels.device)
     pieces = (int(row_piece[-1]) + 1, int(column_piece[-1]) + 1)
@@ -153,7 +146,7 @@ def cooccurrence(
 def texture_property(matrices: Tensor, name: str) -> Tensor:
     """One property of normalised co-occurrence matrices (..., L, L), as scikit-image's ``graycoprops`` defines it.
 
-    Contrast and dissimilarity are divided by their largest values, (L - 1)^2 and L - 1, so that none depends on L.
+    Contrast and dissimilarity are divided by their largest values, (L - 1)^2 and L - 1, so as not to depend on L.
     """
     count = matrices.shape[-1]
     levels = torch.arange(count, device=matrices.device, dtype=matrices.dtype)
@@ -166,12 +159,12 @@ def texture_property(matrices: Tensor, name: str) -> Tensor:
         return (matrices / (1 + difference.square())).sum(dim=(-1, -2))
     if name == "energy":
         return matrices.square().sum(dim=(-1, -2)).sqrt()
-    # Symmetric matrices: both levels of a pair have the same mean and variance.
+    # As the matrices are symmetric, both levels of a pair have the same mean and variance.
     marginal = matrices.sum(-1)
     centred = levels - (marginal * levels).sum(-1, keepdim=True)
     variance = (marginal * centred.square()).sum(-1)
     covariance = (matrices * centred[..., :, None] * centred[..., None, :]).sum(dim=(-1, -2))
-    # Windows of a single level: a pair is as alike as can be.
+    # In a window of a single level, the pixels of a pair are as alike as can be.
     constant = marginal.amax(-1) == 1
     return torch.where(constant, 1, covariance / torch.where(constant, 1, variance))
 
@@ -182,7 +175,11 @@ def _robust_deviations(values: Tensor) -> Tensor:
 
 
 def _pieces(size: int, starts: list[int], length: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """Cut 0 to size where windows of a length start or end: (size,) the piece of each, (n,) first and end piece."""
+    """Cut a side wherever a window of this length starts or ends.
+
+    Returns:
+        (size,) the piece that each pixel lies in; (n,) the first piece of each window, and the one after its last.
+    """
     cuts = sorted({cut for start in starts for cut in (start, start + length) if 0 < cut < size})
     places = torch.bucketize(torch.arange(size, device=device), torch.tensor(cuts, device=device), right=True)
     ends = torch.cat([places, places[-1:] + 1])
@@ -191,7 +188,7 @@ def _pieces(size: int, starts: list[int], length: int, device: torch.device) -> 
 
 
 def _read_along(values: Tensor, centres: Tensor, size: int) -> Tensor:
-    """Rows whose centres lie there, ascending, read at the centres of pixels; constant beyond the outer ones."""
+    """Rows with these centres (ascending), read at the centres of pixels; constant beyond the outermost."""
     pixels = torch.arange(size, device=values.device, dtype=torch.float64) + 0.5
     above = torch.searchsorted(centres, pixels).clamp(min=min(1, len(centres) - 1), max=len(centres) - 1)
     below = (above - 1).clamp(min=0)

@@ -1,13 +1,14 @@
 """Global-regularized neighbourhood regression (Yao et al., "GRNR", 2024): every cell explained by its neighbours.
 
 Equation 15 asks for the combination of a cell's neighbours S that is nearest to the cell Q and to the K most typical
-cells of the image. Its sum of squares is, up to a constant, 1 + K eta times the squared distance to one target
+cells of the image. Up to a constant, its sum of squares is 1 + K eta times the squared distance to a single target
 
     T = (Q + K eta G) / (1 + K eta),    G the mean of the typical cells,
 
-so the reconstruction is the projection of T on the span of the neighbours, and W solves (S S^T) w = S T, which is
-Equation 18. Both sides hold inner products of two cells of a window, or of one and G. They are computed once for every
-displacement between two cells (13 in a 3 x 3 window) and shared by all windows, not once for every pair of neighbours.
+so the reconstruction is the projection of T on the span of the neighbours, and its weights w solve (S S^T) w = S T,
+which is Equation 18. Both sides hold inner products of two cells of a window, or of one cell and G. They are computed
+once for every displacement between two cells (13 in a 3 x 3 window) and shared by all windows, instead of once for
+every pair of neighbours.
 """
 
 from collections.abc import Mapping
@@ -22,17 +23,17 @@ from firstsight.settings_model import Count, Layers, NotNegative, SettingsModel
 from firstsight.storage.geometry import Geometry
 
 RIDGE = 1e-5
-"""Share of its trace that is added to the diagonal of S S^T, which is singular where neighbours depend on each other:
-well above the rounding of its entries (1e-7 of the trace), and too little to be seen in the metrics, as is 1e-3."""
+"""Share of its trace that is added to the diagonal of S S^T, which is singular where neighbours depend on each other.
+It lies well above the rounding of the entries (1e-7 of the trace); even 1e-3 does not show in the metrics."""
 
-# The same for neighbours of zeros, or so near them that their products have lost digits; the largest feature is 1.
+# Added for neighbours that are zero, or so near it that their products have lost digits; the largest feature is 1.
 LEAST_RIDGE = 1e-30
 
-# Values of one product of features, and of the systems, of the rows worked on at a time: 4 MiB and 16 MiB.
+# Values of one product of features, and of the systems, for the rows computed at a time: 4 MiB and 16 MiB.
 PRODUCTS, SYSTEMS = 2**20, 2**21
 
 LARGEST = 1e38
-"""Products of layers end here, within float32."""
+"""Upper limit of products of layers, within float32."""
 
 
 class GrnrSettings(SettingsModel):
@@ -53,19 +54,19 @@ class GrnrSettings(SettingsModel):
 def grnr(features: Mapping[str, Tensor], places: Mapping[str, Geometry], settings: GrnrSettings) -> Tensor:
     """Anomaly map of one image: the product of its layers' regression errors (Equation 20), smoothed.
 
-    The paper enlarges every layer's errors to the image, multiplies and smooths there; here the coarser layers are read
-    where the cells of the finest lie, and ``sigma`` is divided by its stride.
+    The paper enlarges the errors of every layer to the image, and multiplies and smooths them there. Here the coarser
+    layers are read where the cells of the finest lie, and ``sigma`` is divided by the stride of the finest.
 
     Args:
-        features: {layer: (C, h, w)}, finite, used as they are: no channel is scaled.
+        features: {layer: (C, h, w)}, finite; no channel is scaled.
         places: how each layer lies on the image.
         settings: see `GrnrSettings`.
 
     Returns:
-        (h, w) of the finest layer, float32, not negative; in units of the features to the power of 2 for each layer.
+        (h, w) of the finest layer, float32, not negative; the product of the layers' squared units.
 
     Raises:
-        FirstsightError: features of another shape, or values that are not finite.
+        FirstsightError: features have another shape, or a value is not finite.
     """
     finest = finest_layer({layer: places[layer] for layer in features})
     errors = {layer: regression_errors(values, settings) for layer, values in features.items()}
@@ -79,8 +80,8 @@ def grnr(features: Mapping[str, Tensor], places: Mapping[str, Geometry], setting
 def regression_errors(features: Tensor, settings: GrnrSettings) -> Tensor:
     """Squared distance of every cell from its reconstruction (Equations 15, 18 and 19).
 
-    A window that reaches beyond the border has fewer neighbours: those that are there. (For m = 1 reflected ones would
-    give the same: they repeat neighbours, which adds nothing to what these span.)
+    A window that reaches beyond the border has only the neighbours inside. (For m = 1, reflected neighbours would give
+    the same: they repeat others, which adds nothing to the span.)
 
     Args:
         features: (C, H, W), finite.
@@ -89,7 +90,7 @@ def regression_errors(features: Tensor, settings: GrnrSettings) -> Tensor:
         (H, W) float64, in squared units of the features.
     """
     checked = check_features(features, 1)
-    # Features of any size are squared below, without overflow or underflow.
+    # So that squaring below neither overflows nor underflows, however large or small the features are.
     scale = max(checked.amax().item(), -checked.amin().item()) or 1.0
     checked = checked / scale
     typical = typical_cells(checked, settings.global_cells)
@@ -97,7 +98,7 @@ def regression_errors(features: Tensor, settings: GrnrSettings) -> Tensor:
     radius, (height, width) = settings.neighbour_radius, checked.shape[1:]
     window = (2 * radius + 1) ** 2
     step = max(1, min(PRODUCTS // (len(checked) * width), SYSTEMS // (window**2 * width)))
-    # A cell of zeros adds nothing to what the others span.
+    # A cell of zeros adds nothing to the span of the others.
     padded = functional.pad(checked, [radius] * 4)
     errors = torch.empty(height, width, dtype=torch.float64, device=checked.device)
     for top in range(0, height, step):
@@ -109,11 +110,11 @@ def regression_errors(features: Tensor, settings: GrnrSettings) -> Tensor:
 def typical_cells(features: Tensor, count: int) -> Tensor:
     """The cells with the smallest sum of squared distances to all cells (Equation 3); ties in raster order.
 
-    That sum is N times the squared distance to the mean of the N cells, plus a constant: no N x N matrix is needed.
+    That sum is N times the squared distance from the mean of the N cells, plus a constant: no N x N matrix is needed.
 
     Args:
         features: (C, H, W).
-        count: K; all cells where there are fewer.
+        count: K; all cells are taken where there are fewer.
 
     Returns:
         (C, min(K, N)), the most typical first.
@@ -155,8 +156,8 @@ def _slab_errors(slab: Tensor, typical: Tensor, share: float, radius: int) -> Te
 def _inner_products(slab: Tensor, size: int) -> dict[tuple[int, int], Tensor]:
     """{(dy, dx): map}: at (y, x) the inner product of the cells (y, x) and (y + dy, x + dx) of a slab (C, h, w).
 
-    Every displacement within a size x size window that leads to a later cell in raster order, and none; a cell whose
-    partner lies outside of the slab has 0.
+    The displacements are (0, 0) and all those within a size x size window that lead to a later cell in raster order.
+    The product is 0 where the second cell lies outside the slab.
     """
     _, height, width = slab.shape
     products = {}
@@ -172,5 +173,5 @@ def _inner_products(slab: Tensor, size: int) -> dict[tuple[int, int], Tensor]:
 
 
 def _cut(maps: Tensor, corner: tuple[int, int], height: int, width: int) -> Tensor:
-    """The cells of maps (..., H, W) from a corner on: (..., height, width)."""
+    """The part of maps (..., H, W) that begins at a corner: (..., height, width)."""
     return maps[..., corner[0] : corner[0] + height, corner[1] : corner[1] + width]

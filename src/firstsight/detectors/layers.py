@@ -27,7 +27,7 @@ def scale_channels(features: Tensor) -> Tensor:
 
 
 def finest_layer(places: Mapping[str, Geometry]) -> str:
-    """Name of the layer with the smallest stride (the first of them); its grid is the grid of the fused map."""
+    """Name of the layer with the smallest stride (the first of equals), whose grid the fused map has."""
     return min(places, key=lambda layer: places[layer].stride)
 
 
@@ -39,7 +39,7 @@ def automatic_patch_size(stride: float) -> int:
 def fuse_maps(maps: Mapping[str, Tensor], places: Mapping[str, Geometry]) -> Tensor:
     """Mean of the anomaly maps of several layers, weighted by their strides, on the grid of the finest.
 
-    A cell of a coarser layer speaks for a larger part of the image: equal weights did worse on the development sets
+    A cell of a coarser layer represents a larger part of the image; equal weights did worse on the development sets
     (docs/methods.md).
 
     Args:
@@ -52,8 +52,9 @@ def fuse_maps(maps: Mapping[str, Tensor], places: Mapping[str, Geometry]) -> Ten
     finest = finest_layer({layer: places[layer] for layer in maps})
     height, width = maps[finest].shape
     total = torch.zeros_like(maps[finest])
+    strides = sum(places[layer].stride for layer in maps)
     for layer, anomaly_map in maps.items():
-        share = places[layer].stride / sum(places[each].stride for each in maps)
+        share = places[layer].stride / strides
         if layer == finest:
             total += share * anomaly_map
         else:
@@ -62,7 +63,7 @@ def fuse_maps(maps: Mapping[str, Tensor], places: Mapping[str, Geometry]) -> Ten
 
 
 def read_at(anomaly_map: Tensor, shape: tuple[int, int], fine: Geometry, coarse: Geometry) -> Tensor:
-    """Maps of a coarse grid, read bilinearly where the cells of a fine grid lie; constant beyond its outer cells.
+    """Maps of a coarse grid, read bilinearly where the cells of a fine grid lie; constant beyond the outer cells.
 
     Args:
         anomaly_map: (..., h, w) on the coarse grid.

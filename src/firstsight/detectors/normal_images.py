@@ -1,4 +1,4 @@
-"""What the detectors that learn from normal images have in common: these images one at a time, their cells, PFAM.
+"""What the detectors that learn from normal images share: reading these one at a time, their cells, and PFAM.
 
 `fit` of such a detector (see `firstsight.detectors.protocol`) begins with `open_normal_images` and ends with
 `NormalImages.model`; `detect` begins with `attend_as_learned` and ends with `smooth_map`.
@@ -40,7 +40,7 @@ class NormalSettings(SettingsModel):
 
 
 class NormalImage(NamedTuple):
-    """One image that is learned from: its id, {layer: (C, h, w)}, and how each layer lies on it."""
+    """An image to learn from: its id, its features {layer: (C, h, w)}, and how each layer lies on it."""
 
     image: str
     features: dict[str, Tensor]
@@ -49,12 +49,12 @@ class NormalImage(NamedTuple):
 
 @dataclass(frozen=True)
 class NormalImages:
-    """The normal images that a detector learns from, their features after PFAM where the settings ask for it.
+    """The normal images that a detector learns from; their features come after PFAM where the settings ask for it.
 
     Attributes:
-        stored: reader and key of each; at least one.
+        stored: reader and key of every image, at least one.
         layers: the layers to read.
-        device: where their features are put.
+        device: for the features.
         pfam: untrained.
     """
 
@@ -67,23 +67,23 @@ class NormalImages:
         return len(self.stored)
 
     def first(self) -> NormalImage:
-        """The first of them."""
+        """The first image."""
         return next(iter(self))
 
     def __iter__(self) -> Iterator[NormalImage]:
-        """One after the other; no more than one is held."""
+        """One image after the other; only one is in memory at a time."""
         for image in read_normal_images(self.stored, self.layers, self.device):
             with torch.no_grad():
                 attended = attend(image.features, self.pfam)
             yield image._replace(features=attended)
 
     def model(self, says: str, note: Note, **learned: Any) -> Model:
-        """What a detector learned from them, for `protocol.Detect`.
+        """What a detector learned from the images, for `protocol.Detect`.
 
         Args:
             says: a line on what was learned, which is noted too.
-            note: takes it for the log.
-            learned: the detector's own.
+            note: takes that line for the log.
+            learned: whatever else the detector learned.
         """
         note(says)
         return {"n_images": len(self), "says": says, **learned, "pfam": pack_pfam(self.pfam)}
@@ -92,36 +92,26 @@ class NormalImages:
 def open_normal_images(
     shards: Sequence[Path], layers: Sequence[str], settings: NormalSettings, device: str
 ) -> NormalImages:
-    """The normal images in some stores of features, and PFAM for them where the settings ask for it.
+    """The images of all shards that have features, in order, and PFAM for them where the settings ask for it.
 
     Raises:
-        FirstsightError: none of them can be used, or a shard is not whole.
+        FirstsightError: none of the images can be used, or a shard is not whole.
     """
-    stored = list_normal_images(shards)
+    stored = list(stored_images(shards))
+    if not stored:
+        raise FirstsightError("none of the images to learn from can be used: see the log of this job")
     pfam = start_pfam(read_normal_image(stored[0], layers, device), settings.seed) if settings.pfam else None
     return NormalImages(stored, layers, device, pfam)
 
 
 def attend_as_learned(features: Mapping[str, Tensor], model: Model) -> dict[str, Tensor]:
-    """The features {layer: (C, h, w)} of an image as those were that a model was learned from."""
+    """The features {layer: (C, h, w)} of an image, treated like those that the model was learned from."""
     return attend(features, unpack_pfam(model["pfam"], next(iter(features.values())).device))
 
 
 def smooth_map(values: Tensor, settings: NormalSettings, places: Mapping[str, Geometry]) -> Tensor:
-    """A map (h, w) on the grid on which layers are joined, smoothed as the settings say."""
+    """A map (h, w) on the grid of the joined layers, smoothed as the settings say."""
     return smooth(values, settings.sigma / places[finest_layer(places)].stride)
-
-
-def list_normal_images(shards: Sequence[Path]) -> list[Stored]:
-    """Reader and key of every image that has features, in the order of the shards.
-
-    Raises:
-        FirstsightError: there is none, or a shard is not whole.
-    """
-    found = list(stored_images(shards))
-    if not found:
-        raise FirstsightError("none of the images to learn from can be used: see the log of this job")
-    return found
 
 
 def read_normal_image(stored: Stored, layers: Sequence[str], device: str | torch.device = "cpu") -> NormalImage:
@@ -136,19 +126,19 @@ def read_normal_image(stored: Stored, layers: Sequence[str], device: str | torch
 
 
 def read_normal_images(stored: Sequence[Stored], layers: Sequence[str], device: str) -> Iterator[NormalImage]:
-    """The images one after the other; no more than one is held."""
-    for each in stored:
-        yield read_normal_image(each, layers, device)
+    """The images one after the other; only one is in memory at a time."""
+    for image in stored:
+        yield read_normal_image(image, layers, device)
 
 
 def input_sizes(stored: Sequence[Stored], layer: str) -> set[tuple[int, int]]:
-    """The (height, width) with which the images entered the extractor, without reading any features."""
+    """The sizes (height, width) with which the images entered the extractor, without reading any features."""
     places = (reader.attributes(key)["geometry"][layer] for reader, key in stored)
     return {(place["input_height"], place["input_width"]) for place in places}
 
 
 def aware_cells(features: Mapping[str, Tensor], places: Mapping[str, Geometry]) -> Tensor:
-    """(C, h, w): every cell the mean over its 3 x 3 neighbours that are on the image, all layers joined."""
+    """(C, h, w): all layers joined, where every cell is the mean over its 3 x 3 neighbours that lie on the image."""
     pooled = {
         layer: avg_pool2d(values.float(), 3, stride=1, padding=1, count_include_pad=False)
         for layer, values in features.items()
@@ -162,7 +152,7 @@ class DrawnCells:
 
     Attributes:
         cells: (n, C) float32.
-        owners: (n,) for each cell the index of its image.
+        owners: (n,) the index of each cell's image.
         images: ids.
         seen: how many cells there were to draw from.
     """
@@ -176,36 +166,36 @@ class DrawnCells:
 def draw_cells(
     images: Iterable[NormalImage], count: int, seed: int, describe: Callable[[NormalImage], Tensor]
 ) -> DrawnCells:
-    """Draw cells at random from those of all images, each as likely as any other; all, where there are fewer.
+    """Draw cells at random from those of all images, all equally likely; all are taken where there are fewer.
 
-    Every cell has a random number, and those with the smallest are kept: one pass, in which ``count`` cells and one
-    image are held.
+    Every cell gets a random number, and the cells with the smallest are kept. That takes one pass, with ``count`` cells
+    and one image in memory.
 
     Args:
         images: at least one.
         count: how many cells.
         seed: of the random numbers.
-        describe: from an image to its cells (C, h, w).
+        describe: makes the cells (C, h, w) of an image.
     """
     generator = torch.Generator().manual_seed(seed)
     names, seen = [], 0
     kept: list[Tensor] = []
-    for index, each in enumerate(images):
-        cells = describe(each).flatten(1).T
+    for index, image in enumerate(images):
+        cells = describe(image).flatten(1).T
         numbers = torch.rand(len(cells), dtype=torch.float64, generator=generator).to(cells.device)
-        found = [cells, torch.full((len(cells),), index, device=cells.device), numbers]
+        columns = [cells, torch.full((len(cells),), index, device=cells.device), numbers]
         if kept:
-            found = [torch.cat(both) for both in zip(kept, found, strict=True)]
+            columns = [torch.cat(both) for both in zip(kept, columns, strict=True)]
         # In the order in which they were seen.
-        order = found[2].argsort()[:count].sort().values
-        kept = [each[order] for each in found]
-        names.append(each.image)
+        order = columns[2].argsort()[:count].sort().values
+        kept = [column[order] for column in columns]
+        names.append(image.image)
         seen += len(cells)
     return DrawnCells(kept[0], kept[1], tuple(names), seen)
 
 
 def start_pfam(image: NormalImage, seed: int) -> Pfam:
-    """An untrained PFAM for images like this one, on its device; the finest layer comes first in it."""
+    """An untrained PFAM for images like this one, on its device; the finest layer comes first."""
     layers = sorted(image.features, key=lambda layer: image.places[layer].stride)
     channels = {layer: len(image.features[layer]) for layer in layers}
     return build_pfam(channels, PfamSettings(seed=seed)).to(image.features[layers[0]].device)
@@ -213,18 +203,18 @@ def start_pfam(image: NormalImage, seed: int) -> Pfam:
 
 def attend(features: Mapping[str, Tensor], pfam: Pfam | None) -> dict[str, Tensor]:
     """The features {layer: (C, h, w)} of one image, float32, after PFAM where there is one."""
-    values = {layer: each.float() for layer, each in features.items()}
+    maps = {layer: values.float() for layer, values in features.items()}
     if pfam is None:
-        return values
-    found = pfam({layer: each[None] for layer, each in values.items()})
-    return {layer: found[layer][0] for layer in values}
+        return maps
+    attended = pfam({layer: values[None] for layer, values in maps.items()})
+    return {layer: attended[layer][0] for layer in maps}
 
 
 def pack_pfam(pfam: Pfam | None) -> dict[str, Any] | None:
     """PFAM as tensors, numbers and text, for a model."""
     if pfam is None:
         return None
-    # The finest layer leaves with its channels twice.
+    # The finest layer leaves PFAM with twice its channels.
     channels = {layer: count // 2 if layer == pfam.layers[0] else count for layer, count in pfam.channels.items()}
     return {"channels": channels, "state": {name: value.cpu().clone() for name, value in pfam.state_dict().items()}}
 

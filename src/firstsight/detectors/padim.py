@@ -2,8 +2,8 @@
 
 Of the channels of all layers, joined at the finest grid, a random subset is kept (Section III-A of the paper). Every
 position of the frame has a Gaussian of its own, whose covariance over the normal images is regularised by 0.01 I
-(Equation 1), and the score of a cell is its Mahalanobis distance (Equation 2). A texture looks alike everywhere: one
-Gaussian of all positions (``positions: shared``) then has thousands of cells an image to be learned from, where a
+(Equation 1), and the score of a cell is its Mahalanobis distance (Equation 2). A texture looks alike everywhere, so one
+Gaussian for all positions (``positions: shared``) can learn from thousands of cells of an image, where a single
 position has one.
 """
 
@@ -29,9 +29,9 @@ from firstsight.storage.geometry import Geometry
 from firstsight.storage.training import Note, Progress
 
 LARGEST_MODEL = 2**27
-"""Values that the covariances of all positions may have together: 512 MiB in the model, twice that while learning."""
+"""Values that the covariances of all positions may have in total: 512 MiB in the model, twice that while learning."""
 
-# Cholesky factors made at a time: 64 MiB.
+# Values of Cholesky factors that are made at a time: 64 MiB.
 _BLOCK_VALUES = 2**23
 
 
@@ -58,16 +58,16 @@ def fit_padim(
     note: Note,
     progress: Progress = lambda items, total: items,
 ) -> Model:
-    """Learn the Gaussians from normal images, read once, one at a time: only sums are held (`protocol.Fit`).
+    """Learn the Gaussians from normal images, read once and one at a time; only sums are kept (`protocol.Fit`).
 
     Returns:
-        For G Gaussians (1, or one a position) of D channels: ``picked`` (D,) the channels, ``mean`` (G, D), ``factor``
-        (G, D, D) the lower Cholesky factors of the covariances, ``grid`` the height and width of the positions in cells
-        (1 and 1 where they are shared); and ``pfam`` where it is used.
+        For G Gaussians (1, or one for each position) of D channels: ``picked`` (D,) the channels, ``mean`` (G, D),
+        ``factor`` (G, D, D) the lower Cholesky factors of the covariances, ``grid`` the height and width of the
+        positions in cells (1 and 1 where they are shared); and ``pfam`` where it is used.
 
     Raises:
-        FirstsightError: no image with features; ``positions: own`` for images of several sizes, or with covariances of
-            more than `LARGEST_MODEL` values.
+        FirstsightError: no image has features, or ``positions`` is own although the images have several sizes or the
+            covariances more than `LARGEST_MODEL` values.
     """
     images = open_normal_images(shards, layers, settings, device)
     first = images.first()
@@ -99,7 +99,7 @@ def detect_padim(
 ) -> Tensor:
     """Mahalanobis distance of every cell from its Gaussian, smoothed (`protocol.Detect`).
 
-    A cell of another grid than the model's has the Gaussian of the position that holds its place in the frame.
+    On a grid other than the model's, a cell takes the Gaussian of the position that its centre falls into.
     """
     attended = attend_as_learned(features, model)
     values = _joined(attended, places, model["picked"].to(next(iter(attended.values())).device))
@@ -127,7 +127,7 @@ def detect_padim(
 
 
 class _Sums:
-    """Sums over images from which means and covariances follow, about the mean of the first image's cells."""
+    """Sums over images that give means and covariances, taken about the mean of the first image's cells."""
 
     def __init__(self, first: Tensor, shared: bool) -> None:
         channels, height, width = first.shape
@@ -161,7 +161,7 @@ class _Sums:
 
 
 def _draw_channels(features: Mapping[str, Tensor], settings: PadimSettings) -> Tensor:
-    """The channels that are kept, in order, of all layers one after the other."""
+    """The channels that are kept, in ascending order, counted through all layers."""
     every = sum(len(values) for values in features.values())
     order = torch.randperm(every, generator=torch.Generator().manual_seed(settings.seed))
     return order[: settings.channels].sort().values.to(next(iter(features.values())).device)

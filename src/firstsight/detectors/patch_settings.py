@@ -1,7 +1,7 @@
 """Settings of the patch statistics, as a config may give them.
 
-Each has the arguments of the function of its name in `patch_statistics.py` (and `aota.py`). This file imports no torch,
-so that a run of the default detector can be planned without it.
+A model has the arguments of the function of the same name in `patch_statistics.py` or `aota.py`. This file does not
+import torch, so that a run of the default detector can be planned without it.
 """
 
 from typing import Literal

@@ -4,26 +4,26 @@ Methods of "High-Fidelity Zero-Shot Texture Anomaly Localization Using Feature C
 Weyrich, 2024). Every function takes the features (C, H, W) of one image and returns its anomaly map, (H, W) float32, on
 the device of the features. Windows are T x T cells, reflected at the border of the map.
 
-Features on a CUDA device are matched there, where Triton is installed; where it is not, on the CPU.
+Features on a CUDA device are matched on that device if Triton is installed, and otherwise on the CPU.
 
 `fca` and `sample_weighted_wasserstein` compare with reference windows (Section 3.3). Where there are several, the score
-is the mean over them, not the sum of Equation 1, so that it does not grow with their number:
+is the mean over them and not the sum of Equation 1, so that it does not grow with their number:
 
 - "median": one reference, the median of every order statistic over the image's tiles (Equation 7);
 - "random": `reference_count` windows drawn with `seed` from those that lie inside the map;
 - "all": every window that lies inside the map;
-- "knn": of the maps that each of those windows gives as the only reference, every cell takes the mean of its
-  `reference_count` smallest scores. Its time is that of one map for every window: for small maps only.
+- "knn": each of those windows serves as the only reference of a map, and every cell takes the mean of its
+  `reference_count` smallest scores. That makes a map for every window, so it is for small feature maps only.
 """
 
 from collections.abc import Callable
 from importlib.util import find_spec
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from firstsight.detectors.patch_settings import Border, Reference
 from firstsight.detectors.reference_windows import (
     check_count,
     median_reference,
@@ -38,10 +38,7 @@ from firstsight.kernels.feature_correspondence import feature_correspondence
 
 __all__ = ["fca", "histogram", "median_reference", "moments", "sample_weighted_wasserstein"]
 
-Border = Literal["renormalise", "paper"]
-Reference = Literal["median", "random", "knn", "all"]
-
-# Values of reference windows held at a time: 32 MiB, and twice that for their sums.
+# Values of reference windows that are held at a time: 32 MiB, and twice that for their sums.
 REFERENCE_VALUES = 2**23
 
 
@@ -58,10 +55,10 @@ def fca(
 ) -> torch.Tensor:
     """Feature correspondence analysis (Equation 6).
 
-    Every window is matched, channel by channel and rank by rank, with the reference; a cell's score is the
-    Gaussian-weighted sum of its matching errors, smoothed inside each window, over all the windows that hold it and
-    whose centre lies in the map. Cells of equal value share the mean error of the ranks that they take together, so the
-    map does not depend on the order of cells.
+    Every window is matched with the reference, channel by channel and rank by rank, and the matching errors are
+    smoothed inside the window. A cell's score is the Gaussian-weighted sum of its errors over all windows that hold it
+    and whose centre lies in the map. Cells of equal value share the mean error of the ranks that they occupy together,
+    so the map does not depend on the order of cells.
 
     Args:
         features: (C, H, W), finite; a tensor or an array.
@@ -69,7 +66,7 @@ def fca(
         sigma_p: deviation, in cells, of the weight of a window by the distance of its centre.
         sigma_s: deviation, in cells, of the 5 x 5 smoothing of errors inside a window; None or 0: no smoothing, as in
             Equation 5.
-        reference, reference_count, seed: see the top of this module; or one reference from elsewhere, (C, T * T),
+        reference, reference_count, seed: see the top of this module; or one reference that is given, (C, T * T),
             ascending along the last axis.
         border: "renormalise" divides by the summed weights of the windows that hold the cell; "paper" does not, so that
             scores fade within T // 2 cells of the border.
@@ -118,8 +115,8 @@ def histogram(features: Features, *, patch_size: int = 9, sigma: float = 6.0, bi
         features: (C, H, W), finite; a tensor or an array.
         patch_size: T, odd, at most H and W.
         sigma: deviation, in cells, of the weight of a cell in the histogram of its window.
-        bins: number of bins between the least and the greatest value of a channel. As in the authors' program they are
-            wider by 1/999, so that the greatest value lies in the last.
+        bins: number of bins between the least and the greatest value of a channel. As in the authors' program, the bins
+            are wider by 1/999, so that the last one holds the greatest value.
     """
     checked = check_features(features, patch_size)
     if bins < 1:
@@ -186,7 +183,7 @@ def _correspondence(
 
 
 def _match(features: torch.Tensor, weights: Weights) -> Match:
-    """What matches channels of the features with references, on the CPU."""
+    """A function that matches channels of the features with references, on the CPU."""
     values = features.cpu().numpy()
 
     def match(channels: slice, references: torch.Tensor) -> torch.Tensor:
@@ -198,7 +195,7 @@ def _match(features: torch.Tensor, weights: Weights) -> Match:
 
 
 def _match_on_gpu(features: torch.Tensor, weights: Weights) -> Match:
-    """What matches channels of the features with references, on the CUDA device that holds them."""
+    """A function that matches channels of the features with references, on the CUDA device of the features."""
     # Not every machine has Triton.
     from firstsight.kernels import feature_correspondence_gpu as gpu  # noqa: PLC0415
 
@@ -213,7 +210,7 @@ def _match_on_gpu(features: torch.Tensor, weights: Weights) -> Match:
 def _mean_over_references(
     features: torch.Tensor, patch_size: int, positions: npt.NDArray[np.int64], match: Match
 ) -> torch.Tensor:
-    """Mean of the maps of the references at the positions, by groups of channels that bound the memory."""
+    """Mean of the maps of the references at the positions; channels come in groups that bound the memory."""
     channels, height, width = features.shape
     group = max(1, REFERENCE_VALUES // (patch_size**2 * len(positions)))
     total = torch.zeros((height, width), device=features.device)
@@ -225,7 +222,7 @@ def _mean_over_references(
 
 
 def _nearest_references(features: torch.Tensor, patch_size: int, count: int, match: Match) -> torch.Tensor:
-    """At every cell the mean of the `count` smallest of the maps of all references."""
+    """At every cell, the mean of the `count` smallest scores among the maps of all references."""
     height, width = features.shape[1:]
     positions = window_positions(height, width, patch_size)
     check_count(count, len(positions))

@@ -1,9 +1,9 @@
-"""PatchCore (Roth et al., "Towards Total Recall in Industrial Anomaly Detection", 2022): how far from any normal cell.
+"""PatchCore (Roth et al., "Towards Total Recall in Industrial Anomaly Detection", 2022): distance from normal cells.
 
-Cells are made aware of their neighbours by the mean over 3 x 3 of them (Section 3.1, Equation 2), layers are joined at
-the finest grid. Of the cells of all normal images a greedy k-center coreset is kept (Section 3.2, Algorithm 1: each
-next cell is the one farthest from those chosen, seen through a random projection), and the score of a cell is its
-distance to the nearest of these (Equation 6).
+The mean over 3 x 3 neighbours makes cells aware of their surroundings (Section 3.1, Equation 2), and layers are joined
+at the finest grid. Of the cells of all normal images a greedy k-center coreset is kept (Section 3.2, Algorithm 1: the
+next cell is always the one farthest from those already chosen, measured in a random projection). The score of a cell is
+its distance to the nearest cell of the coreset (Equation 6).
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ from firstsight.settings_model import Count, Share
 from firstsight.storage.geometry import Geometry
 from firstsight.storage.training import Note, Progress
 
-# Distances held at a time: 64 MiB.
+# How many distances are held at a time: 64 MiB.
 _BLOCK_VALUES = 2**24
 
 
@@ -53,13 +53,14 @@ def fit_patchcore(
 ) -> Model:
     """Choose the cells to remember (`protocol.Fit`).
 
-    The images are read once, one at a time, and ``candidates`` cells are held.
+    The images are read once and one at a time, and ``candidates`` cells are held in memory.
 
     Returns:
-        ``cells`` (M, C), ``owners`` (M,) and ``images``: of which image each cell is, and ``pfam`` where it is used.
+        ``cells`` (M, C); ``owners`` (M,) and ``images``, which say what image each cell is from; and ``pfam`` where it
+        is used.
 
     Raises:
-        FirstsightError: no image with features.
+        FirstsightError: no image has features.
     """
     images = open_normal_images(shards, layers, settings, device)
     drawn = draw_cells(
@@ -89,7 +90,7 @@ def detect_patchcore(
 ) -> Tensor:
     """Distance of every cell to the nearest remembered one of another image, smoothed (`protocol.Detect`).
 
-    0 everywhere where no other image is remembered.
+    Where no other image is remembered, the map is 0 everywhere.
     """
     values = aware_cells(attend_as_learned(features, model), places)
     bank = model["cells"].to(values.device)
@@ -100,12 +101,13 @@ def detect_patchcore(
 
 
 def greedy_coreset(cells: Tensor, count: int, *, projection: int, seed: int) -> Tensor:
-    """Choose cells such that none is far from the chosen ones: each next one is the farthest from those before.
+    """Choose cells such that none is far from the chosen ones: the next is always the farthest from those before.
 
     Args:
         cells: (n, C).
-        count: how many; fewer are chosen where these are already all the different ones.
-        projection: dimensions of the random projection in which distances are measured; none where C is not larger.
+        count: how many; fewer are chosen where there are fewer different cells.
+        projection: dimensions of the random projection in which distances are measured; none is made unless C is
+            larger.
         seed: of the projection and of the first cell.
 
     Returns:
@@ -129,7 +131,7 @@ def greedy_coreset(cells: Tensor, count: int, *, projection: int, seed: int) -> 
 
 
 def nearest_distance(cells: Tensor, bank: Tensor) -> Tensor:
-    """Euclidean distance of each cell (n, C) to the nearest of the bank (m, C): (n,) float32; 0 for an empty bank."""
+    """Euclidean distance of each cell (n, C) to the nearest of a bank (m, C): (n,) float32; 0 for an empty bank."""
     if not len(bank):
         return torch.zeros(len(cells), device=cells.device)
     lengths = bank.square().sum(dim=1)

@@ -14,9 +14,9 @@ from firstsight.storage.geometry import Geometry
 def per_layer(
     function: Callable[..., Tensor], prepare: Callable[[Tensor], Tensor] = scale_channels
 ) -> Callable[..., Tensor]:
-    """Let a function of one layer (C, H, W) read several: each layer is prepared, the maps are averaged.
+    """Make a function of one layer (C, H, W) read several: it prepares each layer and fuses the maps (`fuse_maps`).
 
-    A ``patch_size`` of None in the settings becomes `automatic_patch_size` of each layer's stride.
+    A ``patch_size`` of None in the settings becomes the `automatic_patch_size` of each layer's stride.
     """
 
     def detect(features: Mapping[str, Tensor], places: Mapping[str, Geometry], settings: SettingsModel) -> Tensor:

@@ -1,4 +1,4 @@
-"""The two attentions of PFAM: of channels by their frequencies, and of positions by their likeness."""
+"""The two attentions of PFAM: to channels, by their frequencies, and to positions, by their similarity."""
 
 import math
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-# FcaNet divides the channels by 16 between its two linear layers; of few channels that would leave nothing.
+# FcaNet has a sixteenth of the channels between its two linear layers, which would leave none of few channels.
 _REDUCTION = 16
 _FEWEST_HIDDEN = 4
 # Entries of the attention map that are computed at a time.
@@ -26,9 +26,9 @@ def lowest_frequencies(count: int) -> list[tuple[int, int]]:
 def frequency_coefficients(maps: Tensor, frequencies: Tensor) -> Tensor:
     """One coefficient of the two-dimensional discrete cosine transform (type II) of every channel.
 
-    The transform is orthonormal, divided by sqrt(h * w): frequency (0, 0) is the mean of the channel, and what the
-    others are worth does not depend on the size of the map either. A frequency that a short side does not have (a side
-    of n cells has 0 to n - 1) is replaced by the highest that it has.
+    The transform is orthonormal, divided by sqrt(h * w): frequency (0, 0) gives the mean of the channel, and the scale
+    of the others does not depend on the size of the map either. A side of n cells has the frequencies 0 to n - 1; a
+    higher one is replaced by the highest.
 
     Source: the multi-spectral squeeze of FcaNet (Qin et al. 2021, Eq. 7), there on maps pooled to 7 x 7.
 
@@ -46,17 +46,17 @@ def frequency_coefficients(maps: Tensor, frequencies: Tensor) -> Tensor:
 
 
 class FrequencyChannelAttention(nn.Module):
-    """FCAWeight (Eq. 4): every channel times a gate that depends on the frequencies of all channels.
+    """FCAWeight (Eq. 4): every channel is multiplied by a gate that depends on the frequencies of all channels.
 
-    The channels are dealt out, in order and as evenly as may be, to the lowest ``frequencies`` frequencies of the
-    cosine transform (FcaNet's FcaNet-LF); two linear layers with a ReLU between turn the coefficients into gates.
+    The channels are dealt out, in order and as evenly as possible, to the lowest ``frequencies`` frequencies of the
+    cosine transform (FcaNet-LF of FcaNet); two linear layers with a ReLU between them turn the coefficients into gates.
 
     FcaNet's gate is a sigmoid, which starts at about 1/2. Ours is twice a sigmoid, and its last layer starts at 0: all
     gates are 1 until training changes them.
 
     Args:
         channels: C of the maps.
-        frequencies: how many, at least 1; of fewer channels, as many as channels.
+        frequencies: how many, at least 1; no more than channels are used.
     """
 
     def __init__(self, channels: int, frequencies: int) -> None:
@@ -80,15 +80,15 @@ class FrequencyChannelAttention(nn.Module):
 
 
 class PositionAttention(nn.Module):
-    """Position self-attention (Eq. 5 and 6): every cell gains what the cells like it have.
+    """Position self-attention (Eq. 5 and 6): every cell receives from the cells that are like it.
 
-    P, K and V are 1x1 convolutions of the maps A. Cell j weighs cell i by the softmax over i of P_i . K_j, not scaled;
-    the weighted sum of V goes through a leaky ReLU (slope 0.01, not in Eq. 6 but in its text), is multiplied by alpha
+    P, K and V are 1x1 convolutions of the maps A. Cell j weighs cell i by the softmax over i of P_i . K_j, not scaled.
+    The weighted sum of V passes a leaky ReLU (slope 0.01, which the text has but Eq. 6 has not), is multiplied by alpha
     and added to A. Alpha starts at 0: an untrained attention changes nothing, and is not computed where no gradient is
-    asked for.
+    needed.
 
-    Of more than ``most_cells`` cells, P and V are average-pooled (each output cell the mean of about equal blocks) to
-    at most that many, so that time and memory grow with the area and not with its square; up to that many cells the
+    Where there are more than ``most_cells`` cells, P and V are average-pooled to at most that many (over blocks of
+    about equal size), so that time and memory grow with the area and not with its square; up to that many cells the
     result is exact. Cells j are taken in chunks, which changes no number.
 
     Args:
@@ -99,14 +99,14 @@ class PositionAttention(nn.Module):
     def __init__(self, channels: int, most_cells: int) -> None:
         super().__init__()
         self.most_cells = most_cells
-        # A bias of P adds the same to all logits of a cell, which the softmax takes off again.
+        # A bias of P would add the same to all logits of a cell, and the softmax cancels that.
         self.p = nn.Conv2d(channels, channels, 1, bias=False)
         self.k = nn.Conv2d(channels, channels, 1)
         self.v = nn.Conv2d(channels, channels, 1)
         self.alpha = nn.Parameter(torch.zeros(()))
 
     def attended(self, maps: Tensor) -> Tensor:
-        """The weighted sums of V: maps (B, C, h, w) to maps of the same shape."""
+        """The weighted sums of V, from maps (B, C, h, w) to maps of the same shape."""
         size = pooled_size(maps.shape[2], maps.shape[3], self.most_cells)
         p, v = (_rows(functional.adaptive_avg_pool2d(convolution(maps), size)) for convolution in (self.p, self.v))
         k = _rows(self.k(maps))
@@ -122,7 +122,7 @@ class PositionAttention(nn.Module):
 
 
 def pooled_size(height: int, width: int, most_cells: int) -> tuple[int, int]:
-    """Height and width, of about the same proportion, of a map of at most ``most_cells`` cells; never larger."""
+    """Height and width of a map of at most ``most_cells`` cells in about the same proportion, never larger."""
     if height * width <= most_cells:
         return height, width
     rows = min(height, most_cells, max(1, math.floor(height * math.sqrt(most_cells / (height * width)))))
@@ -130,12 +130,12 @@ def pooled_size(height: int, width: int, most_cells: int) -> tuple[int, int]:
 
 
 def _rows(maps: Tensor) -> Tensor:
-    """Maps (B, C, h, w) as cells (B, 1, h * w, C): one head, laid out as torch's attention without a map wants it."""
+    """Maps (B, C, h, w) as cells (B, 1, h * w, C): one head, in the layout that torch's fast attention needs."""
     return maps.flatten(2).transpose(1, 2)[:, None].contiguous()
 
 
 def _cosines(frequencies: Tensor, length: int, like: Tensor) -> Tensor:
-    """Row c: the orthonormal cosine of frequency c (at most length - 1) over the cells of a side, (C, length)."""
+    """(C, length): row c is the orthonormal cosine of frequency c (at most length - 1) over the cells of a side."""
     clipped = frequencies.clamp(max=length - 1).to(like)[:, None]
     cells = torch.arange(length, device=like.device).to(like)
     scales = torch.where(clipped == 0, 1, 2).to(like).div(length).sqrt()

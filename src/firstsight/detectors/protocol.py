@@ -1,7 +1,7 @@
 """What a detector that learns offers: `Fit`, once for a collection, and `Detect`, for each image.
 
-`fit_<name>` and `detect_<name>` take these arguments; what they say themselves is what they do with them, what they
-learn, and what else they refuse.
+`fit_<name>` and `detect_<name>` take these arguments; their own docstrings say what they do with them, what they learn,
+and what else they refuse.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,14 +14,14 @@ from firstsight.storage.geometry import Geometry
 from firstsight.storage.training import Note, Progress
 
 Model = Mapping[str, Any]
-"""What was learned: tensors, numbers and text, as `torch.save` can write and read without running anybody's code.
+"""What was learned: tensors, numbers and text, which `torch.load` reads without running anybody's code.
 
-``n_images``: from how many images; ``says``: a line on what was learned; the rest is the detector's own.
+``n_images``: from how many images; ``says``: a line on what was learned; the rest is up to the detector.
 """
 
 
 class Fit(Protocol):
-    """Learns from images before any is searched."""
+    """Learns from images before any image is searched."""
 
     def __call__(
         self,
@@ -40,7 +40,7 @@ class Fit(Protocol):
             shards: stores of features, in a fixed order: those of the collection, or of normal images.
             layers: the layers to learn from.
             settings: of the detector.
-            folder: for checkpoints of training, from which one that was killed goes on; not used where none is trained.
+            folder: for checkpoints, from which a training that was killed goes on; not used where nothing is trained.
             device: to compute on.
             note: takes lines of text for the log.
             progress: for a progress bar; is given the images that are read, or the epochs of training.
@@ -49,7 +49,7 @@ class Fit(Protocol):
             What `Detect` needs.
 
         Raises:
-            FirstsightError: a shard that is not whole, or images that cannot be learned from together.
+            FirstsightError: a shard is not whole, or the images cannot be learned from together.
         """
 
 
@@ -69,9 +69,9 @@ class Detect(Protocol):
         Args:
             features: (C, h_l, w_l) of each layer.
             places: how each layer lies on the image.
-            settings: of the detector, those of `Fit`.
+            settings: of the detector, the same as for `Fit`.
             model: what `Fit` returned.
-            image: id of the image, so that it is not compared with itself where it was learned from.
+            image: id of the image, so that it is not compared with itself if it was among those learned from.
 
         Returns:
             (h, w) float32 on the grid of the finest layer, on the device of the features.

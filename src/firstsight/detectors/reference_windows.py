@@ -1,6 +1,6 @@
 """The reference windows that patch statistics compare with (Ardelean and Weyrich, 2024, Section 3.3).
 
-A reference is a T x T window with every channel sorted by itself: its T * T order statistics.
+A reference is a T x T window with every channel sorted on its own: the T * T order statistics.
 """
 
 import numpy as np
@@ -10,17 +10,17 @@ import torch
 from firstsight.detectors.windows import Features, check_features
 from firstsight.errors import FirstsightError
 
-# Values of tiles sorted at a time: 8 MiB.
+# Values of tiles that are sorted at a time: 8 MiB.
 TILE_VALUES = 2**21
 
 
 def median_reference(features: Features, patch_size: int) -> torch.Tensor:
-    """The reference that the windows of a map are closest to: lower median of every order statistic (Equation 7).
+    """The reference closest to the windows of a map: the lower median of every order statistic (Equation 7).
 
     Args:
         features: (C, H, W), finite.
-        patch_size: T, odd, at most H and W. The windows are the non-overlapping T x T tiles from the upper left; what
-            is left over at the right and at the bottom is not used.
+        patch_size: T, odd, at most H and W. The windows are the non-overlapping T x T tiles from the upper left; the
+            rest at the right and at the bottom is not used.
 
     Returns:
         (C, T * T), ascending along the last axis.
@@ -50,7 +50,7 @@ def random_positions(height: int, width: int, patch_size: int, count: int, seed:
 
 
 def check_count(count: int, available: int) -> None:
-    """FirstsightError unless `count` of the `available` windows can be had."""
+    """Raise a FirstsightError unless `count` is between 1 and the number of `available` windows."""
     if not 1 <= count <= available:
         raise FirstsightError(f"reference_count is {count}, but must be between 1 and the map's {available} windows")
 
@@ -63,8 +63,8 @@ def order_statistics(features: torch.Tensor, patch_size: int, positions: npt.NDA
 
 
 def sort_last(values: torch.Tensor) -> torch.Tensor:
-    """The values, ascending along the last axis."""
-    # NumPy sorts short rows with SIMD instructions, some ten times faster than torch does on a CPU.
+    """The values in ascending order along the last axis."""
+    # NumPy sorts short rows with SIMD instructions, about ten times faster than torch on a CPU.
     if values.device.type == "cpu":
         return torch.from_numpy(np.sort(values.numpy(), axis=-1))
     return values.sort(dim=-1).values

@@ -1,6 +1,6 @@
 """The detectors that a config may name.
 
-This file imports no torch: the workflow reads it when it plans, and most detectors are not needed then.
+This file does not import torch: the workflow reads it when it plans, and most detectors are not needed then.
 """
 
 from collections.abc import Callable
@@ -24,18 +24,18 @@ IMAGE = "image"
 
 @dataclass(frozen=True)
 class Detector:
-    """A method as the workflow sees it. Names are of this package, ``module:object``, and imported when asked for.
+    """A method as the workflow sees it. Its names, ``module:object`` in this package, are imported when asked for.
 
     Attributes:
         settings_name: name of the model `settings`.
         detect_name: name of the function `detect`.
         fit_name: name of the function `fit`, for a detector that learns from images before it looks at any.
         version: raised when the same settings begin to give other maps.
-        context: whether its own choice of layers are the extractor's ``context_layers``.
-        normal: whether ``fit`` is to be given normal images (the collection's own only where the config says so); its
-            own choice of layers are then the extractor's ``normal_layers``, unless ``context`` says otherwise.
-        weights_of: the extractor whose weights its setting ``weights`` names, for one with a network of its own, if its
-            settings say that it ``needs_weights``.
+        context: whether it reads the extractor's ``context_layers`` by default.
+        normal: whether ``fit`` needs normal images (the collection's own only where the config says so); by default it
+            then reads the extractor's ``normal_layers``, unless ``context`` says otherwise.
+        weights_of: the extractor whose weights the setting ``weights`` names, for a detector with a network of its own
+            whose settings say that it ``needs_weights``.
     """
 
     settings_name: str
@@ -60,17 +60,17 @@ class Detector:
     def detect(self) -> Detect:
         """The function that makes a map.
 
-        Features of one image, {layer: (C, h, w)}, how each layer lies on the image, and settings, to one anomaly map
-        (h, w) on the grid of the finest layer. The features of a detector that reads the image are {"image": (3, H,
-        W)}, RGB in [0, 1], NaN where a pixel is missing. After `fit`: also what that learned, and the image's id, see
-        `firstsight.detectors.protocol.Detect`.
+        It takes the features of one image, {layer: (C, h, w)}, how each layer lies on the image, and the settings, and
+        returns one anomaly map (h, w) on the grid of the finest layer. The features of a detector that reads the image
+        are {"image": (3, H, W)}, RGB in [0, 1], NaN where a pixel is missing. If there is a `fit`, it also takes what
+        that learned and the id of the image, see `firstsight.detectors.protocol.Detect`.
         """
-        found: Detect = _resolve(self.detect_name)
-        return found
+        detect: Detect = _resolve(self.detect_name)
+        return detect
 
     @property
     def fit(self) -> "Fit":
-        """The function that learns, of a detector that `learns`."""
+        """The function that learns, for a detector that `learns`."""
         assert self.fit_name is not None, "only detectors that learn have fit"
         fit: Fit = _resolve(self.fit_name)
         return fit
@@ -116,7 +116,9 @@ DETECTORS: dict[str, Detector] = {
         normal=True,
         context=True,
     ),
-    "cfa": Detector("detectors.cfa:CfaSettings", "detectors.cfa:detect_cfa", "detectors.cfa:fit_cfa", normal=True),
+    "cfa": Detector(
+        "detectors.cfa_training:CfaSettings", "detectors.cfa:detect_cfa", "detectors.cfa:fit_cfa", normal=True
+    ),
     "spectral_residual": Detector(
         "detectors.spectral_residual:SpectralResidualSettings", "detectors.spectral_residual:detect"
     ),
@@ -128,7 +130,7 @@ DETECTORS: dict[str, Detector] = {
 
 
 def find_detector(method: str) -> Detector:
-    """The detector of that name; FirstsightError where there is none."""
+    """The detector of that name; FirstsightError if there is none."""
     if method not in DETECTORS:
         raise FirstsightError(f"unknown detector {method!r}; {suggestion(method, DETECTORS)}")
     return DETECTORS[method]

@@ -3,18 +3,20 @@
 import torch
 from torch import Tensor
 
+from firstsight.detectors.ssdnet_settings import SsdnetSettings
+
 
 def partition_blocks(size: tuple[int, int], block_size: int, parts: int, generator: torch.Generator) -> Tensor:
-    """Deal the blocks of an image out to parts: hiding one part after the other hides every pixel once.
+    """Deal the blocks of an image out to parts, so that hiding one part after the other hides every pixel once.
 
-    The grid of blocks lies anywhere, so blocks at the frame may be cut. The parts are as equal as the number of blocks
-    allows.
+    The grid of blocks lies at a random place, so blocks at the frame may be cut. The parts are as equal as the number
+    of blocks allows.
 
     Args:
         size: height and width, pixels.
-        block_size: pixels a side.
+        block_size: side of a block, pixels.
         parts: how many parts.
-        generator: on the CPU; where the grid lies, and which part a block is dealt to.
+        generator: on the CPU; of the place of the grid, and of the part that a block is dealt to.
 
     Returns:
         (H, W) int64 from 0 to parts - 1, on the CPU.
@@ -30,13 +32,13 @@ def partition_blocks(size: tuple[int, int], block_size: int, parts: int, generat
 def permute_patches(images: Tensor, patch_size: int, share: float, generator: torch.Generator) -> Tensor:
     """Move some patches of every image to each other's places; every patch is still there once.
 
-    The image is cut into as many patches as it holds, the grid anywhere; ``share`` of them, chosen by chance, move on
-    in a circle, so none of them stays where it was (a single one has nowhere to go).
+    The image is cut into as many patches as it holds, on a grid at a random place. A share of them, chosen at random,
+    moves on in a circle, so that none of these stays where it was (a single one has nowhere to go).
 
     Args:
         images: (B, C, H, W).
-        patch_size: pixels a side; an image that is smaller stays as it is.
-        share: of the patches, from 0 to 1.
+        patch_size: side of a patch, pixels; a smaller image stays as it is.
+        share: of the patches that move, from 0 to 1.
         generator: on the CPU.
 
     Returns:
@@ -60,7 +62,7 @@ def permute_patches(images: Tensor, patch_size: int, share: float, generator: to
 
 
 def network_inputs(images: Tensor, visible: Tensor, filling: Tensor) -> Tensor:
-    """Images with hidden pixels filled with one colour, and what is visible as a fourth channel.
+    """Images whose hidden pixels are filled with one colour; a fourth channel says what is visible.
 
     Args:
         images: (B, 3, H, W), finite.
@@ -75,38 +77,28 @@ def network_inputs(images: Tensor, visible: Tensor, filling: Tensor) -> Tensor:
 
 
 def corrupt(
-    images: Tensor,
-    known: Tensor,
-    filling: Tensor,
-    *,
-    block_size: int,
-    parts: int,
-    patch_size: int,
-    share: float,
-    noise: float,
-    generator: torch.Generator,
+    images: Tensor, known: Tensor, filling: Tensor, settings: SsdnetSettings, generator: torch.Generator
 ) -> Tensor:
     """The input from which the network has to rebuild the images.
 
-    Patches are permuted, Gaussian noise is added, and one part of the blocks is hidden. Missing pixels are hidden, too,
+    Patches are permuted, Gaussian noise is added, and one part of the blocks is hidden. Missing pixels are hidden too,
     wherever their patch went.
 
     Args:
         images: (B, 3, H, W), in [0, 1].
         known: (B, 1, H, W), bool, False where a pixel is missing.
         filling: (3,), the colour of hidden pixels.
-        block_size: of the blocks that are hidden, pixels a side.
-        parts: one of so many parts of the blocks is hidden.
-        patch_size, share: of `permute_patches`.
-        noise: deviation of the noise.
+        settings: mask_size, mask_parts, permuted_size, permuted_share and noise.
         generator: on the CPU.
 
     Returns:
         (B, 4, H, W), see `network_inputs`.
     """
-    together = permute_patches(torch.cat([images, known.to(images)], dim=1), patch_size, share, generator)
+    together = torch.cat([images, known.to(images)], dim=1)
+    together = permute_patches(together, settings.permuted_size, settings.permuted_share, generator)
     size = (images.shape[2], images.shape[3])
-    hidden = torch.stack([partition_blocks(size, block_size, parts, generator) == 0 for _ in images])
+    parts = [partition_blocks(size, settings.mask_size, settings.mask_parts, generator) for _ in images]
+    hidden = torch.stack(parts) == 0
     visible = (together[:, 3:] > 0) & ~hidden.to(images.device)[:, None]
-    noisy = together[:, :3] + noise * torch.randn(images.shape, generator=generator).to(images.device)
+    noisy = together[:, :3] + settings.noise * torch.randn(images.shape, generator=generator).to(images.device)
     return network_inputs(noisy, visible, filling)

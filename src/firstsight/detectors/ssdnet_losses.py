@@ -1,7 +1,7 @@
-"""Equations 2 and 3 of SSDnet: what its network is trained on, and how anomalous a pixel is.
+"""Equations 2 and 3 of SSDnet: the loss of its network, and how anomalous a pixel is.
 
-A term is first a map of values a pixel, such as the squared error. A patch has the mean of its pixels; patches of a
-size lie at every pixel at which they fit.
+Every term begins as a map with a value for each pixel, such as the squared error. A patch has the mean of its pixels;
+there is a patch of every size at every pixel where it fits.
 """
 
 from collections.abc import Sequence
@@ -15,21 +15,20 @@ Aggregate = Literal["max", "min"]
 
 
 def squared_error(images: Tensor, outputs: Tensor) -> Tensor:
-    """(B, 3, H, W) twice to (B, H, W): the squared error of every pixel, the mean over the colours."""
+    """Two batches (B, 3, H, W) to (B, H, W): the squared error of every pixel, averaged over the colours."""
     return (images - outputs).square().mean(dim=1)
 
 
 def inner_product(features: Tensor, output_features: Tensor, stride: int, size: tuple[int, int]) -> Tensor:
-    """The perceptual similarity of every pixel: the inner product of its features, the mean over the channels.
+    """The perceptual similarity of every pixel: the inner product of its features, averaged over the channels.
 
     Args:
-        features, output_features: (B, C, h, w), a cell for a block of stride x stride pixels, none for a last,
-            unfinished block.
+        features, output_features: (B, C, h, w), with a cell for every complete block of stride x stride pixels.
         stride: pixels.
         size: height and width of the image.
 
     Returns:
-        (B, height, width); a pixel has the value of its block, one of an unfinished block that of the block before.
+        (B, height, width); a pixel has the value of its block, or of the block before an incomplete one.
     """
     products = (features * output_features).mean(dim=1)
     for dimension, length in zip((1, 2), size, strict=True):
@@ -47,7 +46,7 @@ def patch_means(values: Tensor, known: Tensor, patch_size: int) -> tuple[Tensor,
         patch_size: m_r, at most H and W.
 
     Returns:
-        (B, H - m_r + 1, W - m_r + 1) means, 0 in a patch without a known pixel, and whether a patch has any.
+        (B, H - m_r + 1, W - m_r + 1) means, 0 for a patch without a known pixel; and whether a patch has any.
     """
     total = _window_sums(torch.where(known, values, 0), patch_size)
     count = _window_sums(known.to(values), patch_size)
@@ -64,10 +63,10 @@ def training_loss(
     patch_sizes: Sequence[int],
     aggregate: Aggregate,
 ) -> Tensor:
-    """Equation 2, but for R(theta), which is the network itself.
+    """Equation 2 without R(theta), which is the network itself.
 
-    The mean over the patches of a size of w_rec times the reconstruction error less w_perc times the perceptual
-    similarity; of several patch sizes, the largest or the smallest of their means.
+    It is w_rec times the reconstruction error minus w_perc times the perceptual similarity, averaged over the patches
+    of a size; of several patch sizes, the largest or the smallest mean counts.
 
     Args:
         error: (B, H, W) of `squared_error`; None where w_rec is 0.
@@ -99,22 +98,23 @@ def anomaly_scores(
     aggregate: Aggregate,
     min_max: bool,
 ) -> Tensor:
-    """Equation 3: a pixel's score is the mean over the patches that hold it, of one image.
+    """Equation 3 for one image: a pixel's score is the mean over the patches that hold the pixel.
 
-    (1 - alpha_perc) times the reconstruction error less alpha_perc times the perceptual similarity, for every patch
-    size; of several sizes, the largest or the smallest at every pixel. The paper divides by the number of all patches,
-    which only scales the map but makes it fade out at the frame; here the sum is divided by the number of patches
-    that hold the pixel. Missing pixels count in no patch, and patches without a known pixel do not count.
+    The score is (1 - alpha_perc) times the reconstruction error minus alpha_perc times the perceptual similarity, for
+    every patch size; of several sizes, the largest or the smallest score counts at every pixel. The paper divides by
+    the number of all patches, which scales the map and makes it fade towards the frame; here the sum is divided by the
+    number of patches that hold the pixel. Missing pixels count in no patch, and patches without a known pixel do not
+    count.
 
     Args:
         error: (H, W) of `squared_error`.
         similarity: (H, W) of `inner_product`; None where alpha_perc is 0.
-        known: (H, W), bool, at least one of them. A pixel that no patch with a known pixel holds has the lowest score.
-        min_max: scale each term and patch size to [0, 1] before they are put together, as the paper does; maps of two
+        known: (H, W), bool, True at least once. A pixel that no patch with a known pixel holds has the lowest score.
+        min_max: scale each term and patch size to [0, 1] before they are combined, as the paper does; the maps of two
             images cannot be compared then.
 
     Returns:
-        (H, W) float32; in squared grey values, where alpha_perc is 0 and nothing is scaled.
+        (H, W) float32; in squared grey values if alpha_perc is 0 and nothing is scaled.
     """
     scores = []
     for patch_size in patch_sizes:

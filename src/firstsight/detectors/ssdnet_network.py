@@ -11,11 +11,11 @@ from torch.nn import functional
 class EncoderDecoder(nn.Module):
     """Encoder and decoder with skip connections, after Ulyanov et al., Deep Image Prior, CVPR 2018.
 
-    Every scale of the encoder halves the image (a 3x3 convolution of stride 2, then one of stride 1); the decoder
-    enlarges it again by repeating cells, joins the few channels of the skip connection of that scale, and applies a 3x3
-    and a 1x1 convolution. Every convolution but the last is followed by a normalisation and a leaky ReLU (0.2), the
-    last by a sigmoid. The normalisation uses the statistics of the batch it is given, in training and afterwards, as
-    the deep image prior does. The borders are reflected. Images of any size from `smallest_side` on.
+    Every scale of the encoder halves the image (a 3x3 convolution of stride 2, then one of stride 1). The decoder
+    enlarges it again by repeating cells, adds the few channels of that scale's skip connection, and applies a 3x3 and a
+    1x1 convolution. Every convolution except the last is followed by a normalisation and a leaky ReLU (0.2), the last
+    by a sigmoid. The normalisation uses the statistics of the batch that it is given, in training and afterwards, as
+    the deep image prior does. Borders are reflected. Images may have any size from `smallest_side` on.
 
     Args:
         channels: of every scale, from the finest on.
@@ -73,9 +73,9 @@ class _Convolution(nn.Module):
 
 
 def smallest_side(scales: int) -> int:
-    """The shortest side, in pixels, of an image for an `EncoderDecoder` of so many scales.
+    """The shortest side, in pixels, that an image may have for an `EncoderDecoder` with this many scales.
 
-    Its coarsest map must have two cells a side, for one of them to be the reflection of the other.
+    The coarsest map must be at least two cells wide and high, so that one can be the reflection of the other.
     """
     return int(2**scales) + 1
 
@@ -85,9 +85,9 @@ def make_network(
 ) -> EncoderDecoder:
     """An untrained `EncoderDecoder`, whose weights are drawn from the generator alone.
 
-    Weights and biases of a convolution are uniform within 1 / sqrt(inputs of a cell), as torch has them by default.
+    Weights and biases of a convolution are uniform within 1 / sqrt(inputs of a cell), as is torch's default.
     """
-    # The meta device holds shapes only, and draws nothing from torch's own random numbers.
+    # The meta device holds shapes only and draws nothing from torch's global random numbers.
     with torch.device("meta"):
         network = EncoderDecoder(channels, skip_channels, inputs)
     network.to_empty(device=device)

@@ -80,10 +80,10 @@ class SsdnetSettings(SettingsModel):
 
     @property
     def needs_weights(self) -> bool:
-        """Whether there may be a perceptual term, which needs VGG19."""
+        """Whether there may be a perceptual term, for which VGG19 is needed."""
         return self.w_perc != 0 or self.alpha_perc != 0
 
     @property
     def least_side(self) -> int:
-        """The shortest side of an image that holds a patch and that the network takes, pixels."""
+        """The shortest side, in pixels, of an image that holds a patch and that the network accepts."""
         return max(*self.patch_sizes, smallest_side(len(self.channels)))

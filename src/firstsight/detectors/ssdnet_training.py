@@ -24,13 +24,13 @@ Similarity = Callable[[Tensor, Tensor], Tensor]
 
 @lru_cache(maxsize=4)
 def load_similarity(weights: str | None, device: torch.device) -> Similarity:
-    """The perceptual similarity of images (B, 3, H, W) and outputs of that shape, (B, H, W): see `inner_product`.
+    """A function of images (B, 3, H, W) and outputs of that shape: their perceptual similarity (`inner_product`).
 
-    Loads VGG19 up to its eighth position (128 channels, a cell for 2 x 2 pixels; section 4.2), once a process for each
-    file of weights and device. Gradients reach the outputs; the weights of VGG19 are fixed.
+    It loads VGG19 up to its eighth position (128 channels, a cell for 2 x 2 pixels; section 4.2), once in a process for
+    each file of weights and device. Gradients reach the outputs; the weights of VGG19 are fixed.
 
     Raises:
-        FirstsightError: weights that cannot be had, read or fitted in.
+        FirstsightError: the weights cannot be obtained or read, or do not fit.
     """
     network = load_extractor("vgg19", weights=weights, layers=(PERCEPTUAL_LAYER,), device=device).network
 
@@ -46,16 +46,16 @@ def load_similarity(weights: str | None, device: torch.device) -> Similarity:
 def train(
     image: Tensor, known: Tensor, weights: tuple[float, float], settings: SsdnetSettings, generator: torch.Generator
 ) -> EncoderDecoder:
-    """A network that has learned to rebuild crops of an image from corrupted ones, by Equation 2.
+    """Train a network to rebuild crops of an image from corrupted ones, by Equation 2.
 
-    The learning rate of Adam rises over ten steps and then falls along half a cosine: the errors of a network that is
-    still on the move would differ from one image to the next.
+    The learning rate of Adam rises over ten steps and then falls along half a cosine, since the errors of a network
+    that still changes much would differ from one image to the next.
 
     Args:
         image: (3, H, W), finite.
         known: (H, W), bool, False where a pixel is missing; such pixels are hidden, and count in no loss.
         weights: (w_rec, w_perc).
-        settings: epochs, steps, crops, the network and how its input is corrupted.
+        settings: epochs, steps and crops, the network, and how its input is corrupted.
         generator: on the CPU; of everything random.
     """
     w_rec, w_perc = weights
@@ -75,18 +75,7 @@ def train(
         for _ in range(settings.steps):
             crops = random_crops(together, settings.crops, settings.crop_size, generator)
             targets, held = crops[:, :3], crops[:, 3:] > 0
-            inputs = corrupt(
-                targets,
-                held,
-                filling,
-                block_size=settings.mask_size,
-                parts=settings.mask_parts,
-                patch_size=settings.permuted_size,
-                share=settings.permuted_share,
-                noise=settings.noise,
-                generator=generator,
-            )
-            outputs = network(inputs)
+            outputs = network(corrupt(targets, held, filling, settings, generator))
             loss = training_loss(
                 squared_error(targets, outputs) if w_rec else None,
                 similarity(targets, outputs) if similarity else None,
@@ -108,7 +97,7 @@ def train(
 
 @torch.no_grad()
 def inpaint(network: EncoderDecoder, image: Tensor, known: Tensor) -> Tensor:
-    """The image (3, H, W) with what the network makes of its missing pixels, which are hidden from it.
+    """The image (3, H, W) with its missing pixels, which are hidden from the network, as the network rebuilds them.
 
     Args:
         network: trained on the known pixels of this image.
@@ -123,14 +112,14 @@ def inpaint(network: EncoderDecoder, image: Tensor, known: Tensor) -> Tensor:
 def rebuild(network: EncoderDecoder, image: Tensor, settings: SsdnetSettings, generator: torch.Generator) -> Tensor:
     """f(y) of Equation 3: the image as the network rebuilds it.
 
-    With ``inference: masked`` the blocks of the image are dealt out to ``mask_parts`` parts, one part after the other
+    With ``inference: masked`` the blocks of the image are dealt out to ``mask_parts`` parts. One part after the other
     is hidden, and what the network puts in its place is kept. With ``paper`` nothing is hidden.
 
     Args:
         network: trained on this image.
         image: (3, H, W), finite.
         settings: inference, mask_size and mask_parts.
-        generator: on the CPU; how blocks are dealt out.
+        generator: on the CPU; of how the blocks are dealt out.
 
     Returns:
         (3, H, W) in [0, 1].
@@ -150,7 +139,7 @@ def rebuild(network: EncoderDecoder, image: Tensor, settings: SsdnetSettings, ge
 
 
 def random_crops(image: Tensor, count: int, size: int, generator: torch.Generator) -> Tensor:
-    """Crops of an image (C, H, W) from random places: (count, C, size, size), or as much of it as there is."""
+    """Crops from random places of an image (C, H, W): (count, C, size, size), cut to the size of a smaller image."""
     height, width = (min(size, length) for length in image.shape[1:])
     tops = torch.randint(image.shape[1] - height + 1, (count,), generator=generator).tolist()
     lefts = torch.randint(image.shape[2] - width + 1, (count,), generator=generator).tolist()

@@ -15,6 +15,7 @@ from firstsight.detectors.blind.autoencoder import (
 )
 from firstsight.detectors.layers import scale_channels
 from firstsight.errors import FirstsightError
+from firstsight.settings_model import read_settings
 from oracles.autoencoder import divergence as divergence_by_samples
 from oracles.autoencoder import forward
 
@@ -148,18 +149,18 @@ def test_every_weight_learns_within_two_steps() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("hidden", 0, "hidden is 0, but must be finite and positive"),
-        ("latent", -1, "latent is -1"),
-        ("kl_weight", -0.1, "kl_weight is -0.1, but must be finite and not negative"),
-        ("learning_rate", math.nan, "learning_rate is nan"),
-        ("weight_decay", math.inf, "weight_decay is inf"),
-        ("epochs", 0, "epochs is 0"),
-        ("seed", -1, "seed is -1"),
+        ("hidden", 0, "hidden: 0 should be at least 1"),
+        ("latent", -1, "latent: -1 should be at least 1"),
+        ("kl_weight", -0.1, "kl_weight: -0.1 should be at least 0"),
+        ("learning_rate", math.nan, "learning_rate: nan should be finite"),
+        ("weight_decay", math.inf, "weight_decay: inf should be finite"),
+        ("epochs", 0, "epochs: 0 should be at least 1"),
+        ("seed", -1, "seed: -1 should be at least 0"),
     ],
 )
 def test_bad_settings_are_refused(name: str, value: Any, message: str) -> None:
     with pytest.raises(FirstsightError, match=message):
-        AutoencoderSettings(**{name: value})
+        read_settings(AutoencoderSettings, {name: value})
 
 
 def test_weights_that_may_be_zero() -> None:

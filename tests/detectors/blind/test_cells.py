@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from firstsight.detectors.blind import cells as module
 from firstsight.detectors.blind.cells import HELD_OUT_EVERY, CellSource
 from firstsight.detectors.layers import scale_channels
 from firstsight.errors import FirstsightError
@@ -100,9 +101,10 @@ def test_images_without_features_are_passed_over(tmp_path: Path) -> None:
     assert np.bincount([image for image, _ in found]).tolist() == [0, 30, 30, 0, 30]
 
 
-def test_of_many_images_a_random_few_are_read(tmp_path: Path) -> None:
+def test_of_many_images_a_random_few_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shards = [write_shard(tmp_path / "a.zarr", range(9), broken=(2,))]
-    source = CellSource(shards, "layer1", images_per_draw=3)
+    source = CellSource(shards, "layer1")
+    monkeypatch.setattr(module, "IMAGES_PER_DRAW", 3)
     running = generator()
     seen = set()
     for _ in range(12):
@@ -132,8 +134,6 @@ def test_no_usable_image(tmp_path: Path) -> None:
 @pytest.mark.parametrize("count", [0, -1])
 def test_bad_numbers_are_refused(tmp_path: Path, count: int) -> None:
     shards = [write_shard(tmp_path / "a.zarr", range(2))]
-    with pytest.raises(FirstsightError, match=f"images_per_draw is {count}"):
-        CellSource(shards, "layer1", images_per_draw=count)
     with pytest.raises(FirstsightError, match=f"threads is {count}"):
         CellSource(shards, "layer1", threads=count)
     with pytest.raises(FirstsightError, match=f"the count of cells is {count}"):

@@ -1,6 +1,5 @@
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,16 +7,16 @@ import numpy as np
 import pytest
 import torch
 
-from firstsight.detectors.blind.autoencoder import AutoencoderSettings
+from firstsight.detectors.blind.autoencoder import Autoencoder, AutoencoderSettings
 from firstsight.detectors.blind.cells import CellSource
 from firstsight.detectors.blind.training import (
     CHECKPOINT,
-    TrainedAutoencoder,
     learning_rate_at,
     train_autoencoder,
 )
 from firstsight.errors import FirstsightError
 from firstsight.storage.store import ShardWriter
+from firstsight.storage.training import Training
 
 SETTINGS = AutoencoderSettings(
     hidden=24, latent=4, batch_cells=32, cells_per_epoch=1000, epochs=5, validation_cells=300, learning_rate=0.01
@@ -65,18 +64,24 @@ def flip_a_bit(content: bytes) -> bytes:
     return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
 
 
-def same(first: TrainedAutoencoder, second: TrainedAutoencoder) -> bool:
+def changed(settings: AutoencoderSettings = SETTINGS, **values: Any) -> AutoencoderSettings:
+    return settings.model_copy(update=values)
+
+
+def same(first: Training, second: Training) -> bool:
     return first.curve == second.curve and all(
-        torch.equal(value, second.state[name]) for name, value in first.state.items()
+        torch.equal(value, second.best[name]) for name, value in first.best.items()
     )
 
 
 def test_training_learns_what_the_cells_have_in_common(source: CellSource, tmp_path: Path) -> None:
     notes: list[str] = []
-    trained = train_autoencoder(source, replace(SETTINGS, epochs=10), folder=tmp_path, note=notes.append)
+    trained = train_autoencoder(source, changed(epochs=10), folder=tmp_path, note=notes.append)
     held_out = source.draw(500, torch.Generator().manual_seed(99), held_out=True)
+    model = Autoencoder(source.channels, SETTINGS.hidden, SETTINGS.latent)
+    model.load_state_dict(trained.best)
     with torch.no_grad():
-        error = (trained.model().reconstruct(held_out) - held_out).square().mean()
+        error = (model.reconstruct(held_out) - held_out).square().mean()
     assert error < 0.1 * held_out.var(0).mean()
     assert len(trained.curve) == 10
     assert min(epoch.measures["error"] for epoch in trained.curve) == pytest.approx(error.item(), rel=0.3)
@@ -90,7 +95,7 @@ def test_the_seed_alone_decides(source: CellSource, tmp_path: Path) -> None:
     assert torch.equal(untouched, torch.random.get_rng_state())
     torch.manual_seed(2)
     assert same(first, train_autoencoder(source, SETTINGS, folder=tmp_path / "second"))
-    assert not same(first, train_autoencoder(source, replace(SETTINGS, seed=1), folder=tmp_path / "third"))
+    assert not same(first, train_autoencoder(source, changed(seed=1), folder=tmp_path / "third"))
 
 
 def test_killed_at_every_epoch_it_ends_with_the_very_same_weights(source: CellSource, tmp_path: Path) -> None:
@@ -111,7 +116,7 @@ def test_killed_at_every_epoch_it_ends_with_the_very_same_weights(source: CellSo
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "other"])
 def test_a_damaged_checkpoint_is_noted_and_not_used(source: CellSource, tmp_path: Path, damage: str) -> None:
-    settings = replace(SETTINGS, epochs=2)
+    settings = changed(epochs=2)
     expected = train_autoencoder(source, settings, folder=tmp_path / "whole")
     checkpoint = tmp_path / "damaged" / CHECKPOINT
     with pytest.raises(KeyboardInterrupt):
@@ -134,9 +139,9 @@ def test_a_damaged_checkpoint_is_noted_and_not_used(source: CellSource, tmp_path
 
 @pytest.mark.parametrize("other", ["settings", "token"])
 def test_a_checkpoint_of_something_else_is_noted_and_not_used(source: CellSource, tmp_path: Path, other: str) -> None:
-    settings = replace(SETTINGS, epochs=2)
+    settings = changed(epochs=2)
     expected = train_autoencoder(source, settings, folder=tmp_path / "whole", token="now")
-    before = replace(settings, kl_weight=0.1) if other == "settings" else settings
+    before = changed(settings, kl_weight=0.1) if other == "settings" else settings
     token = "before" if other == "token" else "now"
     train_autoencoder(source, before, folder=tmp_path / "other", token=token)
     notes: list[str] = []
@@ -147,24 +152,24 @@ def test_a_checkpoint_of_something_else_is_noted_and_not_used(source: CellSource
 
 def test_without_improvement_training_stops_and_keeps_the_best(source: CellSource, tmp_path: Path) -> None:
     # The highest learning rate is far too high: the loss rises before it falls.
-    settings = replace(SETTINGS, epochs=30, patience=2, learning_rate=0.2, cells_per_epoch=200)
+    settings = changed(epochs=30, patience=2, learning_rate=0.2, cells_per_epoch=200)
     notes: list[str] = []
     trained = train_autoencoder(source, settings, folder=tmp_path / "whole", note=notes.append)
     losses = [epoch.validation_loss for epoch in trained.curve]
     best = losses.index(min(losses))
     assert len(losses) == best + 1 + settings.patience < settings.epochs
     assert notes[-1] == f"no better epoch than {best + 1}: training stops"
-    only_best = replace(settings, patience=30)
+    only_best = changed(settings, patience=30)
     with pytest.raises(KeyboardInterrupt):
         train_autoencoder(source, only_best, folder=tmp_path / "best", progress=stop_after(best + 1))
     weights = torch.load(tmp_path / "best" / CHECKPOINT, weights_only=True)["model"]
-    assert all(torch.equal(value, trained.state[name]) for name, value in weights.items())
+    assert all(torch.equal(value, trained.best[name]) for name, value in weights.items())
     assert same(trained, train_autoencoder(source, settings, folder=tmp_path / "whole"))
 
 
 def test_a_training_that_diverges_says_so(source: CellSource, tmp_path: Path) -> None:
     with pytest.raises(FirstsightError, match="diverged in epoch 1: choose a lower learning_rate"):
-        train_autoencoder(source, replace(SETTINGS, learning_rate=1e9), folder=tmp_path)
+        train_autoencoder(source, changed(learning_rate=1e9), folder=tmp_path)
 
 
 def test_the_learning_rate_rises_and_falls() -> None:
@@ -189,4 +194,4 @@ def test_training_on_a_gpu_goes_on_where_it_stopped(source: CellSource, tmp_path
         train_autoencoder(source, SETTINGS, folder=tmp_path / "parts", device="cuda", progress=stop_after(2))
     found = train_autoencoder(source, SETTINGS, folder=tmp_path / "parts", device="cuda")
     assert found.curve[-1].validation_loss == pytest.approx(whole.curve[-1].validation_loss, rel=0.01)
-    assert all(value.device.type == "cpu" for value in found.state.values())
+    assert all(value.device.type == "cpu" for value in found.best.values())

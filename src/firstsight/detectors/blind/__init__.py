@@ -1,1 +1,1 @@
-"""Blind localization: what the images of a whole collection have in common, and what of an image is not of it."""
+"""Blind localization: what the images of a collection have in common, and which parts of an image do not belong."""

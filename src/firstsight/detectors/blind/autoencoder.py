@@ -1,12 +1,10 @@
 """The variational autoencoder of blind localization ("Classifying Texture Anomalies at First Sight", 2024).
 
-Every layer of the paper's network is a 1x1 convolution, so it sees one cell (feature vector) at a time: here it is a
-perceptron on cells, trained on random ones of the whole collection. What all images have in common it reconstructs
-well, what is rare badly: the residuals of an image show its anomalies.
+Every layer of the paper's network is a 1x1 convolution, so the network sees one cell (feature vector) at a time. Here
+it is a perceptron on cells, trained on random cells of the whole collection. It reconstructs well what all images have
+in common and badly what is rare, so the residuals of an image show its anomalies.
 """
 
-import math
-from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 import torch
@@ -15,60 +13,47 @@ from torch.nn import functional
 
 from firstsight.detectors.layers import scale_channels
 from firstsight.errors import FirstsightError
+from firstsight.settings_model import Count, NotNegative, Positive, Seed, SettingsModel
 
 # Cells that go through the network at a time when the residual of an image is made.
 _BLOCK = 4096
-# Slope below 0 of the last ReLU while training. With 0, a channel whose outputs have all fallen below 0 stays there for
-# good: measured, 9 of 128 channels, and half as much squared error again.
+# Slope of the last ReLU below 0 while training. With a slope of 0, a channel whose outputs have all fallen below 0
+# stays there for good: 9 of 128 channels did, and the squared error was half as large again.
 _TRAINING_SLOPE = 0.1
-# Log deviation of the codes at the start. With 0 they are mostly noise, and the decoder learns later: measured, a third
-# more squared error after 130,000 cells.
+# Log deviation of the codes at the start. With 0 the codes are mostly noise and the decoder learns later: the squared
+# error after 130,000 cells was a third larger.
 _FIRST_LOG_DEVIATION = -2.0
 
 
-@dataclass(frozen=True)
-class AutoencoderSettings:
-    """How the autoencoder is built and trained.
+class AutoencoderSettings(SettingsModel):
+    """How the autoencoder is built and trained."""
 
-    Attributes:
-        hidden: units of the hidden layers.
-        latent: dimensions of the latent code.
-        kl_weight: weight of the divergence (the mean over latent dimensions) beside the mean squared error.
-        learning_rate: the highest of the schedule, see `training.learning_rate_at`.
-        weight_decay: of AdamW.
-        batch_cells: cells a step of the optimiser.
-        cells_per_epoch: fresh cells drawn each epoch.
-        epochs: at most.
-        patience: epochs without a better validation loss after which training stops.
-        validation_cells: cells, none of them trained on, on which every epoch is judged.
-        images_per_draw: an epoch's cells come from at most this many images.
-        seed: of the weights at the start, the cells and the noise.
-    """
-
-    hidden: int = 512
-    latent: int = 128
-    kl_weight: float = 0.001
-    learning_rate: float = 0.001
-    weight_decay: float = 0.1
-    batch_cells: int = 128
-    cells_per_epoch: int = 32768
-    epochs: int = 8
-    patience: int = 3
-    validation_cells: int = 8192
-    images_per_draw: int = 512
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            may_be_zero = field.name in ("kl_weight", "weight_decay", "seed")
-            if not (0 < value < math.inf or (may_be_zero and value == 0)):
-                bound = "finite and not negative" if may_be_zero else "finite and positive"
-                raise FirstsightError(f"{field.name} is {value}, but must be {bound}")
+    hidden: Count = 512
+    """Units of the hidden layers."""
+    latent: Count = 128
+    """Dimensions of the latent code."""
+    kl_weight: NotNegative = 0.001
+    """Weight of the divergence (the mean over latent dimensions) beside the mean squared error."""
+    learning_rate: Positive = 0.001
+    """The highest of the schedule, see `training.learning_rate_at`."""
+    weight_decay: NotNegative = 0.1
+    """Of AdamW."""
+    batch_cells: Count = 128
+    """Cells in one step of the optimiser."""
+    cells_per_epoch: Count = 32768
+    """Fresh cells drawn for each epoch."""
+    epochs: Count = 8
+    """Epochs, at most."""
+    patience: Count = 3
+    """Epochs without a better validation loss after which training stops."""
+    validation_cells: Count = 8192
+    """Cells on which every epoch is judged; none of them is trained on."""
+    seed: Seed = 0
+    """Of the weights at the start, the cells and the noise."""
 
 
 class Loss(NamedTuple):
-    """What training makes small: ``total`` = ``squared_error`` + kl_weight * ``divergence``; 0-dimensional tensors."""
+    """What training minimises: ``total`` = ``squared_error`` + kl_weight * ``divergence``; 0-dimensional tensors."""
 
     total: Tensor
     squared_error: Tensor
@@ -84,7 +69,7 @@ class Autoencoder(nn.Module):
         channels: C.
         hidden: units of the hidden layers.
         latent: dimensions of the code.
-        generator: of the weights at the start, on the CPU; None leaves them as they lie in memory, to be loaded.
+        generator: of the weights at the start, on the CPU; None leaves the weights uninitialised, to be loaded.
     """
 
     def __init__(self, channels: int, hidden: int, latent: int, generator: torch.Generator | None = None) -> None:
@@ -110,11 +95,11 @@ class Autoencoder(nn.Module):
         return self.mean(hidden), self.log_deviation(hidden)
 
     def decode(self, codes: Tensor, slope: float = 0.0) -> Tensor:
-        """Codes (N, latent) to cells (N, C); what would be negative is multiplied by ``slope``, so by 0."""
+        """Codes (N, latent) to cells (N, C); negative values are multiplied by ``slope``, by default 0."""
         return functional.leaky_relu(self.output(self.decoder(codes)), slope)
 
     def reconstruct(self, cells: Tensor) -> Tensor:
-        """Cells (N, C) to the cells (N, C) decoded from the means of their codes."""
+        """Cells (N, C) to the cells (N, C) that are decoded from the means of their codes."""
         return self.decode(self.encode(cells)[0])
 
 
@@ -136,9 +121,9 @@ def autoencoder_loss(
 ) -> Loss:
     """Loss of a batch of cells.
 
-    The squared error is the mean over cells and channels, the divergence the mean over cells and latent dimensions
-    (summed over the dimensions instead, the paper's weight of 0.001 outweighs the variance of features in [0, 1]:
-    measured, the squared error stays at nine tenths of the variance).
+    The squared error is the mean over cells and channels, the divergence the mean over cells and latent dimensions.
+    (Were it summed over the dimensions, the paper's weight of 0.001 would outweigh the variance of features in [0, 1]:
+    the squared error was seen to stay at nine tenths of the variance.)
 
     Args:
         model: the autoencoder.
@@ -160,7 +145,7 @@ def autoencoder_loss(
 
 @torch.no_grad()
 def residual(model: Autoencoder, features: Tensor) -> Tensor:
-    """What of an image's features the autoencoder does not reconstruct: scaled features minus their reconstruction.
+    """The part of an image's features that the autoencoder does not reconstruct: scaled features minus reconstruction.
 
     Args:
         model: a trained autoencoder.
@@ -170,7 +155,7 @@ def residual(model: Autoencoder, features: Tensor) -> Tensor:
         (C, h, w) float32, signed, at most 1.
 
     Raises:
-        FirstsightError: another number of channels than the autoencoder was made for.
+        FirstsightError: the features do not have as many channels as the autoencoder was made for.
     """
     if len(features) != model.channels:
         raise FirstsightError(f"the features have {len(features)} channels, the autoencoder {model.channels}")
@@ -184,6 +169,6 @@ def _two_layers(inputs: int, hidden: int) -> nn.Sequential:
 
 
 def _linear(inputs: int, outputs: int) -> nn.Linear:
-    """A layer made without the global random numbers that it would begin with."""
+    """A layer whose weights are not drawn from the global random numbers."""
     layer: nn.Linear = nn.utils.skip_init(nn.Linear, inputs, outputs)  # type: ignore[no-untyped-call]
     return layer

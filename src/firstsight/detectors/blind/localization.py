@@ -1,4 +1,4 @@
-"""The detector ``blind``: what of an image is rare in its whole collection, found without labels or normal images.
+"""The detector ``blind``: which parts of an image are rare in its collection, without labels or normal images.
 
 Two kinds of evidence are gathered on every layer, brought to common units and averaged:
 
@@ -6,11 +6,11 @@ Two kinds of evidence are gathered on every layer, brought to common units and a
   whole collection leaves of them ("Classifying Texture Anomalies at First Sight", Ardelean and Weyrich, 2024);
 - neighbours: the distance to the nearest cells of the other images (`neighbours.neighbour_distance`).
 
-The unit of an evidence is the robust deviation of its scores over a sample of the collection, from their median; beyond
-10 units a score counts by its logarithm. Where
-anomalies are rare, residuals show them better than features; where every other image has one, the autoencoder learns
-them too. ``correspondence: auto`` makes both, and on each layer goes by how far the tails of their scores reach (99th
-percentile, in their own units): residuals are kept where theirs reaches a fifth further, features otherwise.
+Each kind is measured from the median of its scores over a sample of the collection, in units of their robust deviation;
+beyond 10 units a score counts by its logarithm. Where anomalies are rare, residuals show them better than features;
+where every other image has one, the autoencoder learns the anomalies too. ``correspondence: auto`` makes both and
+compares, on each layer, how far the tails of their scores reach (99th percentile, in their own units): residuals are
+kept where their tail reaches a fifth further, features otherwise.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ from firstsight.detectors.blind.autoencoder import Autoencoder, AutoencoderSetti
 from firstsight.detectors.blind.cells import CellSource
 from firstsight.detectors.blind.neighbours import Bank, draw_bank, neighbour_distance
 from firstsight.detectors.blind.pooled import pooled_reference
-from firstsight.detectors.blind.training import TrainedAutoencoder, train_autoencoder
+from firstsight.detectors.blind.training import train_autoencoder
 from firstsight.detectors.layers import automatic_patch_size, finest_layer, read_at, scale_channels
 from firstsight.detectors.patch_statistics import fca
 from firstsight.detectors.protocol import Model
@@ -48,15 +48,16 @@ from firstsight.storage.stored_images import Stored, images_token, random_images
 from firstsight.storage.training import Note, Progress
 
 FEWEST_IMAGES = 5
-"""Of fewer images nothing is learned: each is searched by itself, as the detector ``fca`` does."""
+"""From fewer images nothing is learned: each is searched by itself, as the detector ``fca`` does."""
 
 TAIL = 0.99
 LEAD = 1.2
 """How much further the tail of residuals must reach. On the development sets it reached 1.3 to 1.9 times as far where
-residuals localized better than features, and up to 1.1 times where they did worse."""
+residuals localized better than features, and at most 1.1 times where they did worse."""
 
 TAMED_BEYOND = 10.0
 _SAMPLED_CELLS = 4096
+_AUTOENCODER = AutoencoderSettings()
 
 Evidence = Literal["features", "residuals", "pooled", "neighbours"]
 
@@ -86,13 +87,13 @@ class BlindSettings(SettingsModel):
     """Of these images, the share with the most alike cells that counts."""
     sampled_images: Count = 64
     """Images from which the units of the evidences are found."""
-    epochs: Count = AutoencoderSettings.epochs
+    epochs: Count = _AUTOENCODER.epochs
     """Epochs of training the autoencoder, at most."""
-    cells_per_epoch: Count = AutoencoderSettings.cells_per_epoch
+    cells_per_epoch: Count = _AUTOENCODER.cells_per_epoch
     """Cells that the autoencoder sees in an epoch."""
-    learning_rate: Positive = AutoencoderSettings.learning_rate
+    learning_rate: Positive = _AUTOENCODER.learning_rate
     """Of the autoencoder."""
-    kl_weight: NotNegative = AutoencoderSettings.kl_weight
+    kl_weight: NotNegative = _AUTOENCODER.kl_weight
     """Of the Kullback-Leibler term in the autoencoder's loss."""
     seed: Seed = 0
     """Of everything random."""
@@ -104,7 +105,7 @@ class BlindSettings(SettingsModel):
         return self
 
     def autoencoder(self) -> AutoencoderSettings:
-        """Settings of the autoencoder; a `FirstsightError` where they are refused."""
+        """The settings of the autoencoder."""
         return AutoencoderSettings(
             epochs=self.epochs,
             cells_per_epoch=self.cells_per_epoch,
@@ -114,7 +115,7 @@ class BlindSettings(SettingsModel):
         )
 
     def evidence(self) -> tuple[Evidence, ...]:
-        """The evidences that are gathered."""
+        """The kinds of evidence that are gathered."""
         either: dict[str, tuple[Evidence, ...]] = {"auto": ("features", "residuals"), "none": ()}
         chosen: tuple[Evidence, ...] = either.get(self.correspondence, (self.correspondence,))  # type: ignore[arg-type]
         return (*chosen, "neighbours") if self.neighbours else chosen
@@ -130,12 +131,12 @@ def fit_blind(
     note: Note,
     progress: Progress = lambda items, total: items,
 ) -> Model:
-    """Learn from all images of a collection what is common in it (`protocol.Fit`).
+    """Learn from all images of a collection what they have in common (`protocol.Fit`).
 
-    Memory does not grow with the collection: cells are drawn from it, some thousand at a time.
+    Memory does not grow with the collection: cells are drawn from it, some thousands at a time.
 
     Raises:
-        FirstsightError: a damaged shard, or images of different numbers of channels.
+        FirstsightError: a shard is damaged, or images differ in their number of channels.
     """
     images = list(stored_images(shards))
     if len(images) < FEWEST_IMAGES:
@@ -146,10 +147,10 @@ def fit_blind(
     learned = {}
     for layer in layers:
         say = _prefixed(note, layer)
-        source = CellSource(shards, layer) if "residuals" in settings.evidence() else None
-        trained = None
-        if source is not None:
-            trained = train_autoencoder(
+        autoencoder = None
+        if "residuals" in settings.evidence():
+            source = CellSource(shards, layer)
+            training = train_autoencoder(
                 source,
                 settings.autoencoder(),
                 folder=folder / layer,
@@ -158,9 +159,10 @@ def fit_blind(
                 note=say,
                 progress=progress,
             )
-        learned[layer] = _learn_layer(shards, layer, settings, trained, say)
-    found = "; ".join(f"{layer}: {' and '.join(each['units'])}" for layer, each in learned.items())
-    return {"n_images": len(images), "says": f"learned from {len(images)} images ({found})", "layers": learned}
+            autoencoder = {"channels": source.channels, "state": training.best}
+        learned[layer] = _learn_layer(shards, layer, settings, autoencoder, say)
+    kept = "; ".join(f"{layer}: {' and '.join(values['units'])}" for layer, values in learned.items())
+    return {"n_images": len(images), "says": f"learned from {len(images)} images ({kept})", "layers": learned}
 
 
 def detect_blind(
@@ -170,9 +172,9 @@ def detect_blind(
     model: Model,
     image: str,
 ) -> Tensor:
-    """The mean of an image's evidences on all layers (`protocol.Detect`).
+    """The mean of an image's evidence over all layers (`protocol.Detect`).
 
-    From fewer than 5 images nothing was learned: then the map is that of FCA.
+    Where there were fewer than 5 images to learn from, the map is that of FCA.
     """
     finest = finest_layer({layer: places[layer] for layer in features})
     shape = (features[finest].shape[1], features[finest].shape[2])
@@ -180,12 +182,12 @@ def detect_blind(
     for layer, values in features.items():
         patch_size = settings.patch_size or automatic_patch_size(places[layer].stride)
         if model["layers"]:
-            found = _layer_map(values, model["layers"][layer], settings, patch_size, image)
+            layer_map = _layer_map(values, model["layers"][layer], settings, patch_size, image)
         else:
-            found = fca(
+            layer_map = fca(
                 scale_channels(values), patch_size=patch_size, sigma_p=settings.sigma_p, sigma_s=settings.sigma_s
             )
-        maps.append(found if layer == finest else read_at(found, shape, places[finest], places[layer]))
+        maps.append(layer_map if layer == finest else read_at(layer_map, shape, places[finest], places[layer]))
     return torch.stack(maps).mean(dim=0)
 
 
@@ -193,15 +195,15 @@ def _learn_layer(
     shards: Sequence[Path],
     layer: str,
     settings: BlindSettings,
-    trained: TrainedAutoencoder | None,
+    autoencoder: Mapping[str, Any] | None,
     note: Note,
 ) -> dict[str, Any]:
-    """All that is learned on one layer: a bank, a reference, and the units of the evidences that are kept."""
+    """Everything learned on one layer: a bank, a reference, and the units of each kind of evidence that is kept."""
     sample = random_images(shards, settings.sampled_images, torch.Generator().manual_seed(settings.seed))
     patch_size = settings.patch_size or automatic_patch_size(_stride(sample, layer))
     learned: dict[str, Any] = {}
-    if trained is not None:
-        learned["autoencoder"] = {"channels": trained.channels, "state": trained.state}
+    if autoencoder is not None:
+        learned["autoencoder"] = autoencoder
     if settings.neighbours:
         bank = draw_bank(shards, layer, images=settings.bank_images, cells=settings.bank_cells, seed=settings.seed)
         learned["bank"] = {"cells": bank.cells, "images": list(bank.images)}
@@ -224,19 +226,19 @@ def _learn_layer(
 def _sample_scores(
     sample: Sequence[Stored], layer: str, settings: BlindSettings, learned: Mapping[str, Any], patch_size: int
 ) -> dict[str, NDArray[np.float32]]:
-    """Scores of some cells of the sampled images, by evidence."""
+    """Scores of some cells of the sampled images, by kind of evidence."""
     generator = torch.Generator().manual_seed(settings.seed)
     gathered = {evidence: [torch.zeros(0)] for evidence in settings.evidence()}
     for reader, key in sample:
         image = str(reader.attributes(key)["image"])
         values = torch.from_numpy(reader.read(key, layer))
-        # A map smaller than a patch gets no map, and its image a status, when it is detected on.
+        # Features smaller than a patch get no map; detection gives their image a status that says so.
         if min(values.shape[1:]) < patch_size:
             continue
         picked = torch.randint(values[0].numel(), (_SAMPLED_CELLS,), generator=generator)
         for evidence, scores in gathered.items():
-            found = _evidence_map(evidence, values, learned, settings, patch_size=patch_size, image=image)
-            scores.append(found.flatten()[picked])
+            evidence_map = _evidence_map(evidence, values, learned, settings, patch_size=patch_size, image=image)
+            scores.append(evidence_map.flatten()[picked])
     return {evidence: torch.cat(scores).numpy() for evidence, scores in gathered.items()}
 
 
@@ -253,17 +255,17 @@ def _unit(scores: NDArray[np.float32]) -> dict[str, float]:
 def _layer_map(
     values: Tensor, learned: Mapping[str, Any], settings: BlindSettings, patch_size: int, image: str
 ) -> Tensor:
-    """Mean of the evidences of one layer in their units; one that does not vary over the collection says nothing."""
+    """Mean of one layer's evidence in its units; a kind that does not vary over the collection says nothing."""
     total = torch.zeros(values.shape[1:], device=values.device)
     for evidence, unit in learned["units"].items():
         if unit["deviation"] > 0:
-            found = _evidence_map(evidence, values, learned, settings, patch_size=patch_size, image=image)
-            total += _tamed((found - unit["median"]) / unit["deviation"]) / len(learned["units"])
+            evidence_map = _evidence_map(evidence, values, learned, settings, patch_size=patch_size, image=image)
+            total += _tamed((evidence_map - unit["median"]) / unit["deviation"]) / len(learned["units"])
     return total
 
 
 def _tamed(scores: Tensor) -> Tensor:
-    """Beyond `TAMED_BEYOND` scores grow as their logarithm, so that one evidence does not silence the others."""
+    """Beyond `TAMED_BEYOND` scores grow as their logarithm, so that one kind of evidence does not silence the rest."""
     return torch.where(
         scores > TAMED_BEYOND, TAMED_BEYOND * (1 + torch.log(scores.clamp(min=1) / TAMED_BEYOND)), scores
     )
@@ -292,8 +294,7 @@ def _evidence_map(
 
 
 def _autoencoder(learned: Mapping[str, Any], device: torch.device) -> Autoencoder:
-    shape = AutoencoderSettings()
-    model = Autoencoder(learned["channels"], shape.hidden, shape.latent)
+    model = Autoencoder(learned["channels"], _AUTOENCODER.hidden, _AUTOENCODER.latent)
     model.load_state_dict(learned["state"])
     return model.to(device)
 

@@ -1,7 +1,7 @@
 """How far a cell is from the nearest cells of other images of its collection (after Li et al., 2024, MuSc).
 
-What is normal is found in nearly every other image, what is anomalous in few of them: so the distance counts to those
-images that hold the most alike cells.
+Nearly every other image holds what is normal, and only few hold what is anomalous. So the distance is measured to the
+images with the most similar cells.
 """
 
 from collections.abc import Sequence
@@ -15,13 +15,13 @@ from torch.nn.functional import normalize
 from firstsight.errors import FirstsightError
 from firstsight.storage.stored_images import random_images
 
-# Cosines held at a time: 64 MiB.
+# How many cosines are held at a time: 64 MiB.
 _BLOCK_VALUES = 2**24
 
 
 @dataclass(frozen=True)
 class Bank:
-    """Cells of some images of a collection, to compare others with.
+    """Cells of some images of a collection, with which other cells are compared.
 
     Attributes:
         cells: (I, K, C) float32 of length 1 (or 0): K cells of each of I images.
@@ -37,9 +37,9 @@ def draw_bank(shards: Sequence[Path], layer: str, *, images: int, cells: int, se
 
     Args:
         shards: the collection's stores of features.
-        layer: of the features; their cells are taken as they are, so that brightness and strength count.
-        images: how many images (all, where there are fewer).
-        cells: how many of each; of a smaller image some more than once.
+        layer: of the features; their cells are not scaled, so that brightness and strength count.
+        images: how many images (all where there are fewer).
+        cells: how many of each image; an image with fewer cells gives some of them more than once.
         seed: of both choices.
 
     Raises:
@@ -48,12 +48,12 @@ def draw_bank(shards: Sequence[Path], layer: str, *, images: int, cells: int, se
     generator = torch.Generator().manual_seed(seed)
     drawn, names = [], []
     for reader, key in random_images(shards, images, generator):
-        found = torch.from_numpy(reader.read(key, layer)).flatten(1)
-        size = found.shape[1]
-        # The same places in every image, so that equal images have equal maps.
+        features = torch.from_numpy(reader.read(key, layer)).flatten(1)
+        size = features.shape[1]
+        # The same positions in every image, so that equal images have equal maps.
         order = torch.randperm(size, generator=torch.Generator().manual_seed(seed))
         picked = order[torch.arange(cells) % size]
-        drawn.append(normalize(found[:, picked].T, dim=1))
+        drawn.append(normalize(features[:, picked].T, dim=1))
         names.append(str(reader.attributes(key)["image"]))
     if not drawn:
         raise FirstsightError("no image of the collection has features")
@@ -61,12 +61,12 @@ def draw_bank(shards: Sequence[Path], layer: str, *, images: int, cells: int, se
 
 
 def neighbour_distance(features: Tensor, bank: Bank, *, share: float, image: str | None = None) -> Tensor:
-    """Mean cosine distance of every cell to its nearest cell in each of the most alike images of a bank.
+    """Mean cosine distance of every cell to its nearest cells in the most similar images of a bank, one cell an image.
 
     Args:
         features: (C, h, w), finite, of one image, on the device of the bank.
         bank: of the same layer.
-        share: of the bank's images that count, in (0, 1]: those whose nearest cells are nearest; at least one does.
+        share: of the bank's images that counts, in (0, 1]: those whose nearest cells are nearest, at least one.
         image: id of the image, which is not compared with itself.
 
     Returns:

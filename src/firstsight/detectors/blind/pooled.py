@@ -17,8 +17,8 @@ def pooled_reference(images: Sequence[Stored], layer: str, patch_size: int, seed
     """Lower median of every order statistic over random windows of many images (Equation 7, over a collection).
 
     Args:
-        images: whose windows are used, at most 32 of each; those smaller than a window are left out. All windows are
-            held at a time: 32 * N * C * T * T values.
+        images: whose windows are used, at most 32 of each; images smaller than a window are left out. All windows are
+            in memory at once: 32 * N * C * T * T values.
         layer: of the features; every image's channels are scaled to [0, 1].
         patch_size: T, odd.
         seed: of the windows.

@@ -1,7 +1,6 @@
-"""Training the autoencoder on random cells of a collection, stopped and continued at any epoch."""
+"""Training the autoencoder on random cells of a collection; it can stop after any epoch and go on from there."""
 
 import math
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -12,40 +11,17 @@ from firstsight.detectors.blind.cells import CellSource
 from firstsight.storage.training import Epoch, Note, Progress, Training, train_epochs
 
 CHECKPOINT = "autoencoder.checkpoint"
-# Steps, as a share of all, in which the learning rate rises to its highest.
+# Share of all steps in which the learning rate rises to its highest.
 _WARM_UP = 0.1
 _VALIDATION_BLOCK = 4096
 
 
-@dataclass(frozen=True)
-class TrainedAutoencoder:
-    """Weights at the epoch of the smallest validation loss, and how training went.
-
-    Attributes:
-        channels: C of the cells.
-        settings: that it was trained with.
-        state: weights of an `Autoencoder`, on the CPU.
-        curve: one line an epoch, see `train_autoencoder`.
-    """
-
-    channels: int
-    settings: AutoencoderSettings
-    state: dict[str, Tensor]
-    curve: tuple[Epoch, ...]
-
-    def model(self, device: str | torch.device = "cpu") -> Autoencoder:
-        """The autoencoder with these weights, on a device."""
-        model = Autoencoder(self.channels, self.settings.hidden, self.settings.latent)
-        model.load_state_dict(self.state)
-        return model.to(device)
-
-
 def learning_rate_at(step: int, steps: int, highest: float) -> float:
-    """Learning rate of a step: up in a straight line for the first tenth of the steps, then down to 0 as a cosine.
+    """Learning rate of a step: a straight line up for the first tenth of the steps, then down to 0 along a cosine.
 
     Args:
         step: from 0 to steps - 1.
-        steps: of the whole training, if it does not stop early.
+        steps: how many the whole training has, unless it stops early.
         highest: learning rate at the end of the rise.
     """
     rise = max(1, round(_WARM_UP * steps))
@@ -63,28 +39,31 @@ def train_autoencoder(
     device: str = "cpu",
     note: Note = lambda line: None,
     progress: Progress = lambda items, total: items,
-) -> TrainedAutoencoder:
+) -> Training:
     """Train on fresh random cells every epoch (`train_epochs`).
 
     The training loss has noise in the codes. The validation loss, squared error + kl_weight * divergence of the
-    held-out cells, has none; their mean squared error over cells and channels is measured besides, as ``error``.
+    held-out cells, has none; the mean squared error of these cells over cells and channels is measured as ``error``.
 
     Args:
         source: where the cells come from.
         settings: of the network and its training.
-        folder: for the checkpoint; it is made.
-        token: says what ``source`` is made of: a checkpoint with another token is not used.
+        folder: of the checkpoint; it is made.
+        token: identifies what ``source`` is made of; a checkpoint with another token is not used.
         device: to train on.
         note, progress: see `train_epochs`.
 
+    Returns:
+        The training at its end, with the ``best`` weights of an `Autoencoder` and the ``curve``.
+
     Raises:
-        FirstsightError: as `CellSource.draw`; a loss that is no longer finite.
+        FirstsightError: as `CellSource.draw`, or the loss is no longer finite.
     """
     draws = torch.Generator().manual_seed(settings.seed)
     noise = torch.Generator(device).manual_seed(settings.seed)
     model = Autoencoder(source.channels, settings.hidden, settings.latent, draws).to(device)
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=settings.weight_decay, fused=True)
-    # A generator of its own: the same held-out cells for every epoch, and after a restart.
+    # A separate generator, so that every epoch has the same held-out cells, after a restart too.
     generator = torch.Generator().manual_seed(settings.seed)
     held_out = source.draw(settings.validation_cells, generator, held_out=True)
 
@@ -102,11 +81,11 @@ def train_autoencoder(
         epochs=settings.epochs,
         patience=settings.patience,
         checkpoint=folder / CHECKPOINT,
-        header={"settings": asdict(settings), "channels": source.channels, "token": token},
+        header={"settings": settings.model_dump(), "channels": source.channels, "token": token},
         note=note,
         progress=progress,
     )
-    return TrainedAutoencoder(source.channels, settings, training.best, tuple(training.curve))
+    return training
 
 
 def _train_epoch(
@@ -118,7 +97,7 @@ def _train_epoch(
     *,
     epoch: int,
 ) -> float:
-    """One step of the optimiser for every batch of the cells; the mean loss."""
+    """Take one step of the optimiser for every batch of the cells, and return the mean loss."""
     batches = torch.split(cells, settings.batch_cells)
     total = torch.zeros((), device=noise.device)
     for index, batch in enumerate(batches):
