@@ -10,6 +10,7 @@ from firstsight.detectors import aota as module
 from firstsight.detectors.aota import aota
 from firstsight.errors import FirstsightError
 from oracles import aota as oracle
+from oracles.patch_statistics import gaussian
 
 
 @pytest.mark.parametrize("shape", [(4, 9, 12, 3), (1, 5, 5, 5), (3, 3, 17, 1), (2, 7, 8, 7)])
@@ -35,6 +36,18 @@ def test_features_far_from_zero_lose_nothing() -> None:
     torch.testing.assert_close(aota(features + 500, neighbours=9), aota(features, neighbours=9), rtol=1e-3, atol=1e-4)
 
 
+def test_an_enlarged_map_is_blurred() -> None:
+    features = torch.rand(3, 9, 11, generator=torch.Generator().manual_seed(0))
+    found = aota(features, size=(36, 45), blur_size=5, blur_sigma=1.0)
+    cells = aota(features)[None, None]
+    large = torch.nn.functional.interpolate(cells, size=(36, 45), mode="bilinear")[0, 0].numpy()
+    padded = np.pad(large, 2, mode="reflect")
+    blurred = np.array(
+        [[(padded[y : y + 5, x : x + 5] * gaussian(5, 1.0)).sum() for x in range(45)] for y in range(36)]
+    )
+    np.testing.assert_allclose(found.numpy(), blurred, rtol=1e-4)
+
+
 def test_an_odd_cell_stands_out() -> None:
     features = torch.zeros(2, 12, 12)
     features[:, 4, 7] = 1
@@ -48,6 +61,8 @@ def test_an_odd_cell_stands_out() -> None:
         ({"patch_size": 13}, "patch_size is 13.*12 x 12"),
         ({"neighbours": 0}, "neighbours is 0"),
         ({"sigma": 0.0}, "sigma is 0"),
+        ({"size": (320, 10)}, "size is 320 x 10"),
+        ({"size": (32, 32), "blur_size": 4}, "blur_size is 4"),
     ],
 )
 def test_wrong_settings_are_named(settings: dict[str, Any], message: str) -> None:
