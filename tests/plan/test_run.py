@@ -47,7 +47,7 @@ def test_a_mistake_is_one_line(folder: Path, config: Any, message: str) -> None:
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ({}, "pile.detectors.padim: padim learns from normal images: give the collection a reference"),
+        ({}, "pile.detectors.padim: padim learns from normal images: add collections.pile.reference"),
         ({"reference": "nowhere"}, "pile.reference: no such file or folder: nowhere"),
         ({"reference": "EMPTY"}, "pile.reference: no images in "),
         ({"reference": "good", "contaminated": True}, "pile.reference: normal images, and contaminated: true, exclude"),

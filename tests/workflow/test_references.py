@@ -72,7 +72,9 @@ def test_without_normal_images_is_one_line_and_no_job(tmp_path: Path) -> None:
     done = run(tmp_path, config={"collections": {"pile": {"path": "pile.csv"}}, "detectors": {"padim": {}}})
     assert done.returncode != 0
     last = done.stderr.strip().splitlines()[-1]
-    assert last.startswith("firstsight: config: collections.pile: detectors.padim: padim learns from normal images")
+    assert last.startswith(
+        "firstsight: config: detectors.padim: padim learns from normal images: add collections.pile.reference"
+    )
     assert "Traceback" not in done.stdout + done.stderr
     assert not (tmp_path / "results").exists()
 

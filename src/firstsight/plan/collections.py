@@ -51,7 +51,7 @@ class CollectionPlan:
         """The detectors of each study; planned when a study is asked for."""
         may_learn = bool(self.reference_shards) or self.settings.contaminated or self.is_new
         return {
-            study: plan_detectors(self.settings, choices, may_learn=may_learn, strict=False)
+            study: plan_detectors(self.name, self.settings, choices, may_learn=may_learn, strict=False)
             for study, choices in study_choices(self.settings.detectors).items()
         }
 
@@ -182,7 +182,7 @@ def plan_collection(name: str, collection: CollectionSettings, results: Path) ->
         searched, references = _part_references(collection, files)
     finished = _finished_shards(results, name)
     may_learn = bool(references) or collection.contaminated or collection.assign_to is not None
-    own = plan_detectors(collection, collection.detectors, may_learn=may_learn, strict=True)
+    own = plan_detectors(name, collection, collection.detectors, may_learn=may_learn, strict=True)
     if not own.detectors:
         raise ConfigError([Mistake((), next(iter(own.set_aside.values())))])
     return CollectionPlan(

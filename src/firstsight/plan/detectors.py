@@ -62,7 +62,7 @@ Chosen = tuple[str, Any, tuple[str, ...]]
 
 
 def plan_detectors(
-    collection: CollectionSettings, choices: Mapping[str, DetectorEntry], *, may_learn: bool, strict: bool
+    owner: str, collection: CollectionSettings, choices: Mapping[str, DetectorEntry], *, may_learn: bool, strict: bool
 ) -> DetectorGroup:
     """Plan the detectors chosen for a collection; those whose weights are not available are set aside.
 
@@ -70,6 +70,7 @@ def plan_detectors(
     extractor share another.
 
     Args:
+        owner: name of the collection.
         collection: its settings.
         choices: the entries of ``detectors``, by name.
         may_learn: whether there are normal images to learn from.
@@ -91,7 +92,7 @@ def plan_detectors(
         except ConfigError as error:
             mistakes += error.mistakes
             continue
-        mistake = _why_not_allowed(extractor, name, chosen[name], may_learn)
+        mistake = _why_not_allowed(owner, extractor, name, chosen[name], may_learn)
         if mistake and strict:
             mistakes.append(mistake)
         elif problem := mistake or problem:
@@ -117,12 +118,12 @@ def plan_detectors(
     return planned
 
 
-def _why_not_allowed(extractor: str, name: str, chosen: Chosen, may_learn: bool) -> Mistake | None:
+def _why_not_allowed(owner: str, extractor: str, name: str, chosen: Chosen, may_learn: bool) -> Mistake | None:
     method, settings, _ = chosen
     if find_detector(method).normal and not may_learn:
         text = (
-            f"{method} learns from normal images: give the collection a reference (a folder of them), or contaminated: "
-            "true to learn from the collection itself"
+            f"{method} learns from normal images: add collections.{owner}.reference (a folder of them), or "
+            "contaminated: true to learn from the collection itself"
         )
         return Mistake(("detectors", name), text)
     if getattr(settings, "sbm", False) and not EXTRACTORS[extractor].needs_weights:
