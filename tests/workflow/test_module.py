@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
+import pytest
 import yaml
 from PIL import Image
 
@@ -55,6 +56,7 @@ def run_outer(folder: Path, snakefile: str, *arguments: str) -> "subprocess.Comp
     return subprocess.run(line, capture_output=True, text=True, timeout=600, check=False, env=outside, cwd=os.sep)
 
 
+@pytest.mark.slow
 def test_another_workflow_goes_on_from_the_tables(tmp_path: Path) -> None:
     done = run_outer(tmp_path, WITH_PREFIX)
     assert done.returncode == 0, done.stderr
