@@ -64,6 +64,15 @@ def test_no_two_files_import_each_other() -> None:
         arrows = {name: others for name, others in arrows.items() if name not in free}
 
 
+@pytest.mark.parametrize(
+    "stage", ["cluster", "compare", "describe", "evaluate", "overlays", "study", "tables", "threshold"]
+)
+def test_stages_that_learn_nothing_start_without_torch(stage: str) -> None:
+    line = f"import sys, firstsight.stages.{stage}; print(*sys.modules)"
+    modules = subprocess.run([sys.executable, "-c", line], capture_output=True, text=True, check=True).stdout.split()
+    assert "torch" not in modules
+
+
 def test_planning_needs_no_torch() -> None:
     names = ("run", "loading", "config_files", "study_tables", "provenance", "files")
     line = f"import sys, {', '.join(f'firstsight.plan.{name}' for name in names)}; print(*sys.modules)"

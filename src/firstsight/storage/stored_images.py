@@ -4,13 +4,16 @@ from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas
-import torch
 
 from firstsight.storage.json import read_json
 from firstsight.storage.store import ShardReader
 from firstsight.storage.tables import read_table
+
+if TYPE_CHECKING:
+    import torch
 
 Stored = tuple[ShardReader, str]
 
@@ -36,8 +39,11 @@ def images_token(images: Sequence[Stored]) -> str:
     return digest.hexdigest()
 
 
-def random_images(shards: Sequence[Path], count: int, generator: torch.Generator) -> list[Stored]:
+def random_images(shards: Sequence[Path], count: int, generator: "torch.Generator") -> list[Stored]:
     """``count`` images that have features, in random order (all such images if there are fewer)."""
+    # Importing torch takes seconds, and only what learns draws images.
+    import torch  # noqa: PLC0415
+
     readers = {reader: reader.keys() for reader in map(ShardReader, shards)}
     entries = [(reader, key) for reader, keys in readers.items() for key in keys]
     order = torch.randperm(len(entries), generator=generator).tolist()
