@@ -22,9 +22,11 @@ from firstsight.plan.paths import CONTRASTIVE, PLAIN, paths_below
 from firstsight.plan.settings import CollectionSettings
 from firstsight.plan.studies import study_choices
 
-MADE_BY_THE_RUN = ("demo", "degraded")
-"""Layouts of collections whose images are made by a job."""
+DEGRADED: str = "degraded"
+"""Layout of a degraded copy of another collection, which no config can ask for (`firstsight.plan.degraded`)."""
 
+MADE_BY_THE_RUN = ("demo", DEGRADED)
+"""Layouts of collections whose images are made by a job."""
 
 SAMPLED_FILES = 64
 """The size of a collection's images is estimated from about so many files."""
@@ -43,8 +45,6 @@ class CollectionPlan:
     shards: dict[str, tuple[str, ...]]
     reference_shards: dict[str, tuple[str, ...]]
     own: DetectorGroup
-    degraded: bool = False
-    """Whether it is a degraded copy of another collection (`firstsight.plan.degraded`)."""
 
     @cached_property
     def studies(self) -> dict[str, DetectorGroup]:
@@ -94,6 +94,11 @@ class CollectionPlan:
     def kinds(self) -> str:
         """The folder of the kinds of anomaly that the settings ask for."""
         return CONTRASTIVE if self.settings.clustering.contrastive else PLAIN
+
+    @property
+    def degraded(self) -> bool:
+        """Whether it is a degraded copy of another collection."""
+        return self.settings.layout == DEGRADED
 
     @property
     def made_by_the_run(self) -> bool:

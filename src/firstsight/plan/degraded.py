@@ -7,7 +7,7 @@ import numpy as np
 
 from firstsight.collections.readers import ImageFile
 from firstsight.collections.shards import plan_shards
-from firstsight.plan.collections import CollectionPlan
+from firstsight.plan.collections import DEGRADED, CollectionPlan
 from firstsight.plan.paths import paths_below
 from firstsight.plan.run import Plan
 
@@ -49,13 +49,12 @@ def _plan_copy(collection: CollectionPlan, name: str, plan: Plan, chosen: list[s
     return CollectionPlan(
         name=name,
         settings=collection.settings.model_copy(
-            update={"path": None, "missing": None, "layout": "degraded", "assign_to": collection.name}
+            update={"path": None, "missing": None, "layout": DEGRADED, "assign_to": collection.name}
         ),
         files=files,
         shards=plan_shards(chosen, size if isinstance(size, int) else IMAGES, {}),
         reference_shards={},
         own=collection.studies["compare"],
-        degraded=True,
     )
 
 
