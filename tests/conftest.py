@@ -1,5 +1,6 @@
 """Fixtures that every test may use."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,3 +18,15 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("the folder ../shared (golden numbers, real images, weights) is not here")
     return folder
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Steps of small tensors lose far more than they gain when threads wait for each other on a busy machine."""
+    # Most tests need no torch, whose import takes seconds.
+    import torch  # noqa: PLC0415
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
