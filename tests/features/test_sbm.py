@@ -14,7 +14,7 @@ from firstsight.features import load_extractor
 from firstsight.features.sbm import tune_extractor
 from firstsight.features.sbm_settings import SbmSettings
 from firstsight.features.sbm_training import CHECKPOINT, make_jigsaw_network
-from firstsight.features.trunk import normalise_images
+from firstsight.features.torchvision_trunk import normalise_images
 
 SETTINGS = SbmSettings(
     grid=2,
@@ -137,7 +137,7 @@ def test_the_trunk_that_is_tuned_is_the_extractor(extractor: str, layer: str, tm
     images = torch.rand((2, 3, 40, 33), generator=generator)
     torch.save(state_dict, tmp_path / "weights.pth")
     expected = load_extractor(extractor, weights=tmp_path / "weights.pth", layers=layer)(images)[layer]
-    found = network.trunk(normalise_images(images))["maps"]
+    found = network.trunk(normalise_images(images))[layer]
     torch.testing.assert_close(found.detach(), expected)
     assert expected.std() > 0
     assert network(images).tolist() == [[0.0] * SETTINGS.permutations] * 2

@@ -25,7 +25,12 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return files
 
 
-LAYERS = {"vgg19": ("features.4", "features.16"), "resnet18": ("layer1", "layer3"), "wide_resnet50_2": ("layer2",)}
+LAYERS = {
+    "efficientnet_lite0": ("stage1", "stage2"),
+    "vgg19": ("features.4", "features.16"),
+    "resnet18": ("layer1", "layer3"),
+    "wide_resnet50_2": ("layer2",),
+}
 """Of networks only these: an image must be wider than twice the reach, and deep layers reach far."""
 
 

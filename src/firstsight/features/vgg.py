@@ -7,7 +7,10 @@ from torch import Tensor
 from torchvision import models
 
 from firstsight.features.state_dicts import fill
-from firstsight.features.trunk import normalise_images, prepare_trunk
+from firstsight.features.torchvision_trunk import make_trunk, normalise_images
+from firstsight.features.trunk import prepare_trunk
+
+__all__ = ["build", "make_trunk", "normalise_images"]
 
 
 def build(

