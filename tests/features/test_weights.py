@@ -16,6 +16,16 @@ def test_a_torchvision_name_and_nothing_mean_the_same() -> None:
     assert weights_fingerprint("wide_resnet50_2", "IMAGENET1K_V2") == "9ba9bcbe"
 
 
+def test_the_name_of_packaged_weights_and_nothing_mean_the_same() -> None:
+    packaged = resolve_weights("efficientnet_lite0")
+    assert packaged.file is not None
+    assert packaged.file.is_file()
+    assert resolve_weights("efficientnet_lite0", packaged.file.name) == packaged
+    assert packaged.file.stem.endswith(f"-{weights_fingerprint('efficientnet_lite0')}")
+    with pytest.raises(FirstsightError, match="weights of resnet18 are not there"):
+        resolve_weights("resnet18", packaged.file.name)
+
+
 def test_a_file_is_named_by_its_content(tmp_path: Path) -> None:
     path = tmp_path / "weights"
     path.write_bytes(b"some weights")

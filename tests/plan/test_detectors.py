@@ -73,7 +73,8 @@ def test_weights_by_file_count_by_their_content(folder: Path, tmp_path: Path) ->
 
 
 def test_weights_by_name(folder: Path) -> None:
-    assert plan(folder).weights == "none"
+    assert plan(folder).weights == "efficientnet-lite0-57934424.pth", "no folder of this machine"
+    assert plan(folder, features={"extractor": "laws"}).weights == "none"
     assert plan(folder, features={"extractor": "resnet18"}).weights == "IMAGENET1K_V1"
     named = {"extractor": "wide_resnet50_2", "weights": "IMAGENET1K_V2"}
     assert plan(folder, features=named).weights == "IMAGENET1K_V2"
@@ -131,4 +132,4 @@ def test_features_of_a_tuned_extractor_have_a_folder_of_their_own(good: Path) ->
 
 def test_an_extractor_without_weights_cannot_be_tuned(good: Path) -> None:
     with pytest.raises(FirstsightError, match=r"^config: collections\.pile\.detectors\.cfa\.sbm: laws has no weights"):
-        with_normal(good, {"cfa": {"sbm": True}}, reference=str(good / "good"))
+        with_normal(good, {"cfa": {"sbm": True}}, reference=str(good / "good"), features={"extractor": "laws"})

@@ -18,11 +18,11 @@ def load(overrides: dict[str, Any]) -> Config:
     return load_settings(DEFAULTS, overrides)
 
 
-def test_default_config_is_the_three_demo_collections_without_weights() -> None:
+def test_default_config_is_the_three_demo_collections_with_a_network_that_is_installed() -> None:
     settings = load({})
     assert list(settings.collections) == ["demo_brick", "demo_grass", "demo_gravel"]
     for collection in settings.collections.values():
-        assert collection.features.extractor == "laws"
+        assert collection.features.extractor == "efficientnet_lite0"
         assert collection.features.weights is None
         assert collection.images_per_job == "auto"
         assert list(collection.detectors) == ["fca"]
@@ -44,7 +44,7 @@ def test_collections_and_detectors_of_the_user_replace_the_defaults() -> None:
 def test_other_keys_fall_back_one_by_one() -> None:
     settings = load({"collections": {"mine": {"path": "x"}}, "features": {"image_size": [64, 96]}})
     features = settings.collections["mine"].features
-    assert (features.extractor, features.image_size, features.border) == ("laws", (64, 96), "reflect")
+    assert (features.extractor, features.image_size, features.border) == ("efficientnet_lite0", (64, 96), "reflect")
 
 
 def test_a_collection_may_differ() -> None:

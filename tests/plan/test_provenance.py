@@ -35,7 +35,12 @@ def folder(tmp_path: Path) -> Path:
     [
         {},
         {"threshold": {"method": "false_alarm_rate", "unit": "image"}, "evaluation": {"crop": 0.1}},
-        {"detectors": {"small": {"method": "fca", "patch_size": 5}, "padim": {}, "rpca": {}}, "images_per_job": 2},
+        # The features of a network lie in one folder with the layers of all detectors: one alone would have another.
+        {
+            "detectors": {"small": {"method": "fca", "patch_size": 5}, "padim": {}, "rpca": {}},
+            "features": {"extractor": "laws"},
+            "images_per_job": 2,
+        },
         {"features": {"extractor": "colors", "image_size": [16, 18], "device": "cpu"}, "clustering": {"clusters": 2}},
     ],
 )
@@ -59,6 +64,8 @@ def test_the_weights_of_a_network_have_their_name(folder: Path) -> None:
     entry = {"path": str(folder / "pile"), "features": {"extractor": "resnet18", "weights": str(weights)}}
     planned = plan(folder, entry).collections["pile"]
     assert json.loads(settings_of_job(planned))["features"]["weights"] == str(weights)
+    packaged = plan(folder, {"path": str(folder / "pile")}).collections["pile"]
+    assert json.loads(settings_of_job(packaged))["features"]["weights"] == "efficientnet-lite0-57934424.pth"
 
 
 def test_the_text_does_not_hang_on_the_order_of_a_config(folder: Path) -> None:

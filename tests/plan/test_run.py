@@ -17,7 +17,7 @@ from planning import plan, with_normal
         ({"detectors": {"fca": {"patchsize": 3}}}, "detectors.fca.patchsize: unknown key; did you mean patch_size?"),
         (
             {"detectors": {"fca": {"layers": ["layer2"]}}},
-            "collections.pile.detectors.fca.layers: laws has no layer 'layer2'",
+            "collections.pile.detectors.fca.layers: efficientnet_lite0 has no layer 'layer2'",
         ),
         (
             {"features": {"extractor": "resnet"}},
@@ -25,6 +25,10 @@ from planning import plan, with_normal
         ),
         (
             {"features": {"weights": "IMAGENET1K_V1"}},
+            "collections.pile.features.weights: unknown weights 'IMAGENET1K_V1' of efficientnet_lite0: leave",
+        ),
+        (
+            {"features": {"extractor": "laws", "weights": "IMAGENET1K_V1"}},
             "collections.pile.features.weights: extractor laws has no weights",
         ),
         (

@@ -85,7 +85,8 @@ def test_runs_say_what_was_done(demo: Path, tables: dict[str, pandas.DataFrame])
     for collection, detector, config in zip(runs["collection"], runs["detector"], runs["config"], strict=True):
         settings = json.loads(config)
         assert settings["texture"] == collection.removeprefix("demo_")
-        assert settings["features"]["extractor"] == "laws", "a default is filled in"
+        assert settings["features"]["extractor"] == "efficientnet_lite0", "a default is filled in"
+        assert settings["features"]["weights"] == "efficientnet-lite0-57934424.pth"
         assert list(settings.get("detectors", {})) == ([detector] if detector else [])
     steps = json.loads(runs[runs["rule"].eq("features")]["seconds_by_step"].iloc[0])
     assert {"load", "extract", "write"} <= set(steps)

@@ -7,6 +7,7 @@ This file does not import torch, since the workflow reads it when it plans. A ne
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 
 from firstsight.errors import FirstsightError
 
@@ -73,6 +74,16 @@ class ExtractorSpec:
     def needs_weights(self) -> bool:
         """Whether the extractor is a network whose weights must come from somewhere."""
         return bool(self.weights) or self.packaged_weights is not None
+
+    @property
+    def default_weights(self) -> str | None:
+        """The name of the weights that it has if none are given; None: it has none.
+
+        It is a name of torchvision, or that of the file in a package without its folder, which differs between machines.
+        """
+        if self.packaged_weights is not None:
+            return PurePosixPath(self.packaged_weights).name
+        return next(iter(self.weights), None)
 
     def own_layers(self, *, context: bool = False, normal: bool = False) -> tuple[str, ...]:
         """The layers that a method reads if none are requested: those for its kind, or the default layers.

@@ -1,4 +1,4 @@
-"""Which weights an extractor runs with: a torchvision name or a file, and the fingerprint of either.
+"""Which weights an extractor runs with: a torchvision name, a file or those of a package, and their fingerprint.
 
 Nothing here loads or downloads weights, or imports torch, since the workflow uses it when it plans.
 """
@@ -38,8 +38,9 @@ def resolve_weights(name: str, weights: str | os.PathLike[str] | None = None) ->
 
     Args:
         name: an extractor of the registry.
-        weights: one of torchvision's names (``IMAGENET1K_V1``), the path of a file, or None for the extractor's default
-            torchvision name. Only None suits an extractor without weights.
+        weights: one of torchvision's names (``IMAGENET1K_V1``), the path of a file, or None for the extractor's own
+            default; its name (``default_weights`` of the registry) means the same. Only None suits an extractor without
+            weights.
 
     Raises:
         FirstsightError: an unknown extractor or name, weights for an extractor without weights, or a missing file.
@@ -49,9 +50,9 @@ def resolve_weights(name: str, weights: str | os.PathLike[str] | None = None) ->
         if weights is not None:
             raise FirstsightError(f"extractor {name} has no weights, but was given {str(weights)!r}: leave weights out")
         return Weights(name)
+    if spec.packaged_weights is not None and weights in (None, spec.default_weights):
+        return Weights(name, file=_packaged(name, spec.packaged_weights))
     if weights is None:
-        if spec.packaged_weights is not None:
-            return Weights(name, file=_packaged(name, spec.packaged_weights))
         return Weights(name, download=next(iter(spec.weights.values())))
     if str(weights) in spec.weights:
         return Weights(name, download=spec.weights[str(weights)])

@@ -17,7 +17,8 @@ FIRST = ("results", "images_per_job", "collections")
 """Keys that a reader looks for first; the others follow in the order of the models."""
 
 HEAD = """\
-# The default run: the demo collections, which the workflow makes itself, without a network and without weights.
+# The default run: the demo collections, which the workflow makes itself. It downloads nothing: the weights of its
+# network were installed with firstsight.
 # `snakemake --configfile mine.yaml` uses yours: its `collections`, `detectors` and `threshold` replace those below,
 # other keys fall back to this file. docs/settings.md lists all keys. This file is made by `make settings`.
 """

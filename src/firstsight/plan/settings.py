@@ -45,13 +45,15 @@ ImageSize = Annotated[tuple[Count, Count], Strict(False)]
 class FeatureSettings(SettingsModel):
     """Which features are computed, and how they are stored."""
 
-    extractor: Annotated[str, Field(examples=list(EXTRACTORS))] = "laws"
+    extractor: Annotated[str, Field(examples=list(EXTRACTORS))] = "efficientnet_lite0"
     """Name of the feature extractor."""
     weights: str | None = None
-    """A file, a name of torchvision such as IMAGENET1K_V1, or null for the extractor's own default."""
+    """A file, a name of torchvision such as IMAGENET1K_V1, or null for the extractor's own default (of
+    efficientnet_lite0: the weights that are installed with firstsight)."""
     image_size: Literal["auto"] | Count | ImageSize | None = "auto"
-    """Size at which images enter the extractor. auto: native, but small images are enlarged for ResNets until the
-    shorter side has 384 pixels (at most 4 times); null: native; n: n x n pixels; or [height, width]."""
+    """Size at which images enter the extractor. auto: native, but small images are enlarged for EfficientNets and
+    ResNets until the shorter side has 384 pixels (at most 4 times); null: native; n: n x n pixels; or
+    [height, width]."""
     border: Literal["reflect", "paper"] = "reflect"
     """What lies beyond the border. reflect: the texture, mirrored; paper: zeros, as in the papers."""
     dtype: Literal["float16", "float32"] = "float16"
