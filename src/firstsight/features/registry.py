@@ -79,7 +79,7 @@ class ExtractorSpec:
     def default_weights(self) -> str | None:
         """The name of the weights that it has if none are given; None: it has none.
 
-        It is a name of torchvision, or that of the file in a package without its folder, which differs between machines.
+        It is a name of torchvision, or of the file in a package without its folder, which differs between machines.
         """
         if self.packaged_weights is not None:
             return PurePosixPath(self.packaged_weights).name
