@@ -15,6 +15,7 @@ from firstsight.errors import FirstsightError
 from firstsight.settings_model import read_settings
 from firstsight.storage.geometry import Geometry
 from oracles.normal_images import Layers, write_store
+from real_textures import Tile, auroc_of, known_and_searched, write_tiles
 
 STRIDES = {"fine": 4, "coarse": 8}
 SHORT = CfaSettings(centres=12, candidates=200, epochs=4, cells_per_image=64, sigma=0.0)
@@ -148,3 +149,12 @@ def test_one_cell_in_seventeen_is_held_out() -> None:
 def test_senseless_settings_are_refused(given: dict[str, Any], message: str) -> None:
     with pytest.raises(FirstsightError, match=message):
         read_settings(CfaSettings, given, ("detectors", "cfa"))
+
+
+def test_what_good_gravel_does_not_have_is_found(tiles: Mapping[str, Tile], tmp_path: Path) -> None:
+    layers, settings = ("stage2", "stage3"), CfaSettings(centres=60, candidates=1000, epochs=4, channels=64)
+    known, searched = known_and_searched(tiles)
+    store = write_tiles(tmp_path / "known.zarr", known, layers)
+    model = fit_cfa([store], layers, settings, folder=tmp_path, device="cpu", note=lambda line: None)
+    maps = {image: detect_cfa(*tile.of(layers), settings, model, image) for image, tile in searched.items()}
+    assert auroc_of(tiles, maps, layers[0]) > 0.9

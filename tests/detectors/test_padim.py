@@ -16,6 +16,7 @@ from firstsight.errors import FirstsightError
 from firstsight.settings_model import read_settings
 from firstsight.storage.geometry import Geometry
 from oracles.normal_images import Layers, joined, padim_map, write_store
+from real_textures import Tile, auroc_of, known_and_searched, write_tiles
 
 STRIDES = {"fine": 4, "coarse": 8}
 
@@ -163,3 +164,12 @@ def test_senseless_settings_are_refused(given: dict[str, Any], message: str) -> 
 def test_no_usable_image_is_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(FirstsightError, match="none of the images to learn from can be used"):
         fit(tmp_path / "a.zarr", {"broken": {}}, PadimSettings())
+
+
+def test_what_good_gravel_does_not_have_is_found(tiles: Mapping[str, Tile], tmp_path: Path) -> None:
+    layers, settings = ("stage1", "stage2"), PadimSettings()
+    known, searched = known_and_searched(tiles)
+    store = write_tiles(tmp_path / "known.zarr", known, layers)
+    model = fit_padim([store], layers, settings, folder=tmp_path, device="cpu", note=lambda line: None)
+    maps = {image: detect_padim(*tile.of(layers), settings, model, image) for image, tile in searched.items()}
+    assert auroc_of(tiles, maps, layers[0]) > 0.78

@@ -1,6 +1,6 @@
 """The patch statistics against slow, obvious ones and against the authors' numbers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from firstsight.detectors import patch_statistics, reference_windows
 from firstsight.detectors.reference_windows import random_positions
 from firstsight.errors import FirstsightError
 from oracles import patch_statistics as oracle
+from real_textures import Tile, auroc_of
 
 CASES = ["u9", "s9", "u3", "s5", "s25"]
 
@@ -265,3 +266,8 @@ class TestInputs:
 def test_wrong_settings_are_named(function: Callable[..., Any], settings: dict[str, Any], message: str) -> None:
     with pytest.raises(FirstsightError, match=message):
         function(torch.zeros(1, 5, 5), patch_size=3, **settings)
+
+
+def test_fca_finds_what_is_wrong_in_gravel(tiles: Mapping[str, Tile]) -> None:
+    maps = {image: patch_statistics.fca(tile.features["stage1"], patch_size=7) for image, tile in tiles.items()}
+    assert auroc_of(tiles, maps, "stage1") > 0.95

@@ -30,6 +30,7 @@ from firstsight.settings_model import read_settings
 from firstsight.storage.geometry import Geometry
 from firstsight.storage.stored_images import stored_images
 from oracles.normal_images import Layers, greedy_centres, joined, mean_of_neighbours, write_store
+from real_textures import Tile, auroc_of, known_and_searched, write_tiles
 
 STRIDES = {"fine": 8, "coarse": 16}
 
@@ -192,3 +193,12 @@ def test_constant_and_equal_images_have_finite_maps(tmp_path: Path) -> None:
 def test_senseless_settings_are_refused(given: dict[str, Any], message: str) -> None:
     with pytest.raises(FirstsightError, match=message):
         read_settings(PatchcoreSettings, given, ("detectors", "patchcore"))
+
+
+def test_what_good_gravel_does_not_have_is_found(tiles: Mapping[str, Tile], tmp_path: Path) -> None:
+    layers, settings = ("stage2", "stage3"), PatchcoreSettings(candidates=2000)
+    known, searched = known_and_searched(tiles)
+    store = write_tiles(tmp_path / "known.zarr", known, layers)
+    model = fit_patchcore([store], layers, settings, folder=tmp_path, device="cpu", note=lambda line: None)
+    maps = {image: detect_patchcore(*tile.of(layers), settings, model, image) for image, tile in searched.items()}
+    assert auroc_of(tiles, maps, layers[0]) > 0.92

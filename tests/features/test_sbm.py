@@ -143,6 +143,29 @@ def test_the_trunk_that_is_tuned_is_the_extractor(extractor: str, layer: str, tm
     assert network(images).tolist() == [[0.0] * SETTINGS.permutations] * 2
 
 
+def test_the_packaged_network_is_tuned(images: list[Path], tmp_path: Path) -> None:
+    notes: list[str] = []
+    tuned = tune_extractor(
+        images,
+        extractor="efficientnet_lite0",
+        weights=None,
+        settings=replace(SETTINGS, layer="stage1", epochs=4),
+        image_size=lambda height, width: (height, width),
+        device="cpu",
+        folder=tmp_path,
+        note=notes.append,
+    )
+    assert notes[-1].startswith("tuned efficientnet_lite0 to stage1 on 4 images: ")
+    torch.save(tuned, tmp_path / "tuned.pth")
+    crop = torch.rand((1, 3, 40, 40), generator=torch.Generator().manual_seed(0))
+    own, packaged = (
+        load_extractor("efficientnet_lite0", weights=weights, layers=("stage1", "stage2"))(crop)
+        for weights in (tmp_path / "tuned.pth", None)
+    )
+    assert all(own[layer].isfinite().all() for layer in own)
+    assert not any(torch.allclose(own[layer], packaged[layer]) for layer in own)
+
+
 def test_the_seed_alone_decides(images: list[Path], weights: Path, tmp_path: Path) -> None:
     settings = replace(SETTINGS, epochs=1)
     torch.manual_seed(1)

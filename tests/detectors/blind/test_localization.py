@@ -17,6 +17,7 @@ from firstsight.detectors.patch_statistics import fca
 from firstsight.errors import FirstsightError
 from firstsight.settings_model import read_settings
 from firstsight.storage.geometry import Geometry
+from real_textures import Tile, auroc_of, write_tiles
 
 LAYERS = ("fine", "coarse")
 PLACES = {"fine": Geometry(160, 160, 160, 160, 8, 0.0), "coarse": Geometry(160, 160, 160, 160, 16, 0.0)}
@@ -159,3 +160,11 @@ def test_an_image_smaller_than_a_patch_does_not_cost_the_others(
 def test_settings_that_make_no_sense_are_named(wrong: dict[str, Any], line: str) -> None:
     with pytest.raises(FirstsightError, match=line):
         read_settings(BlindSettings, wrong, ("detectors", "blind"))
+
+
+def test_what_is_rare_in_gravel_is_found(tiles: Mapping[str, Tile], tmp_path: Path) -> None:
+    layers, settings = ("stage2", "stage3"), BlindSettings(**{**SHORT, "cells_per_epoch": 2048})
+    store = write_tiles(tmp_path / "pile.zarr", tiles, layers)
+    model = fit_blind([store], layers, settings, folder=tmp_path, device="cpu", note=lambda line: None)
+    maps = {image: detect_blind(*tile.of(layers), settings, model, image) for image, tile in tiles.items()}
+    assert auroc_of(tiles, maps, layers[0]) > 0.93
