@@ -10,7 +10,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from running import read_tables, run
+from running import LAWS, read_tables, run
 
 N_GOOD = 4
 
@@ -61,6 +61,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "collections": {"pile": {"path": "pile"}, "listed": {"path": "sheet.csv"}},
         "detectors": detectors,
         "images_per_job": 64,
+        **LAWS,
     }
     done = run(folder, config=config)
     assert done.returncode == 0, done.stderr

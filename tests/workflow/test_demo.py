@@ -19,6 +19,15 @@ CLUSTERING = {"nmi", "ari", "matched_f1", "nmi_oracle", "ari_oracle", "matched_f
 
 
 @pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which the demo has run from start to end."""
+    folder = tmp_path_factory.mktemp("demo")
+    done = run(folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
 def tables(demo: Path) -> dict[str, pandas.DataFrame]:
     return read_tables(demo / "results")
 
@@ -128,3 +137,18 @@ def test_a_second_run_does_nothing(demo: Path) -> None:
     assert again.returncode == 0
     assert "Nothing to be done" in again.stderr + again.stdout
     assert before == {name: (demo / f"results/tables/{name}.parquet").stat().st_mtime_ns for name in TABLES}
+
+
+def test_where_dask_runs_is_no_reason_to_run_again(demo: Path) -> None:
+    plan = run(demo, "--dry-run", config={"dask": {"scheduler": "slurm", "workers": 3}})
+    assert "Nothing to be done" in plan.stdout, plan.stdout + plan.stderr
+
+
+def test_the_report_of_snakemake_has_the_page_and_the_tables_with_captions(demo: Path) -> None:
+    done = run(demo, "--report", "report.html")
+    assert done.returncode == 0, done.stderr
+    report = (demo / "report.html").read_text()
+    assert "Most anomalous images, clusters, metrics" in report
+    assert "which machine and with" in report
+    assert all(f"results/tables/{table}.parquet" in report for table in TABLES)
+    assert "results/reports/index.html" in report

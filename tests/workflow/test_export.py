@@ -13,7 +13,7 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 from firstsight.storage.stored_maps import stored_maps
-from running import run
+from running import LAWS, run
 
 N_IMAGES = 6
 
@@ -33,7 +33,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("export")
     make_pile(folder / "pile.h5")
     # A detector that reads the images themselves, so that they are read for features and for maps.
-    config = {"collections": {"pile": {"path": "pile.h5:/tiles"}}, "detectors": {"spectral_residual": {}}}
+    config = {"collections": {"pile": {"path": "pile.h5:/tiles"}}, "detectors": {"spectral_residual": {}}, **LAWS}
     done = run(folder, "export", config=config)
     assert done.returncode == 0, done.stderr
     return folder / "results"

@@ -14,11 +14,11 @@ import pandas
 import pytest
 from PIL import Image
 
-from running import command, environment, read_tables, run
+from running import LAWS, command, environment, read_tables, run
 
 pytestmark = pytest.mark.slow
 
-CONFIG = {"collections": {"pile": {"path": "../pile"}}, "images_per_job": 3}
+CONFIG = {"collections": {"pile": {"path": "../pile"}}, "images_per_job": 3, **LAWS}
 N_IMAGES = 6
 HOUR = 3600.0
 

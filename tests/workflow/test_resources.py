@@ -33,8 +33,3 @@ def test_gpus_are_asked_for_where_one_may_be_used(tmp_path: Path, config: dict[s
     assert {rule for rule, line in found.items() if "gpu=" in line} == ON_A_GPU
     assert all(re.search(asked, found[rule]) for rule in ON_A_GPU), found
     assert all("mem_mb=" in line and "runtime=" in line for rule, line in found.items() if rule != "all")
-
-
-def test_where_dask_runs_is_no_reason_to_run_again(demo: Path) -> None:
-    plan = run(demo, "--dry-run", config={"dask": {"scheduler": "slurm", "workers": 3}})
-    assert "Nothing to be done" in plan.stdout, plan.stdout + plan.stderr

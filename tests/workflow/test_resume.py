@@ -2,11 +2,13 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import time
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pandas
 import psutil
@@ -14,8 +16,9 @@ import pytest
 
 from firstsight.storage.store import ShardReader
 from firstsight.storage.zarr_archive import group_member, read_attributes, read_members, write_archive
-from running import command, environment, read_tables, run
+from running import LAWS, command, environment, read_tables, run
 
+CONFIG: dict[str, Any] = {"collections": {"tiles": {"layout": "demo", "texture": "brick"}}, "images_per_job": 5, **LAWS}
 KILLS = 12
 VICTIMS = ("group", "snakemake", "job")
 SECONDS_TO_KILL = (2.0, 14.0)
@@ -44,7 +47,7 @@ def kill_at_random(folder: Path, seconds: float, victim: str) -> bool:
             memory.
     """
     process = subprocess.Popen(
-        command(folder),
+        command(folder, config=CONFIG),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -80,27 +83,32 @@ def finished(results: Path) -> dict[Path, int]:
 
 
 @pytest.mark.slow
-def test_killed_at_random_moments(tmp_path: Path, demo: Path) -> None:
+def test_killed_at_random_moments(tmp_path: Path) -> None:
+    undisturbed, folder = tmp_path / "undisturbed", tmp_path / "killed"
+    for place in (undisturbed, folder):
+        place.mkdir()
+    done = run(undisturbed, config=CONFIG)
+    assert done.returncode == 0, done.stderr
     moments = random.Random(20261122)
     kills, kept = 0, 0
     while kills < KILLS:
-        before = finished(tmp_path / "results")
-        if not kill_at_random(tmp_path, moments.uniform(*SECONDS_TO_KILL), VICTIMS[kills % len(VICTIMS)]):
-            # The run came to its end: take the end away, so that there is something to kill.
-            for path in (tmp_path / "results/tables").glob("*.parquet"):
-                path.unlink()
+        before = finished(folder / "results")
+        if not kill_at_random(folder, moments.uniform(*SECONDS_TO_KILL), VICTIMS[kills % len(VICTIMS)]):
+            # The run came to its end: take the maps and all that follows away, so that there is something to kill.
+            for part in ("tiles/detectors", "tables"):
+                shutil.rmtree(folder / "results" / part)
             continue
         kills += 1
-        after = finished(tmp_path / "results")
+        after = finished(folder / "results")
         kept += sum(after.get(path) == made for path, made in before.items())
         assert sum(after.get(path) != made for path, made in before.items()) <= 2, "finished shards were done again"
-        unlocked = run(tmp_path, "--unlock")
+        unlocked = run(folder, "--unlock", config=CONFIG)
         assert unlocked.returncode == 0, unlocked.stderr
-    wait_for_jobs_left_alone(tmp_path)
-    done = run(tmp_path)
+    wait_for_jobs_left_alone(folder)
+    done = run(folder, config=CONFIG)
     assert done.returncode == 0, done.stderr
     assert kept > 0, "no kill came after a shard was finished"
-    whole, resumed = read_tables(demo / "results"), read_tables(tmp_path / "results")
+    whole, resumed = read_tables(undisturbed / "results"), read_tables(folder / "results")
     for name in ("images", "regions", "clusters", "metrics"):
         pandas.testing.assert_frame_equal(resumed[name], whole[name], check_exact=True)
     keys = ["collection", "rule", "shard", "detector", "n_images"]
@@ -110,10 +118,7 @@ def test_killed_at_random_moments(tmp_path: Path, demo: Path) -> None:
 @pytest.mark.slow
 def test_a_shard_that_was_cut_off_keeps_its_images(tmp_path: Path) -> None:
     """One job that is slow enough to be killed in the middle: the images it had done are not done again."""
-    config = {
-        "collections": {"tiles": {"layout": "demo", "texture": "brick"}},
-        "detectors": {"fca": {"patch_size": 31}},
-    }
+    config = {**CONFIG, "images_per_job": "auto", "detectors": {"fca": {"patch_size": 31}}}
     process = subprocess.Popen(
         command(tmp_path, config=config),
         stdout=subprocess.DEVNULL,

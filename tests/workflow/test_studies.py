@@ -8,7 +8,7 @@ import pandas
 import pytest
 from PIL import Image
 
-from running import run
+from running import LAWS, run
 
 
 @pytest.fixture
@@ -30,6 +30,7 @@ def folder(tmp_path: Path) -> Path:
 CONFIG: dict[str, Any] = {
     "collections": {"pile": {"path": "pile"}},
     "detectors": {"fca": {}, "ssdnet": {"weights": "absent.pth"}},
+    **LAWS,
 }
 
 
