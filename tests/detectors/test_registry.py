@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from firstsight.detectors import aota, patch_statistics
+from firstsight.detectors.borders import level_borders
 from firstsight.detectors.layers import scale_channels
 from firstsight.detectors.protocol import Detect, Fit
 from firstsight.detectors.registry import DETECTORS, IMAGE, find_detector
@@ -68,7 +69,7 @@ def test_every_detector_of_images_takes_one_with_missing_pixels(name: str) -> No
 def test_settings_are_arguments_of_the_function_with_its_defaults(name: str) -> None:
     parameters = inspect.signature(PATCH_STATISTICS[name]).parameters
     for key, field in DETECTORS[name].settings.model_fields.items():
-        if key not in ("layers", "patch_size"):
+        if key not in {"layers", "patch_size", "level_borders"}:
             assert parameters[key].default == field.default
 
 
@@ -76,8 +77,17 @@ def test_fca_reads_channels_scaled_to_one_range(features: dict[str, torch.Tensor
     layer = features["layer2"]
     detector = DETECTORS["fca"]
     found = detector.detect({"layer2": layer * 7 - 3}, PLACES, read_settings(detector.settings, {"patch_size": 9}))
-    expected = patch_statistics.fca(scale_channels(layer))
+    expected = level_borders(patch_statistics.fca(scale_channels(layer)), 10)
     np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", PATCH_STATISTICS)
+def test_borders_are_levelled_unless_the_settings_say_otherwise(name: str, features: dict[str, torch.Tensor]) -> None:
+    detector, layer = DETECTORS[name], {"layer2": features["layer2"]}
+    raw = detector.detect(layer, PLACES, read_settings(detector.settings, {"patch_size": 5, "level_borders": False}))
+    found = detector.detect(layer, PLACES, read_settings(detector.settings, {"patch_size": 5}))
+    assert torch.equal(found, level_borders(raw, 6))
+    assert not torch.equal(found, raw)
 
 
 @pytest.mark.parametrize("name", [*PATCH_STATISTICS, "blind"])

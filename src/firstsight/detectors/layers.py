@@ -37,10 +37,9 @@ def automatic_patch_size(stride: float) -> int:
 
 
 def fuse_maps(maps: Mapping[str, Tensor], places: Mapping[str, Geometry]) -> Tensor:
-    """Mean of the anomaly maps of several layers, weighted by their strides, on the grid of the finest.
+    """Mean of the anomaly maps of several layers, on the grid of the finest.
 
-    A cell of a coarser layer represents a larger part of the image; equal weights did worse on the development sets
-    (docs/methods.md).
+    Weights by stride, which favour coarse layers, do better on smooth and worse on fine defects (docs/methods.md).
 
     Args:
         maps: (h_l, w_l) of each layer, on one common scale of scores.
@@ -52,14 +51,12 @@ def fuse_maps(maps: Mapping[str, Tensor], places: Mapping[str, Geometry]) -> Ten
     finest = finest_layer({layer: places[layer] for layer in maps})
     height, width = maps[finest].shape
     total = torch.zeros_like(maps[finest])
-    strides = sum(places[layer].stride for layer in maps)
     for layer, anomaly_map in maps.items():
-        share = places[layer].stride / strides
         if layer == finest:
-            total += share * anomaly_map
+            total += anomaly_map
         else:
-            total += share * read_at(anomaly_map, (height, width), places[finest], places[layer])
-    return total
+            total += read_at(anomaly_map, (height, width), places[finest], places[layer])
+    return total / len(maps)
 
 
 def read_at(anomaly_map: Tensor, shape: tuple[int, int], fine: Geometry, coarse: Geometry) -> Tensor:

@@ -19,6 +19,8 @@ class PatchSettings(SettingsModel):
     """Feature layers; null: the extractor's own choice."""
     patch_size: OddSize | None = None
     """Side T of the windows, cells, odd; null: chosen by the stride of each layer."""
+    level_borders: bool = True
+    """Whether scores along the borders are brought down to the level of the rest, before layers are fused."""
 
 
 class ReferenceSettings(PatchSettings):
@@ -80,3 +82,5 @@ class AotaSettings(SettingsModel):
     """Deviation of the Gaussian weights over the window, cells."""
     neighbours: Count = 400
     """Nearest cells of the same image whose distances are averaged."""
+    level_borders: bool = True
+    """Whether scores along the borders are brought down to the level of the rest, before layers are fused."""

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from torch import Tensor
 
 from firstsight.detectors.aota import aota
+from firstsight.detectors.borders import level_borders
 from firstsight.detectors.layers import automatic_patch_size, fuse_maps, scale_channels
 from firstsight.detectors.patch_statistics import fca, histogram, moments, sample_weighted_wasserstein
 from firstsight.settings_model import SettingsModel
@@ -14,17 +15,20 @@ from firstsight.storage.geometry import Geometry
 def per_layer(
     function: Callable[..., Tensor], prepare: Callable[[Tensor], Tensor] = scale_channels
 ) -> Callable[..., Tensor]:
-    """Make a function of one layer (C, H, W) read several: it prepares each layer and fuses the maps (`fuse_maps`).
+    """Make a function of one layer (C, H, W) read several: it prepares each layer, levels the borders of its map
+    (`level_borders`) and fuses the maps (`fuse_maps`).
 
     A ``patch_size`` of None in the settings becomes the `automatic_patch_size` of each layer's stride.
     """
 
     def detect(features: Mapping[str, Tensor], places: Mapping[str, Geometry], settings: SettingsModel) -> Tensor:
         arguments = settings.model_dump(exclude={"layers"})
+        levelled = arguments.pop("level_borders")
         maps = {}
         for layer, values in features.items():
             patch_size = arguments["patch_size"] or automatic_patch_size(places[layer].stride)
-            maps[layer] = function(prepare(values), **(arguments | {"patch_size": patch_size}))
+            layer_map = function(prepare(values), **(arguments | {"patch_size": patch_size}))
+            maps[layer] = level_borders(layer_map, patch_size + 1) if levelled else layer_map
         return fuse_maps(maps, places)
 
     return detect

@@ -29,6 +29,7 @@ from firstsight.detectors.blind.cells import CellSource
 from firstsight.detectors.blind.neighbours import Bank, draw_bank, neighbour_distance
 from firstsight.detectors.blind.pooled import pooled_reference
 from firstsight.detectors.blind.training import train_autoencoder
+from firstsight.detectors.borders import level_borders
 from firstsight.detectors.layers import automatic_patch_size, finest_layer, read_at, scale_channels
 from firstsight.detectors.patch_statistics import fca
 from firstsight.detectors.protocol import Model
@@ -79,6 +80,8 @@ class BlindSettings(SettingsModel):
     """Deviation of the Gaussian over the window, cells."""
     sigma_s: NotNegative | None = 1.0
     """Deviation of the Gaussian that smooths matching costs, cells; null or 0: they are not smoothed."""
+    level_borders: bool = True
+    """Whether scores along the borders are brought down to the level of the rest, evidence by evidence."""
     bank_images: Count = 48
     """Other images with whose cells a cell is compared."""
     bank_cells: Count = 64
@@ -184,9 +187,7 @@ def detect_blind(
         if model["layers"]:
             layer_map = _layer_map(values, model["layers"][layer], settings, patch_size, image)
         else:
-            layer_map = fca(
-                scale_channels(values), patch_size=patch_size, sigma_p=settings.sigma_p, sigma_s=settings.sigma_s
-            )
+            layer_map = _evidence_map("features", values, {}, settings, patch_size=patch_size, image=image)
         maps.append(layer_map if layer == finest else read_at(layer_map, shape, places[finest], places[layer]))
     return torch.stack(maps).mean(dim=0)
 
@@ -276,7 +277,15 @@ def _evidence_map(
 ) -> Tensor:
     if evidence == "neighbours":
         bank = Bank(learned["bank"]["cells"].to(values.device), tuple(learned["bank"]["images"]))
-        return neighbour_distance(values, bank, share=settings.neighbour_share, image=image)
+        evidence_map = neighbour_distance(values, bank, share=settings.neighbour_share, image=image)
+    else:
+        evidence_map = _correspondence_map(evidence, values, learned, settings, patch_size)
+    return level_borders(evidence_map, patch_size + 1) if settings.level_borders else evidence_map
+
+
+def _correspondence_map(
+    evidence: str, values: Tensor, learned: Mapping[str, Any], settings: BlindSettings, patch_size: int
+) -> Tensor:
     reference: Tensor | Literal["median"] = "median"
     if evidence == "residuals":
         searched = residual(_autoencoder(learned["autoencoder"], values.device), values)
