@@ -1,5 +1,5 @@
 # make demo   run the whole workflow on the demo collection
-# make test   run the tests; make test-slow those that run the workflow for minutes
+# make test   run the tests; make test-slow those that run the workflow for minutes; make test-all both
 # make docs   build the documentation into site/; a link that leads nowhere is an error
 # All install into .venv first, once, with the versions of requirements.lock.
 
@@ -10,7 +10,7 @@ CORES ?= all
 WORKERS ?= 2
 PYTEST = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: install demo test test-slow benchmark check settings docs clean
+.PHONY: install demo test test-slow test-all benchmark check settings docs clean
 
 install: .venv/.installed
 
@@ -28,6 +28,10 @@ test: install
 
 test-slow: install
 	$(PYTEST) -m slow
+
+# In one run tests of both sorts share what they look at, and no process waits for the end of the other sort.
+test-all: install
+	$(PYTEST) -m 'slow or not slow'
 
 benchmark: install
 	$(BIN)/pytest benchmarks --benchmark-only

@@ -5,10 +5,14 @@ from pathlib import Path
 
 import pytest
 
+LONGEST_FIRST = ("slurm", "faults", "resume", "blind", "demo", "growth", "studies", "references")
+"""Runs of the workflow that take minutes. The first mostly waits for its queue, while another process computes."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whole runs of the workflow first: of several processes none is left with a long one at the end."""
-    items.sort(key=lambda item: "workflow" not in item.path.parts)
+    """Whole runs of the workflow first, the longest before others: no process is left with a long one at the end."""
+    ranks = {f"test_{name}.py": rank for rank, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: ("workflow" not in item.path.parts, ranks.get(item.path.name, len(ranks))))
 
 
 @pytest.fixture(scope="session")

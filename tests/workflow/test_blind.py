@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from running import read_tables, run
+from running import LAWS, read_tables, run
 
 SHORT = {"epochs": 2, "cells_per_epoch": 2048, "bank_images": 8, "bank_cells": 16, "sampled_images": 8}
 
@@ -28,7 +28,7 @@ def draw(path: Path, number: int, *spots: str) -> None:
 
 
 def config(**collections: dict[str, Any]) -> dict[str, Any]:
-    return {"collections": collections, "detectors": {"blind": SHORT}, "clustering": {"contrastive": True}}
+    return {"collections": collections, "detectors": {"blind": SHORT}, "clustering": {"contrastive": True}, **LAWS}
 
 
 @pytest.fixture(scope="module")

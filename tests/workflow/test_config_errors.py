@@ -15,29 +15,48 @@ def one_image(folder: Path) -> str:
     return "pile"
 
 
+# A run tells all mistakes of a config at once, so one start of Snakemake serves for several.
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "messages"),
     [
-        ({"feature": {}}, "config: feature: unknown key; did you mean features?"),
-        ({"gpu_request": "gpus"}, "config: gpu_request: 'gpus' is not one of gpu, gres, null"),
-        ({"dask": {"scheduler": "here"}}, "config: dask.scheduler: 'here' is not valid (local: in the job itself"),
-        ({"dask": {"workers": 2}}, "config: dask.workers: has no meaning with scheduler local, only with slurm"),
-        ({"images_per_job": "all"}, "config: images_per_job: 'all' should be auto or a whole number"),
+        (
+            {
+                "feature": {},
+                "gpu_request": "gpus",
+                "dask": {"scheduler": "here"},
+                "images_per_job": "all",
+                "detectors": {"fca": {"patch_size": 4}},
+            },
+            [
+                "config: feature: unknown key; did you mean features?",
+                "config: gpu_request: 'gpus' is not one of gpu, gres, null",
+                "config: dask.scheduler: 'here' is not valid (local: in the job itself",
+                "config: images_per_job: 'all' should be auto or a whole number",
+                "config: detectors.fca.patch_size: 4 should be odd",
+            ],
+        ),
+        (
+            {"dask": {"workers": 2}},
+            ["config: dask.workers: has no meaning with scheduler local, only with slurm"],
+        ),
         (
             {"collections": {"pile": {"path": "nowhere"}}},
-            "config: collections.pile.path: no such file or folder: nowhere (looked for at ",
+            ["config: collections.pile.path: no such file or folder: nowhere (looked for at "],
         ),
-        ({"detectors": {"fca": {"patch_size": 4}}}, "config: detectors.fca.patch_size: 4 should be odd"),
-        ({"features": {"weights": "none.pth"}}, "config: features.weights: "),
+        ({"features": {"weights": "none.pth"}}, ["config: features.weights: "]),
     ],
 )
-def test_one_line_and_no_job(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+def test_a_line_for_each_mistake_and_no_job(tmp_path: Path, change: dict[str, Any], messages: list[str]) -> None:
     config = {"collections": {"pile": {"path": one_image(tmp_path)}}, **change}
     done = run(tmp_path, config=config)
     assert done.returncode != 0
     lines = [line for line in done.stderr.splitlines() if line.strip()]
-    assert [line for line in lines if line.startswith("firstsight: ")] == [lines[-1]]
-    assert lines[-1].startswith(f"firstsight: {message}")
+    told = [line for line in lines if line.startswith("firstsight: ")]
+    assert told == lines[-len(messages) :]
+    for message in messages:
+        (line,) = [line for line in told if line.startswith(f"firstsight: {message}")]
+        told.remove(line)
+    assert not told
     assert "Traceback" not in done.stdout + done.stderr
     assert not (tmp_path / "results").exists()
 

@@ -42,6 +42,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place / "whole"
 
 
+# Tests that compare tables ask for no more than these: pictures and page would take a fifth of their time.
 def copied(whole: Path, name: str) -> Path:
     """A copy of the run, times and all, to do damage to."""
     return Path(shutil.copytree(whole, whole.with_name(name), symlinks=True))
@@ -78,14 +79,14 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(whole: P
     config = {**CONFIG, "results": str(disk / "results")}
     filled = disk / "filled"
     filled.write_bytes(bytes(256 * 1024))
-    done = run(folder, config=config)
+    done = run(folder, "tables", config=config)
     assert done.returncode != 0
     lines = our_lines(done.stderr)
     assert lines
     assert all(line.startswith("firstsight: No space left on device: ") for line in lines)
     subprocess.run(["mount", "-o", "remount,size=64m", disk], check=True)
     filled.unlink()
-    again = run(folder, config=config)
+    again = run(folder, "tables", config=config)
     assert again.returncode == 0, again.stderr
     shutil.copytree(disk / "results", folder / "results")
     assert_same_tables(whole, folder)
@@ -103,7 +104,7 @@ def test_results_that_cannot_be_written_are_one_line_before_any_job(whole: Path,
 def test_a_second_run_in_the_same_folder_is_refused(whole: Path) -> None:
     folder = whole.with_name("two")
     folder.mkdir()
-    line = command(folder, config=CONFIG)
+    line = command(folder, "tables", config=CONFIG)
     first = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment())
     deadline = time.monotonic() + 60
     while not any(lock.stat().st_size for lock in (folder / ".snakemake/locks").glob("*.output.lock")):
@@ -136,7 +137,7 @@ def test_a_damaged_shard_is_made_anew_and_not_trusted(whole: Path) -> None:
     assert done.returncode != 0
     (line,) = our_lines(done.stderr)
     assert re.search(rf"{store.name}' is damaged at '0000\d': it was taken away, run again to have it made anew$", line)
-    again = run(folder, config=CONFIG)
+    again = run(folder, "tables", config=CONFIG)
     assert again.returncode == 0, again.stderr
     assert re.search(r"^features +1$", again.stderr, re.MULTILINE), again.stderr
     assert_same_tables(whole, folder)
@@ -162,7 +163,7 @@ def test_damaged_files_of_any_kind_are_made_anew_and_not_trusted(whole: Path) ->
     shutil.rmtree(folder / "results/tables")
     told: set[str] = set()
     for _ in damaged:
-        done = run(folder, config=CONFIG)
+        done = run(folder, "tables", config=CONFIG)
         lines = our_lines(done.stderr)
         assert all(re.search(r"run again to have it made( anew)?$", line) for line in lines), lines
         if done.returncode == 0:
@@ -195,8 +196,8 @@ def test_a_clock_that_was_ahead_costs_one_run_and_no_more(whole: Path) -> None:
     touch_all(folder / "results/pile/features", HOUR)
     shutil.rmtree(folder / "results/pile/detectors")
     shutil.rmtree(folder / "results/tables")
-    done = run(folder, config=CONFIG)
+    done = run(folder, "tables", config=CONFIG)
     assert done.returncode == 0, done.stderr
     assert "rule features:" not in done.stderr
-    assert "Nothing to be done" in run(folder, "--dry-run", config=CONFIG).stdout
+    assert "Nothing to be done" in run(folder, "tables", "--dry-run", config=CONFIG).stdout
     assert_same_tables(whole, folder)

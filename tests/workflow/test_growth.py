@@ -92,7 +92,7 @@ def test_a_mask_that_comes_later_makes_metrics_but_no_new_features(tmp_path: Pat
     for number in range(3):
         add_image(pile, f"{number}.png", number)
     config = {"collections": {"pile": {"path": "pile", "layout": "mvtec"}}, **LAWS}
-    assert run(tmp_path, config=config).returncode == 0
+    assert run(tmp_path, "tables", config=config).returncode == 0
     before = stores(tmp_path)
     assert "pro" not in set(read_tables(tmp_path / "results")["metrics"]["metric"])
 
@@ -100,6 +100,6 @@ def test_a_mask_that_comes_later_makes_metrics_but_no_new_features(tmp_path: Pat
     masks.mkdir(parents=True)
     for number in range(3):
         Image.fromarray(np.eye(96, dtype=np.uint8) * 255).save(masks / f"{number}_mask.png")
-    assert run(tmp_path, config=config).returncode == 0
+    assert run(tmp_path, "tables", config=config).returncode == 0
     assert stores(tmp_path) == before
     assert "pro" in set(read_tables(tmp_path / "results")["metrics"]["metric"])

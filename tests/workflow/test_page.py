@@ -9,7 +9,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 from skimage import data
 
 from browsing import browser, complaints, look
-from running import read_tables, run
+from running import LAWS, read_tables, run
 
 HOSTILE = ["<img src=x onerror=alert(1)>.png", '" onload="alert(1).png', "été # 100%25?.png"]
 READ = "return firstsight.total > 0 && firstsight.read === firstsight.total"
@@ -40,7 +40,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
         file.write((pile / "plain.png").read_bytes())
     collections = {"pile": {"path": "pile"}}
     detectors = {"fca": {"patch_size": 5}, "spectral_residual": {}}
-    done = run(folder, config={"collections": collections, "detectors": detectors})
+    done = run(folder, config={"collections": collections, "detectors": detectors, **LAWS})
     assert done.returncode == 0, done.stderr
     return folder / "results"
 

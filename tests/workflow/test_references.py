@@ -10,7 +10,7 @@ from PIL import Image
 from skimage import data
 
 from firstsight.storage.stored_maps import stored_maps
-from running import read_tables, run
+from running import LAWS, read_tables, run
 
 
 def draw(path: Path, number: int, spot: bool = False) -> None:
@@ -44,7 +44,7 @@ def config(**detectors: Any) -> dict[str, Any]:
         "pile": {"path": "pile.csv", "reference": "normal"},
         "itself": {"path": "pile.csv", "contaminated": True},
     }
-    return {"collections": collections, "detectors": detectors}
+    return {"collections": collections, "detectors": detectors, **LAWS}
 
 
 def scores(folder: Path, collection: str) -> dict[str, float]:
@@ -103,7 +103,7 @@ def test_tables_know_the_jobs_of_normal_images_and_new_images_use_their_model(tm
     settings = config(padim={}, cfa={"epochs": 1, "centres": 20})
     del settings["collections"]["itself"]
     settings["collections"]["fresh"] = {"path": "later", "assign_to": "pile"}
-    done = run(tmp_path, config=settings)
+    done = run(tmp_path, "tables", config=settings)
     assert done.returncode == 0, done.stderr
     tables = read_tables(tmp_path / "results")
     assert not tables["images"]["image"].str.startswith("reference/").any()

@@ -87,7 +87,7 @@ def test_killed_at_random_moments(tmp_path: Path) -> None:
     undisturbed, folder = tmp_path / "undisturbed", tmp_path / "killed"
     for place in (undisturbed, folder):
         place.mkdir()
-    done = run(undisturbed, config=CONFIG)
+    done = run(undisturbed, "tables", config=CONFIG)
     assert done.returncode == 0, done.stderr
     moments = random.Random(20261122)
     kills, kept = 0, 0

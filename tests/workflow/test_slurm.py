@@ -104,7 +104,7 @@ def test_a_cancelled_job_is_tried_again_with_more(whole: tuple[Path, str], slurm
 
 
 def test_the_tables_are_those_of_a_run_on_one_machine(whole: tuple[Path, str], tmp_path: Path) -> None:
-    done = run(tmp_path, config=CONFIG)
+    done = run(tmp_path, "tables", config=CONFIG)
     assert done.returncode == 0, done.stderr
     expected, found = read_tables(tmp_path / "results"), read_tables(whole[0] / "results")
     for name in ("images", "regions", "clusters", "metrics"):
