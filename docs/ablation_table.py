@@ -1,6 +1,6 @@
 """Print the ablation of docs/methods.md as a table: python docs/ablation_table.py <metrics.parquet>
 
-Collections are named <set>__<variant>, where the variant says how the features were made.
+Collections are named <set>__<features>, where the second part says how the features were made.
 """
 
 import sys
@@ -10,25 +10,27 @@ import pandas
 
 from firstsight.storage.tables import read_table
 
+METRICS = ("pro", "average_precision", "image_auroc")
+
 
 def main(path: Path) -> None:
-    """One row a variant and detector, one column a set: PRO / AP in percent, whole frame."""
+    """One row a set, one column for features and detector: PRO / average precision / AUROC of images, whole frame."""
     metrics = read_table(path)
-    chosen = metrics[metrics["metric"].isin(["pro", "average_precision"]) & metrics["crop"].eq(0)].copy()
+    chosen = metrics[metrics["metric"].isin(METRICS) & metrics["crop"].eq(0)].copy()
     chosen[["set", "features"]] = chosen["collection"].str.split("__", expand=True)
-    values = chosen.pivot_table(index=["features", "detector"], columns=["set", "metric"], values="value") * 100
-    sets = sorted(chosen["set"].unique())
-    print(f"| features | detector | {' | '.join(sets)} |")
-    print(f"| --- | --- |{' --- |' * len(sets)}")
-    for (features, detector), row in values.iterrows():  # type: ignore[misc]
-        cells = [_cell(row, name) for name in sets]
-        print(f"| {features} | {detector} | {' | '.join(cells)} |")
+    values = chosen.pivot_table(index="set", columns=["features", "detector", "metric"], values="value", sort=False)
+    variants = list(dict.fromkeys(zip(*(values.columns.get_level_values(level) for level in (0, 1)), strict=True)))
+    print(f"| set | {' | '.join(f'{features}, {detector}' for features, detector in variants)} |")
+    print(f"| --- |{' --- |' * len(variants)}")
+    for name, row in values.iterrows():
+        print(f"| {name} | {' | '.join(_cell(row, variant) for variant in variants)} |")
+    means = [values[(*variant, "pro")].mean() * 100 for variant in variants]
+    print(f"| mean PRO | {' | '.join(f'{mean:.1f}' for mean in means)} |")
 
 
-def _cell(row: pandas.Series, name: str) -> str:
-    if pandas.isna(row[name, "pro"]):
-        return "–"
-    return f"{row[name, 'pro']:.1f} / {row[name, 'average_precision']:.1f}"
+def _cell(row: pandas.Series, variant: tuple[str, str]) -> str:
+    shown = (row.get((*variant, metric), float("nan")) for metric in METRICS)
+    return " / ".join("–" if pandas.isna(value) else f"{100 * value:.1f}" for value in shown)
 
 
 if __name__ == "__main__":
