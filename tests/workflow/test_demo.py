@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas
@@ -9,6 +10,8 @@ import pytest
 import zarr
 from PIL import Image
 
+from firstsight.collections.demo import DEFECTS
+from firstsight.features.registry import EXTRACTORS
 from firstsight.storage.store import ShardReader
 from firstsight.storage.stored_maps import stored_maps
 from running import TABLES, read_tables, run
@@ -61,6 +64,23 @@ def test_metrics_lie_in_their_range_and_the_detector_sees_something(tables: dict
     assert set(metrics["crop"]) == {0.0}
 
 
+# In brick the short joints between bricks are rarer than the mortar along them, and stand out like a defect.
+@pytest.mark.parametrize("collection", ["demo_grass", "demo_gravel"])
+def test_every_kind_of_defect_is_found(demo: Path, tables: dict[str, pandas.DataFrame], collection: str) -> None:
+    metrics = tables["metrics"][tables["metrics"]["collection"].eq(collection)].set_index("metric")["value"]
+    assert metrics["image_auroc"] > 0.9
+    assert metrics["pro"] > 0.9
+    images = tables["images"][tables["images"]["collection"].eq(collection)].set_index("image")
+    regions = tables["regions"][tables["regions"]["collection"].eq(collection)]
+    hits = dict.fromkeys(DEFECTS, 0)
+    for stored in stored_maps(sorted((demo / "results" / collection).glob("detectors/fca-*/maps/*.zarr.zip"))):
+        row: Any = images.loc[stored.image]
+        if row["label"] in hits and stored.image in set(regions["image"]):
+            with Image.open(demo / row["mask"]) as mask:
+                hits[row["label"]] += int((np.asarray(mask) > 0)[stored.pixels() > row["fca_threshold"]].any())
+    assert min(hits.values()) > 0, hits
+
+
 def test_regions_lie_on_their_images(tables: dict[str, pandas.DataFrame]) -> None:
     regions = tables["regions"]
     assert len(regions) > 10
@@ -102,11 +122,17 @@ def test_runs_say_what_was_done(demo: Path, tables: dict[str, pandas.DataFrame])
 
 
 def test_features_are_stored_in_float16(demo: Path) -> None:
-    store = next((demo / "results").glob("demo_brick/features/laws-*/*.zarr.zip"))
+    store = next((demo / "results").glob("demo_brick/features/efficientnet_lite0-*/*.zarr.zip"))
     reader = ShardReader(store)
-    assert reader.read(reader.keys()[0], "energy").shape == (9, 64, 64)
-    root = zarr.open_group(zarr.storage.ZipStore(store), mode="r")
-    assert all(group["energy"].dtype == "float16" for _, group in root.groups())
+    sizes = {name: 384 // layer.stride for name, layer in EXTRACTORS["efficientnet_lite0"].layers.items()}
+    layers = {
+        name: array
+        for _, group in zarr.open_group(zarr.storage.ZipStore(store), mode="r").groups()
+        for name, array in group.arrays()
+    }
+    assert layers
+    assert all(array.dtype == "float16" for array in layers.values())
+    assert all(reader.read(reader.keys()[0], layer).shape[1:] == (sizes[layer],) * 2 for layer in layers)
 
 
 def test_the_page_has_every_image_with_its_pictures(demo: Path, tables: dict[str, pandas.DataFrame]) -> None:
