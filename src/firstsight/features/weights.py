@@ -13,6 +13,8 @@ from firstsight.errors import FirstsightError
 from firstsight.features.registry import find_extractor
 
 NO_WEIGHTS = "none"
+# Where torchvision has all its weights.
+_TORCHVISION = "https://download.pytorch.org/models"
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,11 @@ class Weights:
     file: Path | None = None
     download: str | None = None
     url: str | None = None
+
+    @property
+    def address(self) -> str:
+        """Where to download the file from."""
+        return self.url or f"{_TORCHVISION}/{self.download}"
 
 
 def resolve_weights(name: str, weights: str | os.PathLike[str] | None = None) -> Weights:

@@ -6,6 +6,7 @@ from typing import Any
 
 from firstsight.detectors.registry import find_detector
 from firstsight.errors import ConfigError, FirstsightError, Mistake, suggestion
+from firstsight.features.downloads import why_unavailable
 from firstsight.features.registry import EXTRACTORS
 from firstsight.features.sbm_settings import SbmSettings
 from firstsight.features.weights import weights_fingerprint
@@ -137,9 +138,6 @@ def _why_without_weights(name: str, chosen: Chosen) -> Mistake | None:
     detector = find_detector(method)
     if detector.weights_of is None or not settings.needs_weights:
         return None
-    # Most runs need only the weights of their extractor, and are planned without torch.
-    from firstsight.features.state_dicts import why_unavailable  # noqa: PLC0415
-
     key = ("detectors", name, "weights")
     try:
         problem = why_unavailable(detector.weights_of, settings.weights)
