@@ -11,8 +11,9 @@ import torch
 from torch import nn
 
 from firstsight.errors import FirstsightError
+from firstsight.features.digests import file_sha256
 from firstsight.features.state_dicts import fill, load_state_dict
-from firstsight.features.weights import Weights, file_sha256, resolve_weights
+from firstsight.features.weights import Weights, resolve_weights
 
 
 class Code:

@@ -8,11 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from firstsight.errors import FirstsightError
+from firstsight.features.digests import file_sha256
 from firstsight.features.downloads import download_folder, ways_out
-from firstsight.features.weights import Weights, file_sha256, hash_prefix
+from firstsight.features.weights import Weights, hash_prefix
 
 # torch.hub sets no timeout: behind a firewall that drops packets a download would wait for ever.
 _TIMEOUT_SECONDS = 20.0
@@ -22,7 +24,8 @@ def load_state_dict(weights: Weights) -> tuple[dict[str, Tensor], str]:
     """The tensors of an extractor's weights, on the CPU, and the sha256 of their file.
 
     Weights given by a torchvision name are read from torch's download folder (``$TORCH_HOME/hub/checkpoints``), after a
-    download if they are missing there. Files are read with ``weights_only=True``, so that no code in them runs.
+    download if they are missing there. Files that end in ``.safetensors`` are read as such, others with
+    ``weights_only=True``, so that no code in them runs.
 
     Args:
         weights: from ``resolve_weights``, of an extractor that has weights.
@@ -39,7 +42,7 @@ def load_state_dict(weights: Weights) -> tuple[dict[str, Tensor], str]:
     if weights.download is not None and not sha256.startswith(hash_prefix(weights.download)):
         raise FirstsightError(f"{str(path)!r} is damaged (its sha256 is {sha256[:8]}...): delete it and start again")
     try:
-        content = torch.load(path, weights_only=True, map_location="cpu")
+        content = _read(path)
     # The unpickler can fail in any way on other bytes, from IndexError to UnicodeDecodeError.
     except Exception as error:
         raise FirstsightError(
@@ -93,6 +96,12 @@ def fill(network: nn.Module, state_dict: Mapping[str, Tensor], name: str) -> Non
     tensors = {key: state_dict[key].to(torch.float32) for key in needed}
     counters = {key: torch.zeros((), dtype=torch.int64) for key in network.state_dict() if key not in needed}
     network.load_state_dict(tensors | counters, assign=True)
+
+
+def _read(path: Path) -> object:
+    if path.suffix == ".safetensors":
+        return load_file(path)
+    return torch.load(path, weights_only=True, map_location="cpu")
 
 
 def _downloaded(weights: Weights) -> Path:

@@ -17,6 +17,7 @@ from firstsight.collections.shards import images_per_shard, members_digest, plan
 from firstsight.collections.stacks import real_files
 from firstsight.errors import ConfigError, FirstsightError, Mistake
 from firstsight.features.registry import EXTRACTORS
+from firstsight.features.weights import NO_WEIGHTS, OWN_WEIGHTS
 from firstsight.plan.detectors import DetectorGroup, DetectorPlan, plan_detectors
 from firstsight.plan.paths import CONTRASTIVE, PLAIN, paths_below
 from firstsight.plan.settings import CollectionSettings
@@ -107,9 +108,13 @@ class CollectionPlan:
 
     @property
     def weights(self) -> str:
-        """The weights of the extractor: a file or a name, ``none`` where it has none."""
+        """The weights of the extractor: a file or a name, ``its own`` without either, ``none`` where it has none."""
         features = self.settings.features
-        return features.weights or next(iter(EXTRACTORS[features.extractor].weights), "none")
+        if features.weights:
+            return features.weights
+        spec = EXTRACTORS.get(features.extractor)
+        without_name = OWN_WEIGHTS if spec is None or spec.needs_weights else NO_WEIGHTS
+        return next(iter(spec.weights if spec else ()), without_name)
 
     def of_shards(self, pattern: str, **wildcards: str | None) -> list[Path]:
         """The pattern for each of its shards, with values for the wildcards besides the collection and the shard."""
