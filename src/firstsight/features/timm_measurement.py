@@ -17,9 +17,9 @@ from typing import Any
 import timm
 import torch
 from huggingface_hub import constants, hf_hub_download
-from huggingface_hub.errors import EntryNotFoundError
 
 from firstsight.errors import FirstsightError, WeightsError
+from firstsight.features.downloads import why_no_answer
 from firstsight.features.registry import Layer
 from firstsight.features.state_dicts import load_state_dict
 from firstsight.features.timm_geometry import (
@@ -53,25 +53,25 @@ def find_weights(name: str) -> Path:
         )
     repository, _, revision = configuration.hf_hub_id.partition("@")
     files = (configuration.hf_hub_filename,) if configuration.hf_hub_filename else _FILES
+    reason = ""
     for offline in (True, False):
+        # The hub's client would try for a minute.
+        if not offline and (silence := why_no_answer(constants.ENDPOINT)):
+            reason = silence
+            break
         for file in files:
             try:
-                return Path(
-                    hf_hub_download(repository, file, revision=revision or None, local_files_only=offline)
-                ).absolute()
-            except EntryNotFoundError as error:
-                problem: Exception = error
+                path = hf_hub_download(repository, file, revision=revision or None, local_files_only=offline)
             except Exception as error:
-                # Whatever the hub's client and the network raise: the user gets one line.
-                problem = error
-                if not offline:
-                    break
-    reason = str(problem).strip().partition("\n")[0]
+                # Whatever the client and the network raise: the user gets one line of it.
+                reason = str(error).strip().partition("\n")[0]
+            else:
+                return Path(path).absolute()
     raise WeightsError(
         f"the weights of {name} are not in {constants.HF_HUB_CACHE}, nor to be had ({reason}): give a file in "
         "features.weights, or copy that folder from a machine that has downloaded them, or use efficientnet_lite0, "
         "whose weights are installed, or laws, which needs none"
-    ) from problem
+    )
 
 
 def measure(name: str, weights: Path) -> dict[str, Any]:

@@ -93,8 +93,8 @@ def fitting_extraction(
         return halved_to_fit(
             lambda amount: extract_tiled(extractor, images, pixels=amount),
             pixels,
-            # One image that cannot be cut into tiles does not fit better with fewer pixels.
-            least=max(LEAST_PIXELS, images.shape[2] * images.shape[3]) if whole else LEAST_PIXELS,
+            # With less than two images' pixels one is computed, which cannot be cut into tiles.
+            least=max(LEAST_PIXELS, 2 * images.shape[2] * images.shape[3] - 1) if whole else LEAST_PIXELS,
             unit="pixels at once",
             note=note,
         )
