@@ -10,6 +10,10 @@ class FirstsightError(ValueError):
     """A mistake in what the user gave (config, image, weights, settings); its text is one clear line."""
 
 
+class WeightsError(FirstsightError):
+    """The weights of a network are not there, cannot be read, or belong to another network."""
+
+
 class Mistake(NamedTuple):
     """One mistake in a config: the key it is about, from the top of the config, and what is wrong there."""
 

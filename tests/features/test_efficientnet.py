@@ -138,5 +138,5 @@ def test_a_file_of_ones_own_serves_too(tmp_path: Path) -> None:
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     torch.save({"conv1.weight": torch.zeros(64, 3, 7, 7)}, tmp_path / "other.pth")
-    with pytest.raises(FirstsightError, match="the weights lack what efficientnet_lite0 to stage2 needs: _conv_stem"):
+    with pytest.raises(FirstsightError, match="the weights lack what efficientnet_lite0 to stage3 needs: _conv_stem"):
         load_extractor(NAME, weights=tmp_path / "other.pth")

@@ -113,7 +113,7 @@ def test_a_batch_equals_its_images(symmetric_weights: dict[str, Path | None], na
 
 
 def test_the_images_are_not_changed(symmetric_weights: dict[str, Path | None]) -> None:
-    images = random_images(1, 3, 32, 32)
+    images = random_images(1, 3, 40, 40)
     before = images.clone()
     for name in EXTRACTORS:
         for features in load_extractor(name, weights=symmetric_weights[name])(images).values():

@@ -11,8 +11,9 @@ import torch
 from torch import nn
 
 from firstsight.errors import FirstsightError
-from firstsight.features.state_dicts import fill, load_state_dict, why_unavailable
-from firstsight.features.weights import Weights, file_sha256, resolve_weights
+from firstsight.features.digests import file_sha256
+from firstsight.features.state_dicts import fill, load_state_dict
+from firstsight.features.weights import Weights, resolve_weights
 
 
 class Code:
@@ -120,7 +121,7 @@ def test_a_failed_download_says_the_three_ways_out(tmp_path: Path, monkeypatch: 
     text = one_line(error)
     assert "features.weights" in text
     assert f"$TORCH_HOME/hub/checkpoints (now {tmp_path}/hub/checkpoints)" in text
-    assert "without weights, such as laws" in text
+    assert "or use efficientnet_lite0, whose weights are installed, or laws" in text
     assert list((tmp_path / "hub/checkpoints").iterdir()) == []
 
 
@@ -189,23 +190,3 @@ def test_fill_names_what_does_not_fit(change: dict[str, torch.Tensor | None], pa
     weights = {**shallow_network().state_dict(), **change}
     with pytest.raises(FirstsightError, match=part):
         fill(shallow_network(), {key: value for key, value in weights.items() if value is not None}, "net")
-
-
-def test_weights_that_cannot_be_had_are_told_before_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    # Nobody listens there.
-    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
-    why = why_unavailable("resnet18")
-    assert why is not None
-    assert "\n" not in why
-    assert f"the weights {FILE} of resnet18 are not in {tmp_path}" in why
-    (tmp_path / "hub/checkpoints").mkdir(parents=True)
-    (tmp_path / "hub/checkpoints" / FILE).write_bytes(b"")
-    assert why_unavailable("resnet18") is None
-    assert why_unavailable("resnet18", tmp_path / "w.pth") == (
-        f"the weights of resnet18 are not there: {str(tmp_path / 'w.pth')!r} is not a file"
-    )
-    (tmp_path / "w.pth").write_bytes(b"")
-    assert why_unavailable("resnet18", tmp_path / "w.pth") is None
-    with pytest.raises(FirstsightError, match="unknown weights 'mine'"):
-        why_unavailable("resnet18", "mine")

@@ -56,6 +56,7 @@ def test_a_cell_sees_as_far_as_its_layer_says(name: str, weights: dict[str, str]
     for layer in layers_of(name):
         extractor = load_extractor(name, weights=weights.get(name), layers=(layer,))
         place = EXTRACTORS[name].layers[layer]
+        assert place.reach is not None
         side = 2 * (place.reach + 3 * place.stride)
         image = torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(2))
         cell = side // 2 // place.stride

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from firstsight.errors import FirstsightError
-from firstsight.features.weights import file_sha256, resolve_weights, weights_fingerprint
+from firstsight.features.digests import file_sha256
+from firstsight.features.weights import resolve_weights, weights_fingerprint
 
 
 def test_a_torchvision_name_and_nothing_mean_the_same() -> None:

@@ -32,6 +32,7 @@ NO_PERCEPTION = {"w_rec": 1.0, "w_perc": 0.0}
         ),
     ],
 )
+@pytest.mark.usefixtures("downloaded")
 def test_another_setting_of_the_features_is_another_path(folder: Path, one: Any, other: Any) -> None:
     first, second = plan(folder, **one), plan(folder, **other)
     assert first.features_folder != second.features_folder
@@ -48,6 +49,7 @@ def test_a_device_is_no_part_of_a_path(folder: Path) -> None:
     assert plan(folder).features_folder == plan(folder, features={"device": "cpu"}).features_folder
 
 
+@pytest.mark.usefixtures("downloaded")
 def test_only_the_layers_that_detectors_read(folder: Path) -> None:
     network = {"features": {"extractor": "resnet18"}}
     assert layers_of(plan(folder, **network)) == ("layer1", "layer2")
@@ -72,6 +74,7 @@ def test_weights_by_file_count_by_their_content(folder: Path, tmp_path: Path) ->
     assert a != c
 
 
+@pytest.mark.usefixtures("downloaded")
 def test_weights_by_name(folder: Path) -> None:
     assert plan(folder).weights == "efficientnet-lite0-57934424.pth", "no folder of this machine"
     assert plan(folder, features={"extractor": "laws"}).weights == "none"

@@ -164,3 +164,21 @@ def runs_out_above(most: int, asked: list[int]) -> Callable[[int], str]:
         return str(amount)
 
     return compute
+
+
+def test_an_image_that_cannot_be_cut_is_not_tried_in_smaller_tiles() -> None:
+    """One that sees the whole image and does not fit is computed on the CPU at once."""
+    extractor = load_extractor("laws")
+    sees_all = {layer: replace(place, reach=None) for layer, place in extractor.spec.layers.items()}
+    on_cpu = replace(extractor, spec=replace(extractor.spec, layers=sees_all))
+    attempts = []
+
+    def out_of_memory(images: Tensor) -> dict[str, Tensor]:
+        attempts.append(tuple(images.shape))
+        raise torch.OutOfMemoryError("no memory")
+
+    extract = fitting_extraction(replace(on_cpu, network=out_of_memory), lambda: on_cpu, lambda _: None)
+    images = draw(2, 3, 640, 640)
+    maps = extract(images)
+    assert attempts == [(2, 3, 640, 640), (1, 3, 640, 640)]
+    assert torch.equal(maps["energy"], torch.cat([on_cpu(images[:1])["energy"], on_cpu(images[1:])["energy"]]))

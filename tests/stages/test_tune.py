@@ -11,8 +11,8 @@ from torchvision import models
 
 from firstsight.errors import DamagedError, FirstsightError
 from firstsight.features import load_extractor
+from firstsight.features.digests import file_sha256
 from firstsight.features.sbm_settings import SbmSettings
-from firstsight.features.weights import file_sha256
 from firstsight.plan.settings import FeatureSettings
 from firstsight.stages.features import extract_features
 from firstsight.stages.job import Job

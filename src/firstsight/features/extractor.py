@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from firstsight.errors import FirstsightError
-from firstsight.features.registry import BORDERS, find_extractor, find_layers
+from firstsight.features.registry import BORDERS, ExtractorSpec, find_extractor, find_layers
 from firstsight.features.state_dicts import load_state_dict
 from firstsight.features.weights import resolve_weights
 
@@ -52,6 +52,7 @@ class Extractor:
         weights_sha256: of the weights file (64 hexadecimal digits), or None without weights.
         device: where it computes and leaves its features.
         smallest_side: the shortest image side that it accepts, in pixels.
+        spec: what was known of it before it was built.
         network: from checked images on ``device`` to features; call the extractor instead.
     """
 
@@ -63,6 +64,7 @@ class Extractor:
     weights_sha256: str | None
     device: torch.device
     smallest_side: int
+    spec: ExtractorSpec = field(repr=False)
     network: Network = field(repr=False)
 
     def __call__(self, images: Tensor) -> dict[str, Tensor]:
@@ -100,7 +102,7 @@ def load_extractor(
     """Load an extractor of the registry; only what the deepest requested layer needs is built.
 
     Args:
-        name: a key of ``EXTRACTORS``, such as ``laws`` or ``resnet18``.
+        name: a key of ``EXTRACTORS``, such as ``laws`` or ``resnet18``, or ``timm/<model>``.
         weights: torchvision's name of the weights or a file; None: the extractor's default weights, if it has any.
         layers: the layers to compute, all in one pass; None: the extractor's default layers.
         border: ``reflect``: every padded convolution reflects the map at its border, so that the border of a map looks
@@ -111,8 +113,8 @@ def load_extractor(
         FirstsightError: an unknown extractor, layer, border or device (the text lists the choices), or weights that
             are unavailable, unreadable or do not fit.
     """
-    spec = find_extractor(name)
-    requested = find_layers(name, layers)
+    spec = find_extractor(name, weights)
+    requested = find_layers(name, layers, weights)
     if border not in BORDERS:
         raise FirstsightError(f"unknown border {border!r}: choose one of {', '.join(BORDERS)}")
     resolved_device = _find_device(device)
@@ -130,6 +132,7 @@ def load_extractor(
         device=resolved_device,
         # With zero padding one cell is enough.
         smallest_side=deepest.smallest_side if border == "reflect" else deepest.stride if deepest.whole_blocks else 1,
+        spec=spec,
         network=build(name, requested, border=border, state_dict=state_dict, device=resolved_device),
     )
 

@@ -5,11 +5,13 @@ This file does not import torch, since the workflow reads it when it plans. A ne
 """
 
 import math
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from firstsight.errors import FirstsightError
+from firstsight.features.timm_models import VERSION, is_timm_name, timm_geometry
 
 BORDERS = ("reflect", "paper")
 
@@ -22,7 +24,8 @@ class Layer:
         stride: distance between neighbouring cells, in input pixels.
         offset: centre of cell 0, in input pixels.
         smallest_side: shortest image side, in pixels, for which every reflection padding up to this layer is defined.
-        reach: how far from its centre, in pixels, a cell depends on the image.
+        reach: how far from its centre, in pixels, a cell depends on the image; None: on the whole image (attention,
+            global pooling), so that images cannot be cut into tiles.
         whole_blocks: whether a cell stands for a block of stride x stride pixels, and an incomplete block at the end
             has none (poolings without padding).
     """
@@ -30,7 +33,7 @@ class Layer:
     stride: int
     offset: float
     smallest_side: int
-    reach: int
+    reach: int | None
     whole_blocks: bool = False
 
     def cells(self, side: int) -> int:
@@ -57,6 +60,7 @@ class ExtractorSpec:
             not come with a package.
         side_multiple: images are extended at their right and lower border until their sides are multiples of so many
             pixels, so that cells lie alike whatever the size.
+        measured: whether it is a network of timm, of which all this was measured.
     """
 
     layers: Mapping[str, Layer]
@@ -69,11 +73,12 @@ class ExtractorSpec:
     weights: Mapping[str, str] = field(default_factory=dict)
     packaged_weights: str | None = None
     side_multiple: int = 1
+    measured: bool = False
 
     @property
     def needs_weights(self) -> bool:
         """Whether the extractor is a network whose weights must come from somewhere."""
-        return bool(self.weights) or self.packaged_weights is not None
+        return bool(self.weights) or self.packaged_weights is not None or self.measured
 
     @property
     def default_weights(self) -> str | None:
@@ -212,20 +217,46 @@ EXTRACTORS: dict[str, ExtractorSpec] = {
 }
 
 
-def find_extractor(name: str) -> ExtractorSpec:
-    """The entry of ``EXTRACTORS`` under this name; a FirstsightError lists the choices if there is none."""
+def find_extractor(name: str, weights: str | os.PathLike[str] | None = None) -> ExtractorSpec:
+    """The entry of ``EXTRACTORS`` under this name, or what is measured of a network of timm (`timm_models`).
+
+    Args:
+        name: a key of ``EXTRACTORS``, or ``timm/<model>``.
+        weights: the file that a network of timm is measured with; None: its own. Nothing else depends on it.
+
+    Raises:
+        FirstsightError: there is none of this name (the text lists the choices).
+        WeightsError: the weights of a network of timm are not there, or not its own.
+    """
+    if is_timm_name(name):
+        geometry = timm_geometry(name, weights)
+        return ExtractorSpec(
+            layers={layer: Layer(**place) for layer, place in geometry["layers"].items()},
+            default_layers=tuple(geometry["default_layers"]),
+            context_layers=tuple(geometry["context_layers"]),
+            normal_layers=tuple(geometry["normal_layers"]),
+            version=VERSION,
+            module="firstsight.features.timm_networks",
+            least_side=384,
+            side_multiple=geometry["side_multiple"],
+            measured=True,
+        )
     if name not in EXTRACTORS:
-        raise FirstsightError(f"unknown extractor {name!r}: choose one of {', '.join(EXTRACTORS)}")
+        raise FirstsightError(f"unknown extractor {name!r}: choose one of {', '.join(EXTRACTORS)}, or timm/<model>")
     return EXTRACTORS[name]
 
 
-def find_layers(name: str, layers: Iterable[str] | None = None) -> tuple[str, ...]:
+def find_layers(
+    name: str, layers: Iterable[str] | None = None, weights: str | os.PathLike[str] | None = None
+) -> tuple[str, ...]:
     """The requested layers of an extractor, without duplicates, from shallow to deep; None: its default layers.
+
+    ``weights`` as for `find_extractor`.
 
     Raises:
         FirstsightError: an unknown extractor or layer (the text lists the choices), or no layer at all.
     """
-    spec = find_extractor(name)
+    spec = find_extractor(name, weights)
     requested = spec.default_layers if layers is None else (layers,) if isinstance(layers, str) else tuple(layers)
     choices = ", ".join(spec.layers)
     for layer in requested:

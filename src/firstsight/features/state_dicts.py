@@ -3,28 +3,29 @@
 import http.client
 import os
 import socket
-import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from firstsight.errors import FirstsightError
-from firstsight.features.weights import Weights, file_sha256, hash_prefix, is_missing_file, resolve_weights
+from firstsight.features.digests import file_sha256
+from firstsight.features.downloads import download_folder, ways_out
+from firstsight.features.weights import Weights, hash_prefix
 
 # torch.hub sets no timeout: behind a firewall that drops packets a download would wait for ever.
 _TIMEOUT_SECONDS = 20.0
-# For the check while a run is planned and the user waits.
-_ANSWER_SECONDS = 5.0
 
 
 def load_state_dict(weights: Weights) -> tuple[dict[str, Tensor], str]:
     """The tensors of an extractor's weights, on the CPU, and the sha256 of their file.
 
     Weights given by a torchvision name are read from torch's download folder (``$TORCH_HOME/hub/checkpoints``), after a
-    download if they are missing there. Files are read with ``weights_only=True``, so that no code in them runs.
+    download if they are missing there. Files that end in ``.safetensors`` are read as such, others with
+    ``weights_only=True``, so that no code in them runs.
 
     Args:
         weights: from ``resolve_weights``, of an extractor that has weights.
@@ -41,7 +42,7 @@ def load_state_dict(weights: Weights) -> tuple[dict[str, Tensor], str]:
     if weights.download is not None and not sha256.startswith(hash_prefix(weights.download)):
         raise FirstsightError(f"{str(path)!r} is damaged (its sha256 is {sha256[:8]}...): delete it and start again")
     try:
-        content = torch.load(path, weights_only=True, map_location="cpu")
+        content = _read(path)
     # The unpickler can fail in any way on other bytes, from IndexError to UnicodeDecodeError.
     except Exception as error:
         raise FirstsightError(
@@ -97,61 +98,32 @@ def fill(network: nn.Module, state_dict: Mapping[str, Tensor], name: str) -> Non
     network.load_state_dict(tensors | counters, assign=True)
 
 
-def why_unavailable(name: str, weights: str | os.PathLike[str] | None = None) -> str | None:
-    """Why an extractor's weights are unavailable on this machine, in one line; None if they are available.
-
-    A file must exist. Weights given by a torchvision name must be in torch's download folder, or their URL must answer;
-    nothing is downloaded.
-
-    Raises:
-        FirstsightError: as `resolve_weights`, except for a missing file.
-    """
-    if weights is not None and is_missing_file(name, weights):
-        return f"the weights of {name} are not there: {str(weights)!r} is not a file"
-    resolved = resolve_weights(name, weights)
-    if resolved.download is None or (_download_folder() / resolved.download).is_file():
-        return None
-    try:
-        address = resolved.url or _torchvision_address(name, resolved.download)
-        with urllib.request.urlopen(urllib.request.Request(address, method="HEAD"), timeout=_ANSWER_SECONDS):
-            return None
-    except (OSError, http.client.HTTPException) as error:
-        reason = str(getattr(error, "reason", error)).partition("\n")[0]
-        return f"the weights {resolved.download} of {name} are not in {_download_folder()}, nor to be had ({reason})"
-
-
-def _download_folder() -> Path:
-    return Path(torch.hub.get_dir()) / "checkpoints"
+def _read(path: Path) -> object:
+    if path.suffix == ".safetensors":
+        return load_file(path)
+    return torch.load(path, weights_only=True, map_location="cpu")
 
 
 def _downloaded(weights: Weights) -> Path:
     """The file of a torchvision name in torch's download folder, downloaded first if it is missing."""
     assert weights.download is not None
-    folder = _download_folder()
+    folder = download_folder()
     path = folder / weights.download
     if path.is_file():
         return path
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _timeout(_TIMEOUT_SECONDS):
-            url = weights.url or _torchvision_address(weights.extractor, weights.download)
-            torch.hub.download_url_to_file(url, os.fspath(path), hash_prefix(weights.download), progress=False)
+            torch.hub.download_url_to_file(
+                weights.address, os.fspath(path), hash_prefix(weights.download), progress=False
+            )
     except (OSError, RuntimeError, http.client.HTTPException) as error:
         reason = str(getattr(error, "reason", error)).partition("\n")[0]
         raise FirstsightError(
             f"the weights {path.name} of extractor {weights.extractor} could not be downloaded ({reason}): "
-            f"give a file in features.weights, or put {path.name} into $TORCH_HOME/hub/checkpoints (now {folder}), "
-            "or use an extractor without weights, such as laws"
+            f"{ways_out(f'$TORCH_HOME/hub/checkpoints (now {folder})')}"
         ) from error
     return path
-
-
-def _torchvision_address(extractor: str, download: str) -> str:
-    # Imported here, since torchvision takes a second to import and an existing file does not need it.
-    from torchvision.models import get_model_weights  # noqa: PLC0415
-
-    urls: list[str] = [weights.url for weights in get_model_weights(extractor)]
-    return next(url for url in urls if url.endswith(f"/{download}"))
 
 
 @contextmanager

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from firstsight.features.extractor import Extractor
-from firstsight.features.registry import find_extractor
 
 TILE_SIZE = 1024
 """Side, in pixels, of the square whose features are computed at once, without the margin that they depend on."""
@@ -18,7 +17,8 @@ def extract_tiled(extractor: Extractor, images: Tensor, *, pixels: int = TILE_SI
 
     Several small images are computed together, an image larger than a square of ``pixels`` tile by tile. Every tile
     has a margin as wide as the cells of the layers reach (`Layer.reach`), and the margin's cells are dropped: no cell
-    that is kept has seen a tile's border, unless it is the image's border.
+    that is kept has seen a tile's border, unless it is the image's border. Where cells depend on the whole image
+    (``reach`` None), images are computed whole, and only their number is bounded.
 
     Args:
         extractor: from `load_extractor`.
@@ -39,12 +39,13 @@ def extract_tiled(extractor: Extractor, images: Tensor, *, pixels: int = TILE_SI
 
 def _extract_together(extractor: Extractor, images: Tensor, tile_size: int) -> dict[str, Tensor]:
     height, width = images.shape[2:]
-    if max(height, width) <= tile_size:
+    specs = extractor.spec.layers
+    reaches = [specs[layer].reach for layer in extractor.layers]
+    reach = max((reach for reach in reaches if reach is not None), default=0)
+    if max(height, width) <= tile_size or None in reaches:
         return {layer: features.cpu() for layer, features in extractor(images).items()}
-    spec = find_extractor(extractor.name)
-    specs = spec.layers
-    step = math.lcm(spec.side_multiple, *extractor.strides.values())
-    margin = -(-max(specs[layer].reach for layer in extractor.layers) // step) * step
+    step = math.lcm(extractor.spec.side_multiple, *extractor.strides.values())
+    margin = -(-reach // step) * step
     core = max(1, tile_size // step) * step
     rows, columns = list(_tiles(height, core, margin)), list(_tiles(width, core, margin))
     whole: dict[str, Tensor] = {}

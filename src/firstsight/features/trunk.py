@@ -30,7 +30,8 @@ def fold_normalisations(parent: nn.Module) -> None:
             before.weight, before.bias = fuse_conv_bn_weights(
                 before.weight, before.bias, child.running_mean, child.running_var, child.eps, child.weight, child.bias
             )
-            setattr(parent, name, nn.Identity())
+            # Some of timm's normalisations activate, too.
+            setattr(parent, name, getattr(child, "act", nn.Identity()))
         fold_normalisations(child)
         before = child
 

@@ -3,16 +3,21 @@
 Nothing here loads or downloads weights, or imports torch, since the workflow uses it when it plans.
 """
 
-import hashlib
 import os
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 
-from firstsight.errors import FirstsightError
+from firstsight.errors import FirstsightError, WeightsError
+from firstsight.features.digests import file_sha256
 from firstsight.features.registry import find_extractor
+from firstsight.features.timm_models import is_timm_name, timm_weights
 
 NO_WEIGHTS = "none"
+# Those that a network has unless others are given, where they have no name.
+OWN_WEIGHTS = "its own"
+# Where torchvision has all its weights.
+_TORCHVISION = "https://download.pytorch.org/models"
 
 
 @dataclass(frozen=True)
@@ -32,12 +37,17 @@ class Weights:
     download: str | None = None
     url: str | None = None
 
+    @property
+    def address(self) -> str:
+        """Where to download the file from."""
+        return self.url or f"{_TORCHVISION}/{self.download}"
+
 
 def resolve_weights(name: str, weights: str | os.PathLike[str] | None = None) -> Weights:
     """What ``features.weights`` of a config means for an extractor.
 
     Args:
-        name: an extractor of the registry.
+        name: an extractor of the registry, or ``timm/<model>``, whose own weights are downloaded for None.
         weights: one of torchvision's names (``IMAGENET1K_V1``), the path of a file, or None for the extractor's own
             default; its name (``default_weights`` of the registry) means the same. Only None suits an extractor without
             weights.
@@ -45,6 +55,8 @@ def resolve_weights(name: str, weights: str | os.PathLike[str] | None = None) ->
     Raises:
         FirstsightError: an unknown extractor or name, weights for an extractor without weights, or a missing file.
     """
+    if is_timm_name(name):
+        return _timm(name, weights)
     spec = find_extractor(name)
     if not spec.needs_weights:
         if weights is not None:
@@ -65,6 +77,14 @@ def resolve_weights(name: str, weights: str | os.PathLike[str] | None = None) ->
     raise FirstsightError(f"unknown weights {str(weights)!r} of {name}: {names} a file")
 
 
+def _timm(name: str, weights: str | os.PathLike[str] | None) -> Weights:
+    if weights is None:
+        return Weights(name, file=timm_weights(name))
+    if not Path(weights).is_file():
+        raise WeightsError(f"the weights of {name} are not there: {str(weights)!r} is not a file")
+    return Weights(name, file=Path(weights))
+
+
 def _packaged(name: str, inner: str) -> Path:
     """The file ``package/folder/file`` of an installed package, which is not imported for it."""
     package, _, rest = inner.partition("/")
@@ -83,8 +103,11 @@ def _packaged(name: str, inner: str) -> Path:
 def is_missing_file(name: str, weights: str | os.PathLike[str]) -> bool:
     """Whether ``features.weights`` looks like the path of a file that does not exist."""
     path = Path(weights)
+    if is_timm_name(name):
+        return not path.is_file()
     looks_like_a_file = bool(path.suffix) or os.sep in str(weights) or path.exists()
-    return looks_like_a_file and str(weights) not in find_extractor(name).weights and not path.is_file()
+    spec = find_extractor(name)
+    return looks_like_a_file and str(weights) not in (*spec.weights, spec.default_weights) and not path.is_file()
 
 
 def weights_fingerprint(name: str, weights: str | os.PathLike[str] | None = None) -> str:
@@ -107,12 +130,3 @@ def weights_fingerprint(name: str, weights: str | os.PathLike[str] | None = None
 def hash_prefix(download: str) -> str:
     """The first digits of the sha256 in the name of a downloaded file: ``f37072fd`` in resnet18-f37072fd.pth."""
     return PurePosixPath(download).stem.rpartition("-")[2]
-
-
-def file_sha256(path: Path) -> str:
-    """The sha256 of a weights file, in hexadecimal digits; FirstsightError if it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise FirstsightError(f"the weights {str(path)!r} cannot be read: {error.strerror}") from error

@@ -17,7 +17,8 @@ from firstsight.collections.shards import images_per_shard, members_digest, plan
 from firstsight.collections.stacks import real_files
 from firstsight.errors import ConfigError, FirstsightError, Mistake
 from firstsight.features.registry import EXTRACTORS
-from firstsight.features.weights import NO_WEIGHTS
+from firstsight.features.timm_models import is_timm_name
+from firstsight.features.weights import NO_WEIGHTS, OWN_WEIGHTS
 from firstsight.plan.detectors import DetectorGroup, DetectorPlan, plan_detectors
 from firstsight.plan.paths import CONTRASTIVE, PLAIN, paths_below
 from firstsight.plan.settings import CollectionSettings
@@ -108,9 +109,14 @@ class CollectionPlan:
 
     @property
     def weights(self) -> str:
-        """The weights of the extractor: a name, or a file that the config gives; ``none`` where it has none."""
+        """The weights of the extractor: a name, or a file that the config gives; ``its own`` for a network of timm with
+        the weights that it comes with, ``none`` for an extractor without weights."""
         features = self.settings.features
-        return features.weights or EXTRACTORS[features.extractor].default_weights or NO_WEIGHTS
+        if features.weights:
+            return features.weights
+        if is_timm_name(features.extractor):
+            return OWN_WEIGHTS
+        return EXTRACTORS[features.extractor].default_weights or NO_WEIGHTS
 
     def of_shards(self, pattern: str, **wildcards: str | None) -> list[Path]:
         """The pattern for each of its shards, with values for the wildcards besides the collection and the shard."""

@@ -1,13 +1,16 @@
 """What is planned for detectors: their settings, the layers that they read, fingerprints, and which cannot run."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from firstsight.detectors.registry import find_detector
-from firstsight.errors import ConfigError, FirstsightError, Mistake, suggestion
-from firstsight.features.registry import EXTRACTORS
+from firstsight.errors import ConfigError, FirstsightError, Mistake, WeightsError, suggestion
+from firstsight.features.downloads import why_unavailable
+from firstsight.features.registry import ExtractorSpec, find_extractor
 from firstsight.features.sbm_settings import SbmSettings
+from firstsight.features.timm_models import is_timm_name
 from firstsight.features.weights import weights_fingerprint
 from firstsight.plan.fingerprints import settings_fingerprint
 from firstsight.plan.loading import detector_settings
@@ -82,17 +85,20 @@ def plan_detectors(
             detector that is not allowed.
     """
     extractor = collection.features.extractor
+    spec = _find_spec(collection)
     planned = DetectorGroup()
     chosen: dict[str, Chosen] = {}
     mistakes: list[Mistake] = []
     for name, entry in choices.items():
         try:
-            chosen[name] = _choose_layers(extractor, name, entry)
+            chosen[name] = _choose_layers(extractor, spec, name, entry)
             problem = _why_without_weights(name, chosen[name])
         except ConfigError as error:
             mistakes += error.mistakes
             continue
-        mistake = _why_not_allowed(owner, extractor, name, chosen[name], may_learn)
+        mistake = _why_not_allowed(owner, name, chosen[name], may_learn) or _why_not_tuned(
+            extractor, spec, name, chosen[name]
+        )
         if mistake and strict:
             mistakes.append(mistake)
         elif problem := mistake or problem:
@@ -106,9 +112,9 @@ def plan_detectors(
         if not group:
             continue
         read = {layer for _, _, layers in group.values() for layer in layers}
-        layers = tuple(layer for layer in EXTRACTORS[extractor].layers if layer in read)
+        layers = tuple(layer for layer in spec.layers if layer in read)
         tuning = asdict(SbmSettings(layer=layers[-1])) if tuned else None
-        folder = f"{extractor}-{_features_fingerprint(collection, layers, tuning)}"
+        folder = f"{_as_folder(extractor)}-{_features_fingerprint(collection, spec, layers, tuning)}"
         planned.features[folder] = layers
         if tuning is not None:
             planned.tuned[folder] = tuning
@@ -118,16 +124,26 @@ def plan_detectors(
     return planned
 
 
-def _why_not_allowed(owner: str, extractor: str, name: str, chosen: Chosen, may_learn: bool) -> Mistake | None:
-    method, settings, _ = chosen
+def _why_not_allowed(owner: str, name: str, chosen: Chosen, may_learn: bool) -> Mistake | None:
+    method, _, _ = chosen
     if find_detector(method).normal and not may_learn:
         text = (
             f"{method} learns from normal images: add collections.{owner}.reference (a folder of them), or "
             "contaminated: true to learn from the collection itself"
         )
         return Mistake(("detectors", name), text)
-    if getattr(settings, "sbm", False) and not EXTRACTORS[extractor].needs_weights:
-        return Mistake(("detectors", name, "sbm"), f"{extractor} has no weights that could be tuned")
+    return None
+
+
+def _why_not_tuned(extractor: str, spec: ExtractorSpec, name: str, chosen: Chosen) -> Mistake | None:
+    """Why the extractor cannot be tuned for a detector that asks for it."""
+    if not getattr(chosen[1], "sbm", False):
+        return None
+    key = ("detectors", name, "sbm")
+    if not spec.needs_weights:
+        return Mistake(key, f"{extractor} has no weights that could be tuned")
+    if is_timm_name(extractor):
+        return Mistake(key, f"{extractor} cannot be tuned, no network of timm can: take resnet18, for example")
     return None
 
 
@@ -137,9 +153,6 @@ def _why_without_weights(name: str, chosen: Chosen) -> Mistake | None:
     detector = find_detector(method)
     if detector.weights_of is None or not settings.needs_weights:
         return None
-    # Most runs need only the weights of their extractor, and are planned without torch.
-    from firstsight.features.state_dicts import why_unavailable  # noqa: PLC0415
-
     key = ("detectors", name, "weights")
     try:
         problem = why_unavailable(detector.weights_of, settings.weights)
@@ -148,10 +161,10 @@ def _why_without_weights(name: str, chosen: Chosen) -> Mistake | None:
     return Mistake(key, problem) if problem else None
 
 
-def _choose_layers(extractor: str, name: str, entry: DetectorEntry) -> Chosen:
+def _choose_layers(extractor: str, spec: ExtractorSpec, name: str, entry: DetectorEntry) -> Chosen:
     settings: Any = detector_settings(name, entry)
     method = entry.method_of(name)
-    spec, detector = EXTRACTORS[extractor], find_detector(method)
+    detector = find_detector(method)
     own = spec.own_layers(context=detector.context, normal=detector.normal)
     layers = tuple(getattr(settings, "layers", None) or own)
     for layer in layers:
@@ -161,8 +174,23 @@ def _choose_layers(extractor: str, name: str, entry: DetectorEntry) -> Chosen:
     return method, settings, layers
 
 
+def _find_spec(collection: CollectionSettings) -> ExtractorSpec:
+    features = collection.features
+    try:
+        return find_extractor(features.extractor, features.weights)
+    except WeightsError as error:
+        raise ConfigError([Mistake(("features", "weights"), str(error))]) from None
+    except FirstsightError as error:
+        raise ConfigError([Mistake(("features", "extractor"), str(error))]) from None
+
+
+def _as_folder(extractor: str) -> str:
+    """The extractor's name in the name of a folder: ``timm_vit_small_patch16_224_dino`` for one of timm's."""
+    return re.sub("[^a-z0-9]", "_", extractor.lower())
+
+
 def _features_fingerprint(
-    collection: CollectionSettings, layers: tuple[str, ...], tuning: Mapping[str, Any] | None
+    collection: CollectionSettings, spec: ExtractorSpec, layers: tuple[str, ...], tuning: Mapping[str, Any] | None
 ) -> str:
     features = collection.features
     try:
@@ -171,7 +199,7 @@ def _features_fingerprint(
         raise ConfigError([Mistake(("features", "weights"), str(error))]) from None
     covered: dict[str, object] = {
         "extractor": features.extractor,
-        "version": EXTRACTORS[features.extractor].version,
+        "version": spec.version,
         "weights": weights,
         "image_size": features.image_size,
         "border": features.border,

@@ -2,7 +2,7 @@
 
 import json
 
-from firstsight.features.registry import EXTRACTORS
+from firstsight.features.weights import NO_WEIGHTS, OWN_WEIGHTS
 from firstsight.plan.collections import CollectionPlan
 from firstsight.plan.detectors import DetectorPlan
 
@@ -17,7 +17,7 @@ def settings_of_job(collection: CollectionPlan, detector: DetectorPlan | None = 
         JSON in one line with sorted keys: the same settings give the same text. It does not grow with the images.
     """
     config = collection.settings.model_dump(mode="json", exclude={"detectors"})
-    if EXTRACTORS[collection.settings.features.extractor].needs_weights:
+    if collection.weights not in (NO_WEIGHTS, OWN_WEIGHTS):
         config["features"]["weights"] = collection.weights
     config = {key: value for key, value in config.items() if value is not None}
     if detector:

@@ -7,6 +7,7 @@ from pathlib import Path
 from firstsight.errors import ConfigError, FirstsightError, Mistake
 from firstsight.plan.collections import CollectionPlan, plan_collection
 from firstsight.plan.settings import Config
+from firstsight.plan.weights import require_weights
 
 
 @dataclass(frozen=True)
@@ -43,13 +44,14 @@ def plan_run(config: Config) -> Plan:
 
     Raises:
         ConfigError: results that cannot be written; for every collection a missing path, no images, an unknown layer,
-            detector or setting, or weights that are not there.
+            detector or setting, or weights that are neither there nor to be downloaded.
     """
     _require_writable(config.results)
     collections, mistakes = {}, []
     for name, settings in config.collections.items():
         try:
             collections[name] = plan_collection(name, settings, config.results)
+            require_weights(collections[name], config.results)
         except ConfigError as error:
             mistakes += [Mistake(("collections", name, *key), text) for key, text in error.mistakes]
         except FirstsightError as error:

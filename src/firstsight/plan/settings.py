@@ -14,6 +14,7 @@ from pydantic import AfterValidator, ConfigDict, Field, Strict, field_validator,
 
 from firstsight.errors import suggestion
 from firstsight.features.registry import EXTRACTORS
+from firstsight.features.timm_models import is_timm_name
 from firstsight.settings_model import Count, SettingsModel, UserPath, first_sentence, misplaced
 
 TAKEN_NAMES = ("tables", "exports", "logs", "reports")
@@ -45,8 +46,8 @@ ImageSize = Annotated[tuple[Count, Count], Strict(False)]
 class FeatureSettings(SettingsModel):
     """Which features are computed, and how they are stored."""
 
-    extractor: Annotated[str, Field(examples=list(EXTRACTORS))] = "efficientnet_lite0"
-    """Name of the feature extractor."""
+    extractor: Annotated[str, Field(examples=[*EXTRACTORS, "timm/convnext_tiny"])] = "efficientnet_lite0"
+    """Name of the feature extractor, or timm/<model>, any network of timm that returns maps."""
     weights: str | None = None
     """A file, a name of torchvision such as IMAGENET1K_V1, or null for the extractor's own default (of
     efficientnet_lite0: the weights that are installed with firstsight)."""
@@ -64,8 +65,8 @@ class FeatureSettings(SettingsModel):
     @field_validator("extractor")
     @classmethod
     def _is_known(cls, name: str) -> str:
-        if name not in EXTRACTORS:
-            raise ValueError(f"is no extractor; {suggestion(name, EXTRACTORS)}")
+        if name not in EXTRACTORS and not is_timm_name(name):
+            raise ValueError(f"is no extractor; {suggestion(name, [*EXTRACTORS, 'timm/<model>'])}")
         return name
 
 

@@ -87,12 +87,14 @@ def fitting_extraction(
         note: gets a line for the log whenever memory runs out.
     """
     pixels = TILE_SIZE**2
+    whole = any(extractor.spec.layers[layer].reach is None for layer in extractor.layers)
 
     def on_device(images: Tensor) -> tuple[dict[str, Tensor], int]:
         return halved_to_fit(
             lambda amount: extract_tiled(extractor, images, pixels=amount),
             pixels,
-            least=LEAST_PIXELS,
+            # With less than two images' pixels one is computed, which cannot be cut into tiles.
+            least=max(LEAST_PIXELS, 2 * images.shape[2] * images.shape[3] - 1) if whole else LEAST_PIXELS,
             unit="pixels at once",
             note=note,
         )

@@ -15,7 +15,7 @@ from torch.nn.functional import interpolate
 
 from firstsight.collections.images import image_token, read_row
 from firstsight.errors import FirstsightError
-from firstsight.features import EXTRACTORS, load_extractor
+from firstsight.features import load_extractor
 from firstsight.features.extractor import Extractor
 from firstsight.features.filling import fill_missing, known_share
 from firstsight.features.tiling import TILE_SIZE
@@ -112,7 +112,7 @@ def extract_features(
     job.device, job.weights_sha256 = str(extractor.device), extractor.weights_sha256 or ""
     # Features that other tuned weights made are not finished ones.
     by = f" {extractor.weights_sha256}" if tuned else ""
-    least_side = EXTRACTORS[extractor.name].least_side
+    least_side = extractor.spec.least_side
 
     def planned(index: int, row: Mapping[Any, Any]) -> Planned:
         usable = row["status"] == "ok"

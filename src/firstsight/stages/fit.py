@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from firstsight.detectors.registry import DETECTORS
-from firstsight.features.weights import file_sha256
+from firstsight.features.digests import file_sha256
 from firstsight.stages.devices import choose_device, first_that_fits
 from firstsight.stages.job import Job
 from firstsight.storage.checkpoints import read_checkpoint, write_checkpoint

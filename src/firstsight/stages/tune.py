@@ -8,10 +8,10 @@ from typing import Any
 import torch
 
 from firstsight.errors import FirstsightError
+from firstsight.features.digests import file_sha256
 from firstsight.features.registry import find_extractor
 from firstsight.features.sbm import tune_extractor
 from firstsight.features.sbm_settings import SbmSettings
-from firstsight.features.weights import file_sha256
 from firstsight.stages.devices import choose_device
 from firstsight.stages.features import input_size
 from firstsight.stages.job import Job
