@@ -17,15 +17,21 @@ def slow_level_borders(anomaly_map: Tensor, depth: int) -> Tensor:
     """Cell by cell: each is divided by the largest excess among the border lines that it lies on."""
     height, width = anomaly_map.shape
     level = tenth(anomaly_map.flatten().tolist())
-    lines = min(depth, height // 4, width // 4)
     levelled = anomaly_map.clone()
     for row in range(height):
         for column in range(width):
             excess = 1.0
-            if min(row, height - 1 - row) < lines:
-                excess = max(excess, tenth(anomaly_map[row].tolist()) / level)
-            if min(column, width - 1 - column) < lines:
-                excess = max(excess, tenth(anomaly_map[:, column].tolist()) / level)
+            for distance in range(min(depth, height // 4, width // 4)):
+                lines = {
+                    "top": (row == distance, anomaly_map[distance]),
+                    "bottom": (row == height - 1 - distance, anomaly_map[height - 1 - distance]),
+                    "left": (column == distance, anomaly_map[:, distance]),
+                    "right": (column == width - 1 - distance, anomaly_map[:, width - 1 - distance]),
+                }
+                raised = {side: tenth(line.tolist()) / level for side, (_, line) in lines.items()}
+                for side, (here, _) in lines.items():
+                    if here:
+                        excess = max(excess, min(raised[side], 1.5 * min(raised.values())))
             levelled[row, column] = anomaly_map[row, column] / excess
     return levelled
 
@@ -48,7 +54,7 @@ def test_it_equals_the_definition(shape: tuple[int, int], depth: int) -> None:
 def test_a_raised_frame_comes_down_to_the_rest() -> None:
     anomaly_map = calm_map(40, 60)
     raised = anomaly_map.clone()
-    raised[[0, 1, -1]] *= 2.5
+    raised[[0, -1]] *= 2.5
     raised[:, [0, -1]] *= 2.5
     levelled = level_borders(raised, 4)
     assert (levelled <= raised).all()
@@ -65,6 +71,13 @@ def test_a_defect_at_the_border_keeps_its_score(share: float, kept: float) -> No
     anomaly_map[defect] *= 10
     levelled = level_borders(anomaly_map, 4)
     assert (levelled[defect] > kept * anomaly_map[defect]).all()
+
+
+def test_a_break_along_one_whole_side_stays() -> None:
+    """No other side is raised, so the border is not why."""
+    anomaly_map = calm_map(40, 60)
+    anomaly_map[:2] *= 10
+    assert (level_borders(anomaly_map, 4)[:2] > 6 * calm_map(40, 60)[:2]).all()
 
 
 def test_a_map_of_zeros_stays() -> None:

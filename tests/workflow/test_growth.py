@@ -49,7 +49,7 @@ def test_a_collection_grows(tmp_path: Path) -> None:
     assert images["image"].tolist() == [f"{number}.png" for number in (0, 1, 2, 3, 4, 6)]
     assert set(images["status"]) == {"ok"}
 
-    found = json.loads(next((tmp_path / "results/pile/detectors").glob("*/threshold.json")).read_text())
+    found = json.loads(next((tmp_path / "results/pile/detectors").glob("fca-*/threshold.json")).read_text())
     assert (found["method"], found["rate"]) == ("false_alarm_rate", 0.05)
     assert "about 5 % of normal images are asked to lie above" in found["says"]
     assert set(images["fca_threshold"]) == {np.float32(found["threshold"])}
