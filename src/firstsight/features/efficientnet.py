@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from firstsight.features.registry import find_extractor
 from firstsight.features.state_dicts import fill
-from firstsight.features.trunk import extend_images, fold_normalisations, prepare_trunk
+from firstsight.features.trunk import extend_images, fold_normalisations, prepare_trunk, same_padding
 
 
 class _Group(NamedTuple):
@@ -58,10 +58,7 @@ def build(
         FirstsightError: a state dict that does not fit (see ``state_dicts.fill``).
     """
     spec = find_extractor(name)
-    # On the meta device tensors have no data, so the random initialisation costs nothing.
-    with torch.device("meta"):
-        trunk = EfficientNetLite0(layers[-1], border)
-    fill(trunk, _up_to(trunk, state_dict), f"{name} to {layers[-1]}")
+    trunk = make_trunk(name, layers[-1], state_dict, border)
     fold_normalisations(trunk)
     prepare_trunk(trunk, border=border, device=device)
 
@@ -76,10 +73,11 @@ def build(
     return network
 
 
-def make_trunk(name: str, layer: str, state_dict: Mapping[str, Tensor]) -> nn.Module:
+def make_trunk(name: str, layer: str, state_dict: Mapping[str, Tensor], border: str = "reflect") -> nn.Module:
     """The network that SBM tunes, see ``sbm_training.MakeTrunk``."""
+    # On the meta device tensors have no data, so the random initialisation costs nothing.
     with torch.device("meta"):
-        trunk = EfficientNetLite0(layer)
+        trunk = EfficientNetLite0(layer, border)
     fill(trunk, _up_to(trunk, state_dict), f"{name} to {layer}")
     return trunk
 
@@ -152,17 +150,11 @@ class _Block(nn.Module):
 
 
 class _SameConvolution(nn.Conv2d):
-    """A convolution padded like TensorFlow's SAME for sides that its stride divides.
-
-    Kernel k at stride s adds k - s cells, the odd one at the end: at stride 2 none before and one after (k = 3), or one
-    before and two after (k = 5).
-    """
+    """A convolution with TensorFlow's SAME padding (`same_padding`)."""
 
     def __init__(self, channels: int, out: int, *, kernel: int, stride: int, border: str, groups: int = 1) -> None:
         super().__init__(channels, out, kernel, stride, groups=groups, bias=False)
-        before = (kernel - stride) // 2
-        after = kernel - stride - before
-        self.added = (before, after, before, after)
+        self.added = same_padding(kernel, stride) * 2
         self.mode = "reflect" if border == "reflect" else "constant"
 
     def forward(self, maps: Tensor) -> Tensor:

@@ -33,16 +33,21 @@ def is_timm_name(name: str) -> bool:
     return _NAME.fullmatch(name) is not None
 
 
-def timm_weights(name: str) -> Path:
-    """The file of a model's own weights; it is downloaded if it is not in the cache of timm's downloads.
+def timm_weights(name: str, weights: str | os.PathLike[str] | None = None) -> Path:
+    """The file of a model's weights; its own are downloaded if they are not in the cache of timm's downloads.
 
     Args:
         name: ``timm/<model>``.
+        weights: a file, or None for timm's own.
 
     Raises:
         WeightsError: there are none, or they cannot be downloaded; the text says the ways out.
         FirstsightError: timm has no such model.
     """
+    if weights is not None:
+        if not Path(weights).is_file():
+            raise WeightsError(f"the weights of {name} are not there: {str(weights)!r} is not a file")
+        return Path(weights)
     kept = _kept(name, "weights")
     known = _read(kept).get("file")
     if known is not None and Path(known).is_file():
@@ -63,9 +68,7 @@ def timm_geometry(name: str, weights: str | os.PathLike[str] | None = None) -> M
         WeightsError: the weights are not there, or not those of this model.
         FirstsightError: timm has no such model, or none of its layers can be used.
     """
-    if weights is not None and not Path(weights).is_file():
-        raise WeightsError(f"the weights of {name} are not there: {str(weights)!r} is not a file")
-    path = timm_weights(name) if weights is None else Path(weights)
+    path = timm_weights(name, weights)
     kept = _kept(name, f"{file_sha256(path)[:16]}-{VERSION}")
     geometry = _read(kept)
     if not geometry:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from firstsight.errors import FirstsightError, WeightsError
 from firstsight.features.timm_models import PREFIX
-from firstsight.features.trunk import extend_images, fold_normalisations, prepare_trunk
+from firstsight.features.trunk import extend_images, fold_normalisations, prepare_trunk, same_padding
 
 # Tried in this order; a model refuses the keywords that it does not know. The expanded activation of an EfficientNet's
 # block tells textures apart better than its narrow output (docs/methods.md); transformers shall take any image size.
@@ -172,22 +172,18 @@ def _are_close(one: Tensor, other: Tensor) -> bool:
 
 
 def _reflect_same(parent: nn.Module) -> None:
-    """Let convolutions that pad like TensorFlow's SAME reflect the map instead of adding zeros.
-
-    Kernel k at stride s adds k - s cells where the stride divides the side; the odd one at the end.
-    """
+    """Let convolutions with TensorFlow's SAME padding (`same_padding`) reflect the map instead of adding zeros."""
     for name, child in parent.named_children():
         if type(child) is not Conv2dSame:
             _reflect_same(child)
             continue
         tall, wide = (
-            max(0, (kernel - 1) * dilation + 1 - stride)
+            same_padding((kernel - 1) * dilation + 1, stride)
             for kernel, dilation, stride in zip(child.kernel_size, child.dilation, child.stride, strict=True)
         )
-        added = (wide // 2, wide - wide // 2, tall // 2, tall - tall // 2)
         # Whoever holds the convolution itself (a hook) still gets its output.
         child.__class__ = nn.Conv2d  # type: ignore[assignment]
-        setattr(parent, name, nn.Sequential(nn.ReflectionPad2d(added), child))
+        setattr(parent, name, nn.Sequential(nn.ReflectionPad2d(wide + tall), child))
 
 
 def _drop_deeper_blocks(network: Any) -> None:

@@ -16,6 +16,16 @@ def prepare_trunk(trunk: nn.Module, *, border: str, device: torch.device) -> Non
     trunk.eval().requires_grad_(False).to(device).to(memory_format=torch.channels_last)
 
 
+def same_padding(kernel: int, stride: int) -> tuple[int, int]:
+    """The cells that TensorFlow's SAME padding adds before and after a side that the stride divides.
+
+    They are k - s for kernel k and stride s, the odd one at the end: at stride 2 none before and one after (k = 3), or
+    one before and two after (k = 5).
+    """
+    added = max(0, kernel - stride)
+    return added // 2, added - added // 2
+
+
 def fold_normalisations(parent: nn.Module) -> None:
     """Fold each batch normalisation, in place, into the convolution just before it among a module's children.
 

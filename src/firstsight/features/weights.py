@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 
-from firstsight.errors import FirstsightError, WeightsError
+from firstsight.errors import FirstsightError
 from firstsight.features.digests import file_sha256
 from firstsight.features.registry import find_extractor
 from firstsight.features.timm_models import is_timm_name, timm_weights
@@ -56,7 +56,7 @@ def resolve_weights(name: str, weights: str | os.PathLike[str] | None = None) ->
         FirstsightError: an unknown extractor or name, weights for an extractor without weights, or a missing file.
     """
     if is_timm_name(name):
-        return _timm(name, weights)
+        return Weights(name, file=timm_weights(name, weights))
     spec = find_extractor(name)
     if not spec.needs_weights:
         if weights is not None:
@@ -75,14 +75,6 @@ def resolve_weights(name: str, weights: str | os.PathLike[str] | None = None) ->
         raise FirstsightError(f"the weights of {name} are not there: {str(weights)!r} is not a file")
     names = f"choose one of {', '.join(spec.weights)}, or give" if spec.weights else "leave weights out, or give"
     raise FirstsightError(f"unknown weights {str(weights)!r} of {name}: {names} a file")
-
-
-def _timm(name: str, weights: str | os.PathLike[str] | None) -> Weights:
-    if weights is None:
-        return Weights(name, file=timm_weights(name))
-    if not Path(weights).is_file():
-        raise WeightsError(f"the weights of {name} are not there: {str(weights)!r} is not a file")
-    return Weights(name, file=Path(weights))
 
 
 def _packaged(name: str, inner: str) -> Path:
