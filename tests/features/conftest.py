@@ -1,4 +1,4 @@
-"""Networks of timm, measured once for all tests."""
+"""Networks of timm, measured once for all tests of a file."""
 
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -10,7 +10,7 @@ import pytest
 from timm_samples import random_weights
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Path]]:
     """From the name of a model of timm to a file of random weights, with which it is measured in this process."""
     from firstsight.features import timm_measurement, timm_models  # noqa: PLC0415
