@@ -7,8 +7,13 @@ from torch import Tensor
 
 from firstsight.storage.geometry import Geometry
 
-REACH = 11
+REACH = 13
 """How far an automatic patch reaches from its centre, in pixels of the input: see `automatic_patch_size`."""
+
+LEAST_SCORE = 0.01
+"""Scores below this share of a map's median count as that share: a single zero must not decide a geometric mean."""
+LEAST_DEVIATION = 0.02
+"""A map of a constant image, or nearly so, is not taken to be more even than this."""
 
 
 def scale_channels(features: Tensor) -> Tensor:
@@ -32,31 +37,48 @@ def finest_layer(places: Mapping[str, Geometry]) -> str:
 
 
 def automatic_patch_size(stride: float) -> int:
-    """Patch size T that reaches about 11 pixels of the input to each side: 23 at stride 1, 7 at 4, 3 from 8 on."""
+    """Patch size T that reaches about 13 pixels of the input to each side: 27 at stride 1, 7 at 4, 5 at 8, 3 from 16 on."""
     return 2 * max(1, round(REACH / stride)) + 1
 
 
 def fuse_maps(maps: Mapping[str, Tensor], places: Mapping[str, Geometry]) -> Tensor:
-    """Mean of the anomaly maps of several layers, on the grid of the finest.
+    """Weighted geometric mean of the anomaly maps of several layers, on the grid of the finest.
 
-    Weights by stride, which favour coarse layers, do better on smooth and worse on fine defects (docs/methods.md).
+    Where the texture is as it should be, a layer that suits it scores evenly, so each map weighs as much as the squared
+    ratio of its median to its deviation (the median absolute deviation): the inverse variance of its scores in units of
+    their median. A cell is high in the mean where the layers agree.
 
     Args:
-        maps: (h_l, w_l) of each layer, on one common scale of scores.
+        maps: (h_l, w_l) of each layer, finite, not negative.
         places: how each layer lies on the image.
 
     Returns:
-        (h, w) of the finest layer; coarser maps are read bilinearly where its cells lie.
+        (h, w) of the finest layer, within the range of the maps; coarser maps are read bilinearly where its cells lie.
+        Where a map is zero at half of its cells or more there is no such ratio, and the maps are averaged.
     """
+    if len(maps) == 1:
+        return next(iter(maps.values()))
     finest = finest_layer({layer: places[layer] for layer in maps})
-    height, width = maps[finest].shape
-    total = torch.zeros_like(maps[finest])
-    for layer, anomaly_map in maps.items():
-        if layer == finest:
-            total += anomaly_map
-        else:
-            total += read_at(anomaly_map, (height, width), places[finest], places[layer])
-    return total / len(maps)
+    shape = (maps[finest].shape[0], maps[finest].shape[1])
+    aligned = {
+        layer: anomaly_map if layer == finest else read_at(anomaly_map, shape, places[finest], places[layer])
+        for layer, anomaly_map in maps.items()
+    }
+    medians = {layer: anomaly_map.median() for layer, anomaly_map in aligned.items()}
+    if min(medians.values()) <= 0:
+        return torch.stack(list(aligned.values())).mean(dim=0)
+    weights = {layer: _evenness(aligned[layer], median) ** 2 for layer, median in medians.items()}
+    logarithms = [
+        weights[layer] * anomaly_map.clamp(min=float(LEAST_SCORE * medians[layer])).log()
+        for layer, anomaly_map in aligned.items()
+    ]
+    return (torch.stack(logarithms).sum(dim=0) / sum(weights.values())).exp()
+
+
+def _evenness(anomaly_map: Tensor, median: Tensor) -> Tensor:
+    """The ratio of the median to the deviation, at most 1 / `LEAST_DEVIATION`."""
+    deviation = (anomaly_map - median).abs().median() / median
+    return 1 / deviation.clamp(min=LEAST_DEVIATION)
 
 
 def read_at(anomaly_map: Tensor, shape: tuple[int, int], fine: Geometry, coarse: Geometry) -> Tensor:

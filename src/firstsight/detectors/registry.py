@@ -91,17 +91,17 @@ def _resolve(name: str) -> Any:
 
 
 DETECTORS: dict[str, Detector] = {
-    "fca": Detector("detectors.patch_settings:FcaSettings", "detectors.per_layer:detect_fca", version=2),
+    "fca": Detector("detectors.patch_settings:FcaSettings", "detectors.per_layer:detect_fca", version=3),
     "sample_weighted_wasserstein": Detector(
         "detectors.patch_settings:SampleWeightedWassersteinSettings",
         "detectors.per_layer:detect_sample_weighted_wasserstein",
-        version=2,
+        version=3,
     ),
     "histogram": Detector(
-        "detectors.patch_settings:HistogramSettings", "detectors.per_layer:detect_histogram", version=2
+        "detectors.patch_settings:HistogramSettings", "detectors.per_layer:detect_histogram", version=3
     ),
-    "moments": Detector("detectors.patch_settings:MomentsSettings", "detectors.per_layer:detect_moments", version=2),
-    "aota": Detector("detectors.patch_settings:AotaSettings", "detectors.per_layer:detect_aota", version=2),
+    "moments": Detector("detectors.patch_settings:MomentsSettings", "detectors.per_layer:detect_moments", version=3),
+    "aota": Detector("detectors.patch_settings:AotaSettings", "detectors.per_layer:detect_aota", version=3),
     "grnr": Detector("detectors.grnr:GrnrSettings", "detectors.grnr:grnr", context=True),
     "blind": Detector(
         "detectors.blind.localization:BlindSettings",
