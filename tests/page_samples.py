@@ -17,6 +17,8 @@ NOT_UNICODE = "caf\udce9.png"
 ODD_FOLDER = 'odd #100%25 "name"? é'
 MAGENTA = (214, 19, 150)
 
+JUDGED = "judged in windows of 27 pixels; images enter at 1.5 times their size"
+
 
 def metrics(*rows: tuple[str, float | None, float]) -> pandas.DataFrame:
     return pandas.DataFrame(
@@ -122,13 +124,16 @@ def sample_page() -> Page:
         title="tiles & <cloth>",
         version="0.1.0",
         collections=(
-            CollectionReport("tiles", "data/<tiles>", 37, "laws", "none", (first, second), images_table(names), aside),
+            CollectionReport(
+                "tiles", "data/<tiles>", 37, "laws", "none", JUDGED, (first, second), images_table(names), aside
+            ),
             CollectionReport(
                 "cloth",
                 "data/cloth",
                 3,
                 "laws",
                 "none",
+                JUDGED,
                 (third,),
                 images_table(plain, None),
                 (),
@@ -159,5 +164,7 @@ def large_page(count: int) -> Page:
             for number, rows in members.items()
         )
         shown = detector("blind", table, clusters, charts=charts_of(names[:2000]))
-        collections.append(CollectionReport(name, "data", size, "laws", "none", (shown,), images_table(names), ()))
+        collections.append(
+            CollectionReport(name, "data", size, "laws", "none", JUDGED, (shown,), images_table(names), ())
+        )
     return Page("many images", "0.1.0", tuple(collections))

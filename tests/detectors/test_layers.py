@@ -93,8 +93,15 @@ def test_a_coarse_map_is_read_where_the_fine_cells_lie(offset: float) -> None:
     torch.testing.assert_close(read_at(coarse.T, (12, 16), place(8), place(16, offset)), read.T)
 
 
+def of_window(stride: int, window: float | None, side: int = 384) -> Geometry:
+    return Geometry(2 * side, 2 * side, side, 2 * side, stride, 0.0, window)
+
+
 def test_patches_reach_equally_far_in_pixels() -> None:
-    assert [automatic_patch_size(stride) for stride in (1, 2, 4, 8, 16, 32)] == [27, 13, 7, 5, 3, 3]
+    assert [automatic_patch_size(of_window(stride, None)) for stride in (1, 2, 4, 8, 16)] == [27, 15, 7, 5, 3]
+    assert [automatic_patch_size(of_window(stride, 80.0)) for stride in (4, 8, 16)] == [15, 7, 5]
+    assert automatic_patch_size(of_window(8, 4.0)) == 3, "a window of one cell shows nothing"
+    assert automatic_patch_size(of_window(4, 200.0, side=45)) == 11, "no patch is larger than the map"
 
 
 def test_finest_layer_has_the_smallest_stride() -> None:

@@ -17,7 +17,7 @@ from firstsight.reports.page import write_page
 from firstsight.reports.page_data import MOST_BINS, histogram
 from firstsight.reports.page_report import CollectionReport, Page
 from firstsight.reports.page_text import count, metric_value, number
-from page_samples import ENDING, HANDLER, SCRIPT, draw_pictures, images_table, sample_page
+from page_samples import ENDING, HANDLER, JUDGED, SCRIPT, draw_pictures, images_table, sample_page
 
 VOID = {"meta", "link", "img", "br", "input"}
 
@@ -217,7 +217,7 @@ def test_a_page_of_nothing(tmp_path: Path) -> None:
     text = Document((tmp_path / "index.html").read_text()).text
     assert "0 of 0 images show anomalies. No file was set aside. No collections." in text
     aside = (("a", "empty"), ("b", "empty"))
-    bare = CollectionReport("bare", "data", 2, "laws", "none", (), images_table([]), aside)
+    bare = CollectionReport("bare", "data", 2, "laws", "none", JUDGED, (), images_table([]), aside)
     write_page(tmp_path / "index.html", Page("bare", "0.1.0", (bare,)))
     text = Document((tmp_path / "index.html").read_text()).text
     assert "bare No image has a map. 2 files set aside" in text

@@ -18,6 +18,7 @@ from firstsight.stages.job import Job
 from firstsight.stages.manifest import make_manifest
 from firstsight.storage.store import ShardReader, ShardWriter
 from firstsight.storage.stored_maps import stored_maps
+from scales import write_scale
 
 COUNT = 7
 
@@ -33,7 +34,7 @@ def shard(tmp_path_factory: pytest.TempPathFactory) -> Path:
     files = []
     for number in range(COUNT):
         path = folder / f"{number}.png"
-        side = 9 if number == 4 else 60 + number
+        side = 8 if number == 4 else 60 + number
         Image.fromarray(np.random.default_rng(number).integers(0, 255, (side, 70)).astype(np.uint8)).save(path)
         if number == 2:
             path.write_text("no image")
@@ -42,6 +43,7 @@ def shard(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_manifest(files=files, collection="pile", shard="s", **outputs, job=new_job())
     extract_features(
         manifest=folder / "images.parquet",
+        scale=write_scale(folder),
         output=folder / "features.zarr",
         settings=FeatureSettings(
             extractor="laws", weights=None, image_size=None, dtype="float32", device="cpu"

@@ -15,11 +15,14 @@ import firstsight.stages.features as stage
 from firstsight.collections.images import read_row
 from firstsight.errors import FirstsightError
 from firstsight.features import EXTRACTORS, load_extractor
+from firstsight.features.input_size import input_size
+from firstsight.features.texture_scale import Scale
 from firstsight.plan.settings import FeatureSettings
-from firstsight.stages.features import extract_features, input_size, resize_image
+from firstsight.stages.features import extract_features, resize_image
 from firstsight.stages.job import Job
 from firstsight.stages.manifest import make_manifest
 from firstsight.storage.store import ShardReader, ShardWriter, take_back
+from scales import write_scale
 
 COUNT = 12
 
@@ -56,7 +59,13 @@ def extract(manifest: Path, output: Path, extractor: str = "laws", image_size: A
     settings = FeatureSettings(extractor=extractor, weights=None, image_size=image_size, dtype="float32", device="cpu")
     layers = list(EXTRACTORS[extractor].default_layers)
     extract_features(
-        manifest=manifest, output=output, settings=settings.model_dump(), layers=layers, threads=threads, job=job
+        manifest=manifest,
+        scale=write_scale(output.parent),
+        output=output,
+        settings=settings.model_dump(),
+        layers=layers,
+        threads=threads,
+        job=job,
     )
     return job
 
@@ -222,4 +231,4 @@ def test_the_size_of_the_input(
     image: tuple[int, int], image_size: Any, least_side: int | None, expected: tuple[int, int]
 ) -> None:
     height, width = image
-    assert input_size(height, width, image_size, least_side) == expected
+    assert input_size(height, width, image_size, least_side=least_side, scale=Scale()) == expected

@@ -24,6 +24,7 @@ from firstsight.stages.manifest import make_manifest
 from firstsight.storage.geometry import Geometry
 from firstsight.storage.store import ShardReader, take_back
 from firstsight.storage.stored_maps import stored_maps
+from scales import write_scale
 
 LAWS = FeatureSettings(extractor="laws", weights=None, image_size="auto", dtype="float32", device="cpu")
 SETTINGS = BlindSettings(
@@ -40,6 +41,7 @@ def prepared(pile: Path, tmp_path: Path, job: Job) -> Path:
     make_manifest(files=files, collection="pile", shard="s", **outputs, job=job)
     extract_features(
         manifest=tmp_path / "images.parquet",
+        scale=write_scale(tmp_path),
         output=tmp_path / "features.zarr",
         settings=LAWS.model_dump(),
         layers=["energy"],

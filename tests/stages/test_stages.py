@@ -26,6 +26,7 @@ from firstsight.stages.threshold import find_threshold
 from firstsight.storage.store import ShardReader
 from firstsight.storage.stored_maps import stored_maps
 from firstsight.storage.tables import read_table
+from scales import write_scale
 
 LAWS = FeatureSettings(extractor="laws", weights=None, image_size="auto", dtype="float32", device="cpu")
 
@@ -63,6 +64,7 @@ def run_stages(pile: Path, out: Path, job: Job, *, crop: float = 0.0, masks: boo
     read_truth(rows=rows, manifest=out / "images.parquet", output=out / "truth.json", job=job)
     extract_features(
         manifest=out / "images.parquet",
+        scale=write_scale(out),
         output=out / "features.zarr",
         settings=LAWS.model_dump(),
         layers=["energy"],
@@ -172,6 +174,7 @@ def test_what_is_missing_is_not_anomalous(method: str, tmp_path: Path, job: Job)
     assert set(read_table(tmp_path / "images.parquet")["status"]) == {"ok"}
     extract_features(
         manifest=tmp_path / "images.parquet",
+        scale=write_scale(tmp_path),
         output=tmp_path / "features.zarr",
         settings=LAWS.model_dump(),
         layers=["energy"],

@@ -29,7 +29,7 @@ REGION: dict[str, Any] = dict(region=1, x=0, y=0, width=2, height=2, area=4, sco
 REGION |= dict(centroid_x=0.5, centroid_y=0.5, cluster=0, cluster_name="cluster 0")
 CLUSTER = dict(cluster=0, cluster_name="cluster 0", distance=0.5, silhouette=0.5, is_medoid=True)
 RUN = dict(rule="detect", detector="fca", device="cpu", n_images=2, seconds=1.0, seconds_by_step="{}")
-RUN |= dict(peak_memory_mb=1.0, versions="{}", weights_sha256="")
+RUN |= dict(peak_memory_mb=1.0, versions="{}", weights_sha256="", says="")
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from firstsight.stages.job import Job
 from firstsight.stages.manifest import make_manifest
 from firstsight.stages.tune import tune_to_images
 from firstsight.storage.store import ShardReader, take_back
+from scales import write_scale
 
 QUICK = SbmSettings(
     layer="layer1", permutations=4, tile_size=16, crops_per_epoch=4, validation_crops=4, batch_crops=2, epochs=1
@@ -52,6 +53,7 @@ def manifest(pile: Path, tmp_path: Path, job: Job) -> Path:
 def tune(manifest: Path, output: Path, settings: FeatureSettings, job: Job) -> None:
     tune_to_images(
         manifests=[manifest],
+        scale=write_scale(output.parent),
         output=output,
         checkpoints=output.with_name("tuning"),
         settings=settings.model_dump(),
@@ -84,7 +86,9 @@ def test_features_by_other_tuned_weights_are_never_mixed(
         if store.exists():
             take_back(store)
         chosen: dict[str, Any] = {"settings": settings.model_dump(), "layers": ["layer1"]}
-        extract_features(manifest=manifest, output=store, tuned=tuned, **chosen, threads=1, job=job)
+        extract_features(
+            manifest=manifest, scale=write_scale(tmp_path), output=store, tuned=tuned, **chosen, threads=1, job=job
+        )
         return ShardReader(store).read("00000", "layer1")
 
     plain = extract(None)
@@ -105,7 +109,9 @@ def test_damaged_tuned_weights_are_not_trusted(
     tuned.write_bytes(content)
     files = {"manifest": manifest, "output": tmp_path / "f.zarr", "tuned": tuned}
     with pytest.raises(DamagedError, match=r"tuned.pt' is damaged") as caught:
-        extract_features(**files, settings=settings.model_dump(), layers=["layer1"], threads=1, job=job)
+        extract_features(
+            **files, scale=write_scale(tmp_path), settings=settings.model_dump(), layers=["layer1"], threads=1, job=job
+        )
     assert caught.value.path == tuned
 
 

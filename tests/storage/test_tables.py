@@ -80,6 +80,7 @@ RUN = {
     "device": "cpu",
     "device_name": "AMD EPYC",
     "n_images": 32,
+    "says": None,
     "seconds": 1.5,
     "seconds_by_step": '{"read": 0.5}',
     "peak_memory_mb": 800.0,

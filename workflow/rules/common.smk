@@ -91,6 +91,16 @@ def of_known(pattern):
     return lambda wildcards: of_these(pattern, wildcards, collection=of_collection(wildcards).known)
 
 
+def of_known_features(pattern):
+    """Input function: the same for a pattern that holds {features}, for a job whose wildcards do."""
+    return lambda wildcards: pattern.format(collection=of_collection(wildcards).known, features=wildcards.features)
+
+
+def all_shards(wildcards):
+    """The shards of the wildcards' collection, those of its normal images among them."""
+    return of_collection(wildcards).shards | of_collection(wildcards).reference_shards
+
+
 def what_is_searched(wildcards):
     """The inputs of detect: the features or the images of a shard, and the model of a detector that learns."""
     detector = of_detector(wildcards)

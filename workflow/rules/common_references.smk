@@ -15,4 +15,4 @@ def tuned_weights(wildcards):
     """The tuned weights that the wildcards' features are computed with, where an extractor is tuned first."""
     if of_collection(wildcards).tuning_of(wildcards.features) is None:
         return []
-    return PATHS.tuned.format(collection=of_collection(wildcards).known, features=wildcards.features)
+    return of_known_features(PATHS.tuned)(wildcards)

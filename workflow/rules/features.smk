@@ -1,9 +1,32 @@
-# Images to features, by an extractor as it is or tuned to normal images.
+# Images to features, at the scale of their texture, by an extractor as it is or tuned to normal images.
+
+
+rule scale:
+    input:
+        manifests=each_shard(PATHS.manifest, all_shards),
+    output:
+        scale=PATHS.scale,
+        run=PATHS.scale_record,
+    log:
+        PATHS.scale_log,
+    wildcard_constraints:
+        collection=one_of(KNOWN),
+    conda:
+        "../../envs/cpu.yaml"
+    resources:
+        mem_mb=growing(2000),
+    params:
+        config=config_of,
+        settings=lambda wildcards: of_collection(wildcards).settings.features.model_dump(),
+        seed=0,
+    script:
+        "../scripts/scale.py"
 
 
 rule tune:
     input:
         manifests=each_normal_shard(PATHS.manifest),
+        scale=PATHS.scale,
     output:
         weights=PATHS.tuned,
         run=PATHS.tuned_record,
@@ -31,6 +54,7 @@ rule tune:
 rule features:
     input:
         manifest=PATHS.manifest,
+        scale=of_known_features(PATHS.scale),
         tuned=tuned_weights,
     output:
         features=PATHS.features,

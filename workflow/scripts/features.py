@@ -9,6 +9,7 @@ tuned = Path(snakemake.input.tuned) if snakemake.input.tuned else None
 with run_rule(snakemake, "tuned_features" if tuned else "features") as job:
     extract_features(
         manifest=Path(snakemake.input.manifest),
+        scale=Path(snakemake.input.scale),
         tuned=tuned,
         output=Path(snakemake.output.features),
         settings=snakemake.params.settings,

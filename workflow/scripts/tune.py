@@ -8,6 +8,7 @@ from firstsight.stages.tune import tune_to_images
 with run_rule(snakemake, "tune") as job:
     tune_to_images(
         manifests=as_paths(snakemake.input.manifests),
+        scale=Path(snakemake.input.scale),
         output=Path(snakemake.output.weights),
         checkpoints=Path(snakemake.params.checkpoints),
         settings=snakemake.params.settings,

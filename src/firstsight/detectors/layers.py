@@ -5,10 +5,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from firstsight.features.texture_scale import WINDOW
 from firstsight.storage.geometry import Geometry
-
-REACH = 13
-"""How far an automatic patch reaches from its centre, in pixels of the input: see `automatic_patch_size`."""
 
 LEAST_SCORE = 0.01
 """Scores below this share of a map's median count as that share: a single zero must not decide a geometric mean."""
@@ -36,9 +34,18 @@ def finest_layer(places: Mapping[str, Geometry]) -> str:
     return min(places, key=lambda layer: places[layer].stride)
 
 
-def automatic_patch_size(stride: float) -> int:
-    """Patch size T that reaches about 13 pixels of the input to each side: 27 at stride 1, 7 at 4, 5 at 8, 3 from 16 on."""
-    return 2 * max(1, round(REACH / stride)) + 1
+def automatic_patch_size(place: Geometry) -> int:
+    """Patch size T that reaches a third of the scale's window to each side of its centre cell, or as far as the map.
+
+    Args:
+        place: of the layer; without a ``window`` it has 40 pixels: T is 27 at stride 1, 7 at 4, 5 at 8, 3 from 16 on.
+
+    Returns:
+        T in cells, odd, at least 3.
+    """
+    reach = round((place.window or WINDOW) / 3 / place.stride)
+    shorter_side = min(place.input_height, place.input_width) // place.stride
+    return 2 * max(1, min(reach, int(shorter_side - 1) // 2)) + 1
 
 
 def fuse_maps(maps: Mapping[str, Tensor], places: Mapping[str, Geometry]) -> Tensor:

@@ -18,7 +18,7 @@ def per_layer(
     """Make a function of one layer (C, H, W) read several: it prepares each layer, levels the borders of its map
     (`level_borders`) and fuses the maps (`fuse_maps`).
 
-    A ``patch_size`` of None in the settings becomes the `automatic_patch_size` of each layer's stride.
+    A ``patch_size`` of None in the settings becomes the `automatic_patch_size` of each layer.
     """
 
     def detect(features: Mapping[str, Tensor], places: Mapping[str, Geometry], settings: SettingsModel) -> Tensor:
@@ -26,7 +26,7 @@ def per_layer(
         levelled = arguments.pop("level_borders")
         maps = {}
         for layer, values in features.items():
-            patch_size = arguments["patch_size"] or automatic_patch_size(places[layer].stride)
+            patch_size = arguments["patch_size"] or automatic_patch_size(places[layer])
             layer_map = function(prepare(values), **(arguments | {"patch_size": patch_size}))
             maps[layer] = level_borders(layer_map, patch_size + 1) if levelled else layer_map
         return fuse_maps(maps, places)

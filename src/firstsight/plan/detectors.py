@@ -18,6 +18,8 @@ from firstsight.plan.settings import CollectionSettings, DetectorEntry
 
 # Raised when SBM begins to give other weights with the same settings.
 _TUNING_VERSION = 1
+# Raised when other sizes or windows are found for the same images.
+_SCALE_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -202,6 +204,8 @@ def _features_fingerprint(
         "version": spec.version,
         "weights": weights,
         "image_size": features.image_size,
+        "scale": features.scale,
+        "scale_version": _SCALE_VERSION,
         "border": features.border,
         "dtype": features.dtype,
         "layers": layers,

@@ -58,6 +58,7 @@ def records(plan: Plan, paths: Paths) -> list[str]:
     return [
         *everywhere(plan, paths.manifest_record),
         *everywhere(plan, paths.truth_record),
+        *everywhere(plan, paths.scale_record, only=lambda collection, detector: not collection.is_new),
         *everywhere(plan, paths.features_record),
         *everywhere(plan, paths.tuned_record, only=_tunes),
         *of_references(plan, paths.manifest_record),
@@ -127,6 +128,7 @@ def collections_of_page(plan: Plan, paths: Paths) -> list[dict[str, Any]]:
             "path": str(collection.settings.path or f"demo, cut from {collection.settings.texture}"),
             "extractor": collection.settings.features.extractor,
             "weights": collection.weights,
+            "scale": paths.scale_record.format(collection=collection.known, features=collection.features_folder),
             "set_aside": list(collection.own.set_aside.values()),
             "detectors": [_detector_of_page(collection, detector, paths) for detector in collection.detectors.values()],
         }

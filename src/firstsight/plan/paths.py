@@ -49,7 +49,10 @@ class Paths:
     truth_record: str = f"{_SHARD}/truth.run.json"
     truth_log: str = f"{_LOGS_OF_COLLECTION}/truth/{{shard}}.log"
 
-    # Features, and the weights that they are computed with where these are tuned first.
+    # Features, the scale of their images, and the weights that they are computed with where these are tuned first.
+    scale: str = f"{_FEATURES}/scale.json"
+    scale_record: str = f"{_FEATURES}/scale.run.json"
+    scale_log: str = f"{_LOGS_OF_COLLECTION}/{{features}}/scale.log"
     features: str = f"{_FEATURES}/{{shard}}.zarr.zip"
     features_record: str = f"{_FEATURES}/{{shard}}.run.json"
     features_log: str = f"{_LOGS_OF_COLLECTION}/{{features}}/{{shard}}.log"

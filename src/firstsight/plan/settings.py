@@ -15,7 +15,7 @@ from pydantic import AfterValidator, ConfigDict, Field, Strict, field_validator,
 from firstsight.errors import suggestion
 from firstsight.features.registry import EXTRACTORS
 from firstsight.features.timm_models import is_timm_name
-from firstsight.settings_model import Count, SettingsModel, UserPath, first_sentence, misplaced
+from firstsight.settings_model import Count, Positive, SettingsModel, UserPath, first_sentence, misplaced
 
 TAKEN_NAMES = ("tables", "exports", "logs", "reports")
 """Folders of the results that belong to no collection."""
@@ -52,9 +52,11 @@ class FeatureSettings(SettingsModel):
     """A file, a name of torchvision such as IMAGENET1K_V1, or null for the extractor's own default (of
     efficientnet_lite0: the weights that are installed with firstsight)."""
     image_size: Literal["auto"] | Count | ImageSize | None = "auto"
-    """Size at which images enter the extractor. auto: native, but small images are enlarged for EfficientNets and
-    ResNets until the shorter side has 384 pixels (at most 4 times); null: native; n: n x n pixels; or
-    [height, width]."""
+    """Size at which images enter the extractor. auto: for EfficientNets and ResNets small images are enlarged until the
+    shorter side has 384 pixels (at most 4 times), and larger ones reduced down to that as far as their texture stays
+    resolved, for other extractors native; null: native; n: n x n pixels; or [height, width]."""
+    scale: Literal["auto"] | Positive = "auto"
+    """Side, in pixels of the image, of the windows in which the texture is judged. auto: found from the images."""
     border: Literal["reflect", "paper"] = "reflect"
     """What lies beyond the border. reflect: the texture, mirrored; paper: zeros, as in the papers."""
     dtype: Literal["float16", "float32"] = "float16"

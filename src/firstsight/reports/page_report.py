@@ -82,6 +82,7 @@ class CollectionReport:
         path: where its images are, as text.
         n_images: number of all its images.
         extractor, weights: as text.
+        scale: the windows in which its texture is judged, and the size at which images enter, in words.
         detectors: their results.
         images: one row per image of which a detector has a map: image, shard, label (null if unknown), width and height
             in pixels.
@@ -95,6 +96,7 @@ class CollectionReport:
     n_images: int
     extractor: str
     weights: str
+    scale: str
     detectors: tuple[DetectorReport, ...]
     images: pandas.DataFrame
     set_aside: tuple[tuple[str, str], ...]

@@ -18,11 +18,14 @@ from firstsight.errors import FirstsightError
 from firstsight.features import load_extractor
 from firstsight.features.extractor import Extractor
 from firstsight.features.filling import fill_missing, known_share
+from firstsight.features.input_size import input_size, input_window
+from firstsight.features.texture_scale import Size
 from firstsight.features.tiling import TILE_SIZE
 from firstsight.stages.ahead import read_ahead
-from firstsight.stages.batches import BATCH_PIXELS, Extract, Size, extract_each, fitting_extraction, plan_batches
+from firstsight.stages.batches import BATCH_PIXELS, Extract, extract_each, fitting_extraction, plan_batches
 from firstsight.stages.devices import choose_device
 from firstsight.stages.job import Job
+from firstsight.stages.scale import given_window, read_scale
 from firstsight.storage.archives import refuse_damaged
 from firstsight.storage.geometry import Geometry
 from firstsight.storage.store import ShardWriter
@@ -31,19 +34,23 @@ from firstsight.storage.tables import read_table
 Entry = tuple[dict[str, Any], dict[str, Any]]
 """Arrays and attributes of an image in the store."""
 
-LARGEST_FACTOR = 4.0
-"""No image is enlarged more than so many times: it would show no more than before."""
 READ_AHEAD_PIXELS = 8 * TILE_SIZE**2
 """Reading ahead keeps at most so many pixels of images in memory: 100 MB, unless a single image is larger."""
 
 
 class Planned(NamedTuple):
-    """An image before it is read; ``size``: (height, width) at which it enters the extractor, None if it does not."""
+    """An image before it is read.
+
+    Attributes:
+        size: (height, width) at which it enters the extractor; None if it does not.
+        window: side of the windows in which it is judged there, pixels.
+    """
 
     key: str
     token: str
     row: Mapping[Any, Any]
     size: Size | None
+    window: float
 
 
 class Prepared(NamedTuple):
@@ -66,6 +73,7 @@ class Prepared(NamedTuple):
 def extract_features(
     *,
     manifest: Path,
+    scale: Path,
     output: Path,
     settings: Mapping[str, Any],
     layers: Sequence[str],
@@ -81,6 +89,7 @@ def extract_features(
 
     Args:
         manifest: the shard's rows of the table `images`.
+        scale: the collection's scale, which `firstsight.stages.scale.find_scale` wrote.
         output: Zarr store to make: for every image an entry with an array (C, h, w) for every layer. Missing pixels are
             filled before an image enters the extractor, and its entry has `known_share` as ``known`` besides. The entry
             of an image that cannot be used has no arrays, and its ``status`` says why.
@@ -112,12 +121,18 @@ def extract_features(
     job.device, job.weights_sha256 = str(extractor.device), extractor.weights_sha256 or ""
     # Features that other tuned weights made are not finished ones.
     by = f" {extractor.weights_sha256}" if tuned else ""
-    least_side = extractor.spec.least_side
+    found, given = read_scale(scale), given_window(settings)
 
     def planned(index: int, row: Mapping[Any, Any]) -> Planned:
-        usable = row["status"] == "ok"
-        size = input_size(int(row["height"]), int(row["width"]), settings["image_size"], least_side) if usable else None
-        return Planned(f"{index:05d}", image_token(row) + by, row, size)
+        key, token = f"{index:05d}", image_token(row) + by
+        if row["status"] != "ok":
+            return Planned(key, token, row, None, found.window)
+        height, width = int(row["height"]), int(row["width"])
+        least_side = extractor.spec.least_side
+        size = input_size(height, width, settings["image_size"], least_side=least_side, scale=found, given=given)
+        window = input_window(height, width, size, scale=found, given=given)
+        # Nor are those of another size, or for other windows, if the scale has changed.
+        return Planned(key, f"{token} {size[0]}x{size[1]} {window:g}", row, size, window)
 
     images = [planned(index, row) for index, row in enumerate(rows)]
     with ShardWriter(output, dtype=settings["dtype"]) as writer:
@@ -125,9 +140,8 @@ def extract_features(
         batches = plan_batches([image.size for image in images], BATCH_PIXELS[extractor.device.type])
         begins = {batch.start: batch for batch in batches if batch.stop > n_done}
         to_read = [images[index] for batch in begins.values() for index in batch if images[index].size]
-        prepare = partial(_prepare, image_size=settings["image_size"], least_side=least_side)
         extract = fitting_extraction(extractor, cache(partial(load, "cpu")), job.note)
-        with read_ahead(to_read, prepare, cost=_pixels, budget=READ_AHEAD_PIXELS, threads=threads) as prepared:
+        with read_ahead(to_read, _prepare, cost=_pixels, budget=READ_AHEAD_PIXELS, threads=threads) as prepared:
             for index, image in enumerate(job.progress(images, len(images))):
                 job.n_images += 1
                 if index in begins:
@@ -142,29 +156,10 @@ def extract_features(
                     entries[index] = {}, {"status": image.row["status"]}
                 elif index not in entries:
                     with job.step("extract"):
-                        entries |= _entries(read, extract, extractor)
+                        entries |= _entries(read, images, extract, extractor)
                     read = {}
                 with job.step("write"):
                     _write(writer, image, *entries.pop(index))
-
-
-def input_size(height: int, width: int, image_size: int | Sequence[int] | str | None, least_side: int | None) -> Size:
-    """Height and width at which an image enters the extractor.
-
-    Args:
-        height, width: of the image, pixels.
-        image_size: n: n x n; [h, w]: h x w; None: as the image is; "auto": enlarged, at most `LARGEST_FACTOR` times,
-            until the shorter side has ``least_side`` pixels.
-        least_side: of the extractor; None: "auto" leaves images as they are.
-    """
-    if isinstance(image_size, int):
-        return image_size, image_size
-    if image_size == "auto" and least_side is not None:
-        factor = min(max(1.0, least_side / min(height, width)), LARGEST_FACTOR)
-        return round(height * factor), round(width * factor)
-    if image_size is None or isinstance(image_size, str):
-        return height, width
-    return image_size[0], image_size[1]
 
 
 def resize_image(image: Tensor, size: Size) -> Tensor:
@@ -179,18 +174,19 @@ def _pixels(image: Planned) -> int:
     return max(int(image.row["height"] * image.row["width"]), image.size[0] * image.size[1])
 
 
-def _prepare(image: Planned, *, image_size: Any, least_side: int | None) -> Prepared:
+def _prepare(image: Planned) -> Prepared:
+    assert image.size is not None
     values = read_row(image.row)
     missing = float(np.isnan(values).any(axis=2).mean())
     whole = torch.from_numpy(values).permute(2, 0, 1)
     known = known_share(whole).numpy() if missing else None
     height, width = whole.shape[1:]
-    resized = resize_image(fill_missing(whole)[None], input_size(height, width, image_size, least_side))[0]
+    resized = resize_image(fill_missing(whole)[None], image.size)[0]
     return Prepared(resized, height, width, missing, known)
 
 
 def _entries(
-    read: Mapping[int, Prepared | FirstsightError], extract: Extract, extractor: Extractor
+    read: Mapping[int, Prepared | FirstsightError], images: Sequence[Planned], extract: Extract, extractor: Extractor
 ) -> dict[int, Entry]:
     """For every image of a batch its entry in the store."""
     good = {index: image for index, image in read.items() if isinstance(image, Prepared)}
@@ -210,6 +206,7 @@ def _entries(
                     input_width=image.image.shape[2],
                     stride=extractor.strides[layer],
                     offset=extractor.offsets[layer],
+                    window=images[index].window,
                 )
             )
             for layer in result

@@ -47,7 +47,7 @@ PACKAGES = (
 class Job:
     """What a running job notes about itself: its images, its device, ``seconds`` by step.
 
-    ``at_end`` gives back what the job holds.
+    ``says``: what it found, in words. ``at_end`` gives back what the job holds.
     """
 
     rule: str
@@ -59,6 +59,7 @@ class Job:
     n_images: int = 0
     device: str = "cpu"
     weights_sha256: str = ""
+    says: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
     at_end: ExitStack = field(default_factory=ExitStack)
 
@@ -162,6 +163,7 @@ def _row(job: Job, seconds: float, record: Path) -> dict[str, Any]:
         "device": job.device,
         "device_name": _device_name(job.device),
         "n_images": job.n_images,
+        "says": job.says,
         "seconds": seconds,
         "seconds_by_step": json.dumps(job.seconds),
         "peak_memory_mb": _peak_memory_mb(),

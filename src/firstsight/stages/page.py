@@ -23,10 +23,11 @@ def make_page(*, tables: Mapping[str, Path], collections: Sequence[Mapping[str, 
 
     Args:
         tables: the tables images, regions, clusters and metrics.
-        collections: for each collection its name, path, extractor, weights, detectors, and a line for each detector
-            that was set aside; for each detector its name, its settings as text, the JSON of its ``threshold``,
-            ``clusters`` and ``charts``, the folder of ``overlays``, the picture ``colour_bar`` to make; and ``model``,
-            the JSON that says what it learned, for one that learns (`firstsight.plan.files.collections_of_page`).
+        collections: for each collection its name, path, extractor, weights, the record of the job that found its
+            ``scale``, detectors, and a line for each detector that was set aside; for each detector its name, its
+            settings as text, the JSON of its ``threshold``, ``clusters`` and ``charts``, the folder of ``overlays``,
+            the picture ``colour_bar`` to make; and ``model``, the JSON that says what it learned, for one that learns
+            (`firstsight.plan.files.collections_of_page`).
         output: the HTML file, its data in the folder ``data`` beside it; all pictures are linked relative to it.
     """
     read = {name: read_table(path) for name, path in tables.items()}
@@ -53,6 +54,7 @@ def _collection(collection: Mapping[str, Any], tables: Mapping[str, pandas.DataF
         n_images=len(images),
         extractor=collection["extractor"],
         weights=collection["weights"],
+        scale=read_json(Path(collection["scale"]))["says"],
         detectors=kept,
         images=images.loc[has_map, ["image", "shard", "label", "width", "height"]],
         set_aside=tuple(zip(aside["image"], aside["status"], strict=True)),

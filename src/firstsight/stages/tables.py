@@ -87,7 +87,7 @@ def _in_batches(function: Callable[..., Any], *files: Sequence[Path]) -> tuple[A
 
 def _read_records(paths: Sequence[Path]) -> list[dict[str, Any]]:
     # Records of earlier versions lack these.
-    unknown = dict.fromkeys(("device_name", "fingerprint", "config", "machine"))
+    unknown = dict.fromkeys(("device_name", "fingerprint", "config", "machine", "says"))
     return [unknown | read_json(path) for path in paths]
 
 

@@ -9,12 +9,13 @@ import torch
 
 from firstsight.errors import FirstsightError
 from firstsight.features.digests import file_sha256
+from firstsight.features.input_size import input_size
 from firstsight.features.registry import find_extractor
 from firstsight.features.sbm import tune_extractor
 from firstsight.features.sbm_settings import SbmSettings
 from firstsight.stages.devices import choose_device
-from firstsight.stages.features import input_size
 from firstsight.stages.job import Job
+from firstsight.stages.scale import given_window, read_scale
 from firstsight.storage.checkpoints import write_checkpoint
 from firstsight.storage.tables import read_table
 
@@ -25,6 +26,7 @@ MOST_IMAGES = 1000
 def tune_to_images(
     *,
     manifests: Sequence[Path],
+    scale: Path,
     output: Path,
     checkpoints: Path,
     settings: Mapping[str, Any],
@@ -36,6 +38,7 @@ def tune_to_images(
 
     Args:
         manifests: rows of the table `images` of all shards of normal images.
+        scale: the collection's scale, which `firstsight.stages.scale.find_scale` wrote.
         output: file of weights to make, which `extract_features` takes.
         checkpoints: folder from which a killed job resumes; removed in the end.
         settings: the fields of `firstsight.plan.settings.FeatureSettings`.
@@ -56,13 +59,16 @@ def tune_to_images(
     if not paths:
         raise FirstsightError("none of the images to tune the extractor with can be used: see the log of this job")
     chosen = paths[:: -(-len(paths) // MOST_IMAGES)]
-    least_side = find_extractor(settings["extractor"]).least_side
+    least_side = find_extractor(settings["extractor"], settings["weights"]).least_side
+    found, given = read_scale(scale), given_window(settings)
     with job.step("tune"):
         weights = tune_extractor(
             chosen,
             extractor=settings["extractor"],
             weights=settings["weights"],
-            image_size=lambda height, width: input_size(height, width, settings["image_size"], least_side),
+            image_size=lambda height, width: input_size(
+                height, width, settings["image_size"], least_side=least_side, scale=found, given=given
+            ),
             settings=SbmSettings(**tuning),
             device=job.device,
             folder=checkpoints,

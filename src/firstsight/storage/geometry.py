@@ -15,6 +15,7 @@ class Geometry:
         input_height, input_width: the image's size as the extractor saw it, pixels.
         stride: distance between neighbouring cells, pixels of the input.
         offset: centre of cell 0, pixels of the input (the centre of the first pixel is 0).
+        window: side of the windows in which the texture is judged, pixels of the input; None: it was not looked for.
     """
 
     height: int
@@ -23,6 +24,7 @@ class Geometry:
     input_width: int
     stride: float
     offset: float
+    window: float | None = None
 
 
 def map_to_pixels(anomaly_map: NDArray[np.float32], geometry: Geometry) -> NDArray[np.float32]:

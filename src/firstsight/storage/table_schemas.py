@@ -108,6 +108,8 @@ SCHEMAS: dict[str, pyarrow.Schema] = {
             # The model of the GPU or the processor.
             _optional("device_name", pyarrow.string()),
             _required("n_images", pyarrow.int32()),
+            # What it found, in words; null if it says nothing.
+            _optional("says", pyarrow.string()),
             _required("seconds", pyarrow.float64()),
             _required("seconds_by_step", pyarrow.string()),
             _optional("peak_memory_mb", pyarrow.float64()),

@@ -183,10 +183,11 @@ def detect_blind(
     shape = (features[finest].shape[1], features[finest].shape[2])
     maps = []
     for layer, values in features.items():
-        patch_size = settings.patch_size or automatic_patch_size(places[layer].stride)
         if model["layers"]:
-            layer_map = _layer_map(values, model["layers"][layer], settings, patch_size, image)
+            learned = model["layers"][layer]
+            layer_map = _layer_map(values, learned, settings, learned["patch_size"], image)
         else:
+            patch_size = settings.patch_size or automatic_patch_size(places[layer])
             layer_map = _evidence_map("features", values, {}, settings, patch_size=patch_size, image=image)
         maps.append(layer_map if layer == finest else read_at(layer_map, shape, places[finest], places[layer]))
     return torch.stack(maps).mean(dim=0)
@@ -201,8 +202,8 @@ def _learn_layer(
 ) -> dict[str, Any]:
     """Everything learned on one layer: a bank, a reference, and the units of each kind of evidence that is kept."""
     sample = random_images(shards, settings.sampled_images, torch.Generator().manual_seed(settings.seed))
-    patch_size = settings.patch_size or automatic_patch_size(_stride(sample, layer))
-    learned: dict[str, Any] = {}
+    patch_size = settings.patch_size or automatic_patch_size(_place(sample, layer))
+    learned: dict[str, Any] = {"patch_size": patch_size}
     if autoencoder is not None:
         learned["autoencoder"] = autoencoder
     if settings.neighbours:
@@ -308,9 +309,9 @@ def _autoencoder(learned: Mapping[str, Any], device: torch.device) -> Autoencode
     return model.to(device)
 
 
-def _stride(sample: Sequence[Stored], layer: str) -> float:
+def _place(sample: Sequence[Stored], layer: str) -> Geometry:
     reader, key = sample[0]
-    return float(reader.attributes(key)["geometry"][layer]["stride"])
+    return Geometry(**reader.attributes(key)["geometry"][layer])
 
 
 def _prefixed(note: Note, layer: str) -> Note:

@@ -1,0 +1,88 @@
+"""The stage that finds the scale of a collection."""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import skimage.data
+from PIL import Image
+
+from firstsight.features.texture_scale import Scale
+from firstsight.plan.settings import FeatureSettings
+from firstsight.stages.job import Job
+from firstsight.stages.manifest import make_manifest
+from firstsight.stages.scale import SAMPLED_IMAGES, find_scale, read_scale
+
+
+def manifest(folder: Path, names: list[str], shard: str = "s") -> Path:
+    files = [{"image": name, "path": str(folder / name), "missing": None, "problem": None} for name in names]
+    output = folder / f"{shard}.parquet"
+    job = Job("manifest", "pile", shard, "", io.StringIO())
+    make_manifest(files=files, collection="pile", shard=shard, output=output, members=folder / f"{shard}.json", job=job)
+    return output
+
+
+def found(manifests: list[Path], **settings: Any) -> tuple[Scale, Job]:
+    job = Job("scale", "pile", "", "", io.StringIO())
+    output = manifests[0].with_name("scale.json")
+    find_scale(manifests=manifests, output=output, settings=FeatureSettings(**settings).model_dump(), seed=0, job=job)
+    assert set(json.loads(output.read_text())) == {"fineness", "side", "window"}
+    return read_scale(output), job
+
+
+@pytest.fixture
+def bricks(tmp_path: Path) -> list[str]:
+    """Twenty pieces of a wall."""
+    wall = skimage.data.brick()
+    names = [f"{number:02d}.png" for number in range(20)]
+    for number, name in enumerate(names):
+        top, left = 12 * number, 256 - 12 * number
+        Image.fromarray(wall[top : top + 256, left : left + 256]).save(tmp_path / name)
+    return names
+
+
+def test_a_sample_decides_whatever_the_shards_the_order_and_the_names(bricks: list[str], tmp_path: Path) -> None:
+    whole, job = found([manifest(tmp_path, bricks)])
+    assert whole.window == 80
+    assert job.n_images == SAMPLED_IMAGES < len(bricks)
+    assert job.says == "judged in windows of 53 pixels; images enter at 1.5 times their size; found from 16 images"
+    parts = [manifest(tmp_path, bricks[13:], "a"), manifest(tmp_path, bricks[:13], "b")]
+    assert found(parts)[0] == whole
+    for number, name in enumerate(bricks):
+        (tmp_path / name).rename(tmp_path / f"other_{97 * number % 20:02d}.png")
+    assert found([manifest(tmp_path, [f"other_{number:02d}.png" for number in range(20)], "c")])[0] == whole
+
+
+def test_large_images_of_a_coarse_texture_are_reduced(bricks: list[str], tmp_path: Path) -> None:
+    for name in bricks[:3]:
+        image = Image.open(tmp_path / name)
+        image.resize((1024, 1024), Image.Resampling.BICUBIC).save(tmp_path / f"large_{name}")
+    large = [manifest(tmp_path, [f"large_{name}" for name in bricks[:3]])]
+    scale, job = found(large)
+    assert scale.window > 40
+    judged = round(scale.window * 1024 / 384)
+    assert job.says.startswith(f"judged in windows of {judged} pixels; images enter at 0.38 times their size")
+    assert found(large, scale=100.0)[1].says.startswith("judged in windows of 100 pixels; images enter at 0.38 times")
+    native, job = found(large, extractor="laws")
+    assert job.says.startswith(f"judged in windows of {native.window:.0f} pixels; images enter as they are")
+
+
+def test_images_that_cannot_be_used_are_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    scale, job = found([manifest(tmp_path, ["broken.png"])])
+    assert (scale, job.says) == (Scale(), "no usable image")
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64)).astype(np.uint8)).save(tmp_path / "noise.png")
+    scale, job = found([manifest(tmp_path, ["broken.png", "noise.png"])])
+    assert scale.fineness is not None
+    assert job.n_images == 1
+
+
+def test_a_file_that_is_gone_since_it_was_listed_is_noted(bricks: list[str], tmp_path: Path) -> None:
+    listed = manifest(tmp_path, bricks[:2])
+    (tmp_path / bricks[0]).unlink()
+    _, job = found([listed])
+    assert job.n_images == 1
+    assert bricks[0] in job.log.getvalue()  # type: ignore[attr-defined]
