@@ -10,6 +10,7 @@ import pytest
 import skimage.data
 from PIL import Image
 
+from firstsight.errors import DamagedError
 from firstsight.features.texture_scale import Scale
 from firstsight.plan.settings import FeatureSettings
 from firstsight.stages.job import Job
@@ -25,9 +26,11 @@ def manifest(folder: Path, names: list[str], shard: str = "s") -> Path:
     return output
 
 
-def found(manifests: list[Path], **settings: Any) -> tuple[Scale, Job]:
+def found(manifests: list[Path], *, kept: bool = False, **settings: Any) -> tuple[Scale, Job]:
     job = Job("scale", "pile", "", "", io.StringIO())
     output = manifests[0].with_name("scale.json")
+    if not kept:
+        output.unlink(missing_ok=True)
     find_scale(manifests=manifests, output=output, settings=FeatureSettings(**settings).model_dump(), seed=0, job=job)
     assert set(json.loads(output.read_text())) == {"fineness", "side", "window"}
     return read_scale(output), job
@@ -86,3 +89,18 @@ def test_a_file_that_is_gone_since_it_was_listed_is_noted(bricks: list[str], tmp
     _, job = found([listed])
     assert job.n_images == 1
     assert bricks[0] in job.log.getvalue()  # type: ignore[attr-defined]
+
+
+def test_the_scale_is_kept_as_a_collection_grows(bricks: list[str], tmp_path: Path) -> None:
+    first, _ = found([manifest(tmp_path, bricks[-3:])])
+    again, job = found([manifest(tmp_path, bricks)], kept=True)
+    assert again == first
+    assert job.says.endswith("kept from before images were added")
+
+
+@pytest.mark.parametrize("content", ['{"other": 1}', "[]", "no JSON"])
+def test_a_damaged_scale_is_not_trusted(content: str, bricks: list[str], tmp_path: Path) -> None:
+    listed = manifest(tmp_path, bricks[:1])
+    (tmp_path / "scale.json").write_text(content)
+    with pytest.raises(DamagedError):
+        found([listed], kept=True)

@@ -37,6 +37,7 @@ def test_a_collection_grows(tmp_path: Path) -> None:
     assert run(tmp_path, config=config).returncode == 0
     before = stores(tmp_path)
     assert len(before) == 2, "a shard with features and maps"
+    scale = next((tmp_path / "results").glob("pile/features/*/scale.json")).read_bytes()
 
     for number in (1, 3):
         add_image(pile, f"{number}.png", number)
@@ -44,6 +45,7 @@ def test_a_collection_grows(tmp_path: Path) -> None:
     assert run(tmp_path, config=two).returncode == 0
     after = stores(tmp_path)
     assert {path: after.get(path) for path in before} == before, "neither new images nor another detector touch these"
+    assert next((tmp_path / "results").glob("pile/features/*/scale.json")).read_bytes() == scale
     assert len(after) == 6, "two shards, each with features and the maps of two detectors"
     images = read_tables(tmp_path / "results")["images"]
     assert images["image"].tolist() == [f"{number}.png" for number in (0, 1, 2, 3, 4, 6)]

@@ -96,6 +96,11 @@ def of_known_features(pattern):
     return lambda wildcards: pattern.format(collection=of_collection(wildcards).known, features=wildcards.features)
 
 
+def found_scale(wildcards):
+    """The scale that the wildcards' features are computed at; once found it is kept, so its age does not matter."""
+    return ancient(of_known_features(PATHS.scale)(wildcards))
+
+
 def all_shards(wildcards):
     """The shards of the wildcards' collection, those of its normal images among them."""
     return of_collection(wildcards).shards | of_collection(wildcards).reference_shards

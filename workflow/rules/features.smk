@@ -5,7 +5,7 @@ rule scale:
     input:
         manifests=each_shard(PATHS.manifest, all_shards),
     output:
-        scale=PATHS.scale,
+        scale=update(PATHS.scale),
         run=PATHS.scale_record,
     log:
         PATHS.scale_log,
@@ -26,7 +26,7 @@ rule scale:
 rule tune:
     input:
         manifests=each_normal_shard(PATHS.manifest),
-        scale=PATHS.scale,
+        scale=ancient(PATHS.scale),
     output:
         weights=PATHS.tuned,
         run=PATHS.tuned_record,
@@ -54,7 +54,7 @@ rule tune:
 rule features:
     input:
         manifest=PATHS.manifest,
-        scale=of_known_features(PATHS.scale),
+        scale=found_scale,
         tuned=tuned_weights,
     output:
         features=PATHS.features,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from firstsight.collections.images import read_row
-from firstsight.errors import FirstsightError
+from firstsight.errors import DamagedError, FirstsightError
 from firstsight.features.input_size import input_size, input_window
 from firstsight.features.registry import find_extractor
 from firstsight.features.texture_scale import (
@@ -49,8 +49,8 @@ def find_scale(*, manifests: Sequence[Path], output: Path, settings: Mapping[str
 
     Args:
         manifests: rows of the table `images` of all shards.
-        output: JSON to make: the fields of `Scale`, which `read_scale` reads. It holds nothing of the sample: it
-            stays the same, and so do features, when images are added that do not change the scale.
+        output: JSON to make: the fields of `Scale`, which `read_scale` reads. If it is there it is kept: images that
+            are added to a collection are judged at the scale of those before.
         settings: the fields of `firstsight.plan.settings.FeatureSettings`.
         seed: of the sample.
     """
@@ -65,18 +65,27 @@ def find_scale(*, manifests: Sequence[Path], output: Path, settings: Mapping[str
                 images.append(take_sample(read_row(row)))
             except FirstsightError as error:
                 job.note(f"{row['image']}: {error}")
+    kept = output.exists()
     with job.step("measure"):
-        scale = measure_scale(images, settings)
+        scale = read_scale(output) if kept else measure_scale(images, settings)
     job.n_images = len(images)
-    job.says = f"{_in_words(images, scale, settings)}; found from {len(images)} images" if images else "no usable image"
+    source = "kept from before images were added" if kept else f"found from {len(images)} images"
+    job.says = f"{_in_words(images, scale, settings)}; {source}" if images else "no usable image"
     job.note(job.says)
     write_json(output, asdict(scale))
 
 
 def read_scale(path: Path) -> Scale:
-    """What `find_scale` wrote."""
+    """What `find_scale` wrote.
+
+    Raises:
+        DamagedError: it is something else.
+    """
     stored = read_json(path)
-    return Scale(stored["fineness"], stored["side"], stored["window"])
+    try:
+        return Scale(**stored)
+    except TypeError:
+        raise DamagedError(f"{str(path)!r} is damaged, it holds no scale", path) from None
 
 
 def take_sample(image: NDArray[np.float32]) -> Sample:
