@@ -107,7 +107,7 @@ def measure_scale(images: Sequence[Sample], settings: Mapping[str, Any]) -> Scal
         return Scale()
     sides = [min(image.height, image.width) for image in images]
     scale = Scale(*choose_fineness([shortest_waves(image.grey) for image in images], sides))
-    sizes = [_size(image, scale, settings) for image in images]
+    sizes = _sizes(images, scale, settings)
     entered = [
         resize_grey(image.grey, (round(rows * size[0] / image.height), round(columns * size[1] / image.width)))
         for image, size, (rows, columns) in zip(images, sizes, [image.grey.shape for image in images], strict=True)
@@ -117,16 +117,14 @@ def measure_scale(images: Sequence[Sample], settings: Mapping[str, Any]) -> Scal
     return replace(scale, window=choose_window(deviations, candidates))
 
 
-def _size(image: Sample, scale: Scale, settings: Mapping[str, Any]) -> Size:
+def _sizes(images: Sequence[Sample], scale: Scale, settings: Mapping[str, Any]) -> list[Size]:
+    """The size at which each image enters the extractor."""
     least_side = find_extractor(settings["extractor"], settings["weights"]).least_side
-    return input_size(
-        image.height,
-        image.width,
-        settings["image_size"],
-        least_side=least_side,
-        scale=scale,
-        given=given_window(settings),
-    )
+    chosen, given = settings["image_size"], given_window(settings)
+    return [
+        input_size(image.height, image.width, chosen, least_side=least_side, scale=scale, given=given)
+        for image in images
+    ]
 
 
 def given_window(settings: Mapping[str, Any]) -> float | None:
@@ -137,8 +135,7 @@ def given_window(settings: Mapping[str, Any]) -> float | None:
 def _in_words(images: Sequence[Sample], scale: Scale, settings: Mapping[str, Any]) -> str:
     given = given_window(settings)
     factors, windows = [], []
-    for image in images:
-        size = _size(image, scale, settings)
+    for image, size in zip(images, _sizes(images, scale, settings), strict=True):
         factors.append((size[0] * size[1] / (image.height * image.width)) ** 0.5)
         windows.append(input_window(image.height, image.width, size, scale=scale, given=given) / factors[-1])
     judged = f"judged in windows of {_range(windows, '.0f')} pixels"
