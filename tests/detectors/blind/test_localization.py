@@ -98,7 +98,7 @@ def test_evidences_count_in_units_of_the_collection(write_store: Callable[..., A
     model = fit([write_store("a", images)], tmp_path, settings)
     unit = model["layers"]["fine"]["units"]["features"]
     values = torch.from_numpy(images["0.png"]["fine"])
-    expected = (level_borders(fca(scale_channels(values), patch_size=3), 4) - unit["median"]) / unit["deviation"]
+    expected = (level_borders(fca(scale_channels(values), patch_size=5), 6) - unit["median"]) / unit["deviation"]
     expected = torch.tensor(
         [[score if score <= 10 else 10 * (1 + math.log(score / 10)) for score in row] for row in expected.tolist()]
     )
@@ -115,7 +115,7 @@ def test_fewer_than_five_images_are_searched_by_themselves_and_the_log_says_so(
     assert "4 images are too few" in log.getvalue()
     values = torch.from_numpy(images[ODD]["fine"])
     found = detect_blind({"fine": values}, PLACES, settings, model, ODD)
-    torch.testing.assert_close(found, level_borders(fca(scale_channels(values), patch_size=3), 4))
+    torch.testing.assert_close(found, level_borders(fca(scale_channels(values), patch_size=5), 6))
 
 
 def test_copies_of_one_image_give_one_finite_map(write_store: Callable[..., Any], tmp_path: Path) -> None:
