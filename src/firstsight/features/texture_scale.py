@@ -73,10 +73,10 @@ def shortest_waves(grey: NDArray[np.float32]) -> float | None:
     Returns:
         None where the image is constant, or too small for any wave.
     """
-    middle = _middle(grey.astype(np.float64), SPECTRUM_SIDE)
-    height, width = middle.shape
+    values = middle(grey, SPECTRUM_SIDE).astype(np.float64)
+    height, width = values.shape
     windows = np.hanning(height)[:, None] * np.hanning(width)
-    power = np.abs(np.fft.rfft2((middle - middle.mean()) * windows)) ** 2
+    power = np.abs(np.fft.rfft2((values - values.mean()) * windows)) ** 2
     # rfft2 leaves out the half of the spectrum that repeats the other: all columns but the first, and the last of an
     # even width, stand for two.
     power[:, 1 : (width + 1) // 2] *= 2
@@ -172,6 +172,7 @@ def _spread(values: NDArray[np.float64]) -> float:
     return float(np.median(abs(values - np.median(values))))
 
 
-def _middle(values: NDArray[np.float64], side: int) -> NDArray[np.float64]:
-    top, left = (max(0, (size - side) // 2) for size in values.shape)
+def middle(values: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+    """The middle of an image (H, W) or (H, W, C), at most ``side`` pixels high and wide."""
+    top, left = (max(0, (size - side) // 2) for size in values.shape[:2])
     return values[top : top + side, left : left + side]

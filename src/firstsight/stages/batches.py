@@ -7,10 +7,10 @@ from torch import Tensor
 
 from firstsight.errors import FirstsightError
 from firstsight.features.extractor import Extractor
+from firstsight.features.texture_scale import Size
 from firstsight.features.tiling import TILE_SIZE, extract_tiled
 from firstsight.stages.devices import first_that_fits, halved_to_fit
 
-Size = tuple[int, int]
 Extract = Callable[[Tensor], dict[str, Tensor]]
 
 BATCH_PIXELS = {"cuda": TILE_SIZE**2, "cpu": 128**2}

@@ -19,6 +19,7 @@ from firstsight.features.texture_scale import (
     Size,
     choose_fineness,
     choose_window,
+    middle,
     resize_grey,
     shortest_waves,
     unevenness,
@@ -91,8 +92,7 @@ def read_scale(path: Path) -> Scale:
 def take_sample(image: NDArray[np.float32]) -> Sample:
     """What is looked at of an image (H, W, 3), NaN where a pixel is missing: these get the mean of the others."""
     height, width = image.shape[:2]
-    top, left = (max(0, (size - SAMPLED_SIDE) // 2) for size in (height, width))
-    grey = image[top : top + SAMPLED_SIDE, left : left + SAMPLED_SIDE].mean(axis=2)
+    grey = middle(image, SAMPLED_SIDE).mean(axis=2)
     known = np.isfinite(grey)
     return Sample(height, width, np.where(known, grey, grey[known].mean() if known.any() else 0).astype(np.float32))
 
