@@ -4,6 +4,8 @@ Numba caches compiled code on disk and does not notice when a function in anothe
 this file, touch `matching_costs`.
 """
 
+from typing import Any
+
 import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import njit, types
@@ -14,6 +16,7 @@ from numba.extending import intrinsic
 LANES = 32
 # Up to so many ranks, their costs are added one by one, with less work than from sums.
 FEW_RANKS = 4
+ALL = np.uint32(2**LANES - 1)
 
 
 @njit(cache=True, nogil=True)
@@ -35,16 +38,22 @@ def share_ranks(first, last, values, reference, sums, costs):  # type: ignore[no
             starts, stops, cost = first[i, j], last[i, j], costs[i, j]
             for place in range(0, width, LANES):
                 x = min(place, width - LANES)
+                two, more = _sharing(starts, stops, x)
                 # The last cells may come up twice.
-                sharing = _sharing(starts[x:], stops[x:]) >> np.uint32(place - x) << np.uint32(place - x)
-                while sharing != 0:
-                    k = x + _lowest(sharing)
-                    sharing &= sharing - np.uint32(1)
+                fresh = ALL << np.uint32(place - x)
+                two &= fresh
+                more &= fresh
+                # Unsigned, since numba would ask of a signed index whether it counts from the end.
+                while two != 0:
+                    k = np.uint64(x) + _lowest(two)
+                    two &= two - np.uint32(1)
+                    start = np.uint64(starts[k])
+                    second = abs(values[k] - reference[start + np.uint64(1)])
+                    cost[k] += np.float32(0.5) * (second - abs(values[k] - reference[start]))
+                while more != 0:
+                    k = np.uint64(x) + _lowest(more)
+                    more &= more - np.uint32(1)
                     start, stop = np.int64(starts[k]), np.int64(stops[k])
-                    if stop - start == 2:
-                        second = abs(values[k] - reference[start + 1])
-                        cost[k] += np.float32(0.5) * (second - abs(values[k] - reference[start]))
-                        continue
                     if splits[k] < 0 and stop - start > FEW_RANKS:
                         splits[k] = np.searchsorted(reference, values[k])
                     mean = _mean_cost(values[k], splits[k], start, stop, reference, sums)
@@ -66,21 +75,26 @@ def _mean_cost(value, split, start, stop, reference, sums):  # type: ignore[no-u
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def _sharing(typing, first, last):  # type: ignore[no-untyped-def]
-    """A number whose bits say which of the first LANES cells have more than one rank."""
+def _sharing(typing, first, last, place):  # type: ignore[no-untyped-def]
+    """Two numbers whose bits say which of LANES cells from a place on have two ranks, and which have more."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         lanes = ir.VectorType(ir.IntType(signature.args[0].dtype.bitwidth), LANES)
-        starts, stops = (
-            builder.load(
-                builder.bitcast(context.make_array(kind)(context, builder, array).data, lanes.as_pointer()), align=1
-            )
-            for kind, array in zip(signature.args, arguments, strict=True)
-        )
-        ranks = builder.sub(stops, starts)
-        return builder.bitcast(builder.icmp_unsigned(">", ranks, ir.Constant(lanes, [1] * LANES)), ir.IntType(LANES))
 
-    return types.uint32(first, last), generate
+        def load(kind: Any, array: Any) -> Any:
+            data = context.make_array(kind)(context, builder, array).data
+            return builder.load(builder.bitcast(builder.gep(data, [arguments[2]]), lanes.as_pointer()), align=1)
+
+        starts, stops = map(load, signature.args[:2], arguments[:2])
+        ranks = builder.sub(stops, starts)
+        two = ir.Constant(lanes, [2] * LANES)
+        bits = [
+            builder.bitcast(builder.icmp_unsigned(comparison, ranks, two), ir.IntType(LANES))
+            for comparison in ("==", ">")
+        ]
+        return context.make_tuple(builder, signature.return_type, bits)
+
+    return types.UniTuple(types.uint32, 2)(first, last, place), generate
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -88,7 +102,6 @@ def _lowest(typing, bits):  # type: ignore[no-untyped-def]
     """The place of the lowest bit that is set in a number other than 0."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-        place = builder.cttz(arguments[0], cgutils.true_bit)
-        return builder.zext(place, ir.IntType(64))
+        return builder.zext(builder.cttz(arguments[0], cgutils.true_bit), ir.IntType(64))
 
-    return types.int64(types.uint32), generate
+    return types.uint64(types.uint32), generate
