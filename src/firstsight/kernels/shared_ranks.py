@@ -47,9 +47,9 @@ def share_ranks(first, last, values, reference, sums, costs):  # type: ignore[no
                 while two != 0:
                     k = np.uint64(x) + _lowest(two)
                     two &= two - np.uint32(1)
-                    start = np.uint64(starts[k])
-                    second = abs(values[k] - reference[start + np.uint64(1)])
-                    cost[k] += np.float32(0.5) * (second - abs(values[k] - reference[start]))
+                    rank = np.uint64(starts[k])
+                    second = abs(values[k] - reference[rank + np.uint64(1)])
+                    cost[k] += np.float32(0.5) * (second - abs(values[k] - reference[rank]))
                 while more != 0:
                     k = np.uint64(x) + _lowest(more)
                     more &= more - np.uint32(1)
