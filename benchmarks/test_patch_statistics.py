@@ -109,6 +109,19 @@ def test_growth_with_patch_size(benchmark, patch_size):
     run(benchmark, fca, features_of(64, 128, 128), patch_size=patch_size, rounds=3)
 
 
+# One layer of a large network, then the layers of the default network, with fewer channels: costs grow in proportion.
+@pytest.mark.parametrize("patch_size", [9, 15, 17, 25])
+@pytest.mark.parametrize("shape", [(64, 128, 128), (48, 96, 96), (60, 48, 48)], ids=str)
+@pytest.mark.parametrize("values", ["half zeros", "half precision"])
+def test_large_windows(benchmark, values, shape, patch_size):
+    """The ratios to T = 9: `pytest benchmarks --benchmark-only -k large_windows`; T^2 grows 2.8, 3.6 and 7.7 times."""
+    benchmark.group = f"{values}, (C, H, W) = {shape}, ratios to T = 9"
+    features = features_of(*shape)
+    if values == "half precision":
+        features = torch.randn(shape, generator=torch.Generator().manual_seed(0)).half().float()
+    run(benchmark, fca, features, patch_size=patch_size)
+
+
 def extra_peak_memory(*shape):
     """MB by which `fca` needs more memory, in a fresh process, than that holds with the features made (on Linux)."""
     program = """

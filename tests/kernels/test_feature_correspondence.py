@@ -44,6 +44,37 @@ def test_windows_of_any_number_of_cells_are_counted_right(patch_size: int) -> No
     np.testing.assert_allclose(fca(features, references, patch_size), expected, rtol=1e-5)
 
 
+def tied_features(kind: str, *shape: int) -> NDArray[np.float32]:
+    features = relu_features(*shape)
+    if kind == "half precision":
+        return (features - np.float32(0.3)).astype(np.float16).astype(np.float32)
+    if kind == "few levels":
+        return np.round(features * 2) - np.float32(1)
+    return np.full_like(features, -0.7) if kind == "constant" else features
+
+
+KINDS = ["half zeros", "half precision", "few levels", "constant"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("shape", [(1, 26, 9, 9), (1, 12, 11, 11)])
+def test_ties_and_reflections_are_shared(shape: tuple[int, int, int, int], kind: str) -> None:
+    *sizes, patch_size = shape
+    features, references = tied_features(kind, *sizes), sorted_windows(1, 1, patch_size)
+    expected = oracle.fca(features, references[:, :, 0], patch_size=patch_size)
+    np.testing.assert_allclose(fca(features, references, patch_size), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("shape", [(2, 15, 140, 15), (2, 41, 17, 17), (2, 66, 26, 25)])
+def test_in_large_windows_a_reference_counts_as_itself_given_twice(shape: tuple[int, int, int, int], kind: str) -> None:
+    # Several references have a table of costs for every cell, and no others.
+    *sizes, patch_size = shape
+    features, references = tied_features(kind, *sizes), sorted_windows(1, 2, patch_size)
+    expected = fca(features, references.repeat(2, axis=2), patch_size)
+    np.testing.assert_allclose(fca(features, references, patch_size), expected, rtol=1e-5)
+
+
 def test_a_region_of_more_than_65536_cells_is_ranked_right(monkeypatch: pytest.MonkeyPatch) -> None:
     features, references = relu_features(1, 300, 300), sorted_windows(1, 1, 3)
     expected = fca(features, references, 3)

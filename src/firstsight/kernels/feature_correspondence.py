@@ -2,7 +2,7 @@
 
 No window is ever sorted. The rank of cell p in window q is the number of smaller cells in that window, and all T * T
 windows that contain p share the same (2T - 1)^2 comparisons of p with its neighbours, by running sums. The map is
-processed tile by tile; what a tile needs stays in the cache for all channels.
+processed tile by tile and row by row: the T * T costs of a row's cells stay in the cache for all channels.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from firstsight.kernels.matching_costs import References, Tile, add_matching_costs, workspace
+from firstsight.kernels.matching_costs import References, Tile, add_matching_costs, ranked, workspace
 
 FloatArray = npt.NDArray[np.float32]
 
-# A task processes one tile of cells and one group of channels. The innermost loops run along the columns; the more rows
-# a tile has, the smaller is the share of cells around it, which are ranked more than once.
+# A task processes one tile of cells and one group of channels. The innermost loops run along the columns; the larger a
+# tile is, the smaller is the share of cells around it, which are ranked more than once.
 TILE_ROWS = 64
 TILE_COLUMNS = 128
 GROUP_CHANNELS = 64
@@ -65,11 +65,12 @@ def feature_correspondence(
         columns = slice(corner[2], min(corner[2] + TILE_COLUMNS, width))
         group = slice(corner[0], corner[0] + GROUP_CHANNELS)
         tile = _tile(rows, columns, (height, width), patch_size)
-        costs = np.zeros((rows.stop - rows.start, patch_size, patch_size, columns.stop - columns.start), np.float32)
         chosen = References(prepared.values[group], prepared.sums[group])
-        add_matching_costs(contiguous[group], chosen, tile, workspace(tile, patch_size), costs)
-        result = np.zeros((costs.shape[0] + 2 * margin, costs.shape[3] + 2 * margin), np.float32)
-        _spread(costs, row_weights[rows], np.ascontiguousarray(column_weights[columns].transpose(1, 2, 0)), result)
+        cells = ranked(contiguous[group], chosen, tile, patch_size)
+        shape = (rows.stop - rows.start, columns.stop - columns.start)
+        result = np.zeros((shape[0] + 2 * margin, shape[1] + 2 * margin), np.float32)
+        weights = np.ascontiguousarray(column_weights[columns].transpose(1, 2, 0))
+        _add_rows(cells, chosen, tile, workspace(tile, patch_size), row_weights[rows], weights, result)
         return result
 
     starts = (range(0, channels, GROUP_CHANNELS), range(0, height, TILE_ROWS), range(0, width, TILE_COLUMNS))
@@ -86,13 +87,13 @@ def feature_correspondence(
 def _tile(rows: slice, columns: slice, shape: tuple[int, int], patch_size: int) -> Tile:
     row_region, row_source = _neighbours(rows, shape[0], patch_size)
     column_region, column_source = _neighbours(columns, shape[1], patch_size)
-    row_images, column_images = _images(shape[0], patch_size)[rows], _images(shape[1], patch_size)[columns]
+    column_images = _images(shape[1], patch_size)[columns]
     offsets, edge_columns = np.nonzero(column_images.T > 1)
     return Tile(
         region=(row_region.start, row_region.stop, column_region.start, column_region.stop),
         row_source=row_source,
         column_source=column_source,
-        row_images=row_images,
+        row_images=_images(shape[0], patch_size)[rows],
         column_images=column_images,
         edge_columns=edge_columns,
         edges=np.searchsorted(offsets, np.arange(patch_size + 1)),
@@ -119,27 +120,41 @@ def _images(size: int, patch_size: int) -> npt.NDArray[np.int64]:
 
 
 @njit(cache=True, nogil=True)
-def _spread(costs, row_weights, column_weights, result):  # type: ignore[no-untyped-def]
-    """Add the weighted costs (rows, T, T, columns) to the result (rows + 2R, columns + 2R).
+def _add_rows(cells, references, tile, work, row_weights, column_weights, result):  # type: ignore[no-untyped-def] # noqa: PLR0917
+    """Add the weighted costs of a tile to the result (rows + 2R, columns + 2R).
 
     The weights are (rows, T, 2R + 1) and (T, 2R + 1, columns).
     """
-    rows, patch_size, _, columns = costs.shape
-    spread = row_weights.shape[2]
+    spread = column_weights.shape[1]
+    costs = np.empty(work.first.shape, np.float32)
+    for y in range(len(row_weights)):
+        costs[:] = 0
+        add_matching_costs(y, cells, references, tile, work, costs)
+        _spread(costs, row_weights[y], column_weights, result[y : y + spread])
+
+
+@njit(cache=True, nogil=True)
+def _spread(costs, row_weights, column_weights, result):  # type: ignore[no-untyped-def]
+    """Add the weighted costs (T, T, width) of a row of cells to the result (2R + 1, columns + 2R).
+
+    The weights are (T, 2R + 1) and (T, 2R + 1, columns).
+    """
+    patch_size, spread, columns = column_weights.shape
     line = np.empty(columns + spread - 1, np.float32)
-    for y in range(rows):
-        for i in range(patch_size):
-            line[:] = 0
-            for j in range(patch_size):
-                cost = costs[y, i, j]
-                for k in range(spread):
-                    weights = column_weights[j, k]
-                    if weights.any():
-                        shifted = line[k : k + columns]
-                        for x in range(columns):
-                            shifted[x] += weights[x] * cost[x]
+    for i in range(patch_size):
+        if not row_weights[i].any():
+            continue
+        line[:] = 0
+        for j in range(patch_size):
+            cost = costs[i, j]
             for k in range(spread):
-                weight = row_weights[y, i, k]
-                if weight != 0:
-                    for x in range(columns + spread - 1):
-                        result[y + k, x] += weight * line[x]
+                weights = column_weights[j, k]
+                if weights.any():
+                    shifted = line[k : k + columns]
+                    for x in range(columns):
+                        shifted[x] += weights[x] * cost[x]
+        for k in range(spread):
+            weight = row_weights[i, k]
+            if weight != 0:
+                for x in range(columns + spread - 1):
+                    result[k, x] += weight * line[x]
