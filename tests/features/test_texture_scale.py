@@ -86,7 +86,7 @@ def test_bricks_need_larger_windows_than_grass_and_gravel() -> None:
         entered = [resize_grey(tile, (384, 384)) for tile in tiles]
         candidates = window_candidates(384)
         looks = [round(HELD * window) for window in candidates]
-        chosen[name] = choose_window([[unevenness(tile, look) for look in looks] for tile in entered], candidates)
+        chosen[name], _ = choose_window([[unevenness(tile, look) for look in looks] for tile in entered], candidates)
     assert chosen == {"brick": 80, "grass": 40, "gravel": 40}
 
 
@@ -98,12 +98,13 @@ def test_candidates_grow_with_the_input_up_to_a_limit() -> None:
 
 def test_the_smallest_even_window_is_chosen() -> None:
     candidates = [40.0, 57.0, 80.0]
-    assert choose_window([[0.1, 0.1, 0.1]], candidates) == 40
-    assert choose_window([[0.5, 0.15, 0.1], [0.4, 0.25, 0.2], [0.6, 0.18, 0.2]], candidates) == 57
-    assert choose_window([[0.5, 0.4, 0.3]], candidates) == 80, "the texture is nowhere even"
-    assert choose_window([[0.5, 0.4, None]], candidates) == 57, "the largest that fits"
-    assert choose_window([[None, None, None]], candidates) == 40
-    assert choose_window([], candidates) == 40
+    assert choose_window([[0.1, 0.1, 0.1]], candidates) == (40, False)
+    assert choose_window([[0.5, 0.15, 0.1], [0.4, 0.25, 0.2], [0.6, 0.18, 0.2]], candidates) == (57, False)
+    assert choose_window([[0.5, 0.4, 0.3]], candidates) == (80, True), "the texture is nowhere even"
+    assert choose_window([[0.5, 0.4, 0.1]], candidates) == (80, True)
+    assert choose_window([[0.5, 0.4, None]], candidates) == (57, True), "the largest that fits"
+    assert choose_window([[None, None, None]], candidates) == (40, False), "too small to tell"
+    assert choose_window([], candidates) == (40, False)
 
 
 def test_fineness_is_the_median_in_quarters_of_an_octave() -> None:
@@ -127,6 +128,9 @@ def test_images_of_several_resolutions_are_told_from_views_of_several_sizes() ->
     [
         ((256, 512), Scale(), (384, 768)),
         ((50, 60), Scale(), (200, 240)),
+        ((128, 256), Scale(coarse=True), (192, 384)),
+        ((256, 512), Scale(coarse=True), (256, 512)),
+        ((1024, 1024), Scale(fineness=90.0, coarse=True), (384, 384)),
         ((1024, 1024), Scale(), (1024, 1024)),
         ((1024, 1024), Scale(fineness=2.0), (1024, 1024)),
         ((1024, 1024), Scale(fineness=16.0), (512, 512)),

@@ -32,7 +32,7 @@ def found(manifests: list[Path], *, kept: bool = False, **settings: Any) -> tupl
     if not kept:
         output.unlink(missing_ok=True)
     find_scale(manifests=manifests, output=output, settings=FeatureSettings(**settings).model_dump(), seed=0, job=job)
-    assert set(json.loads(output.read_text())) == {"fineness", "side", "window"}
+    assert set(json.loads(output.read_text())) == {"fineness", "side", "window", "coarse"}
     return read_scale(output), job
 
 
@@ -49,9 +49,9 @@ def bricks(tmp_path: Path) -> list[str]:
 
 def test_a_sample_decides_whatever_the_shards_the_order_and_the_names(bricks: list[str], tmp_path: Path) -> None:
     whole, job = found([manifest(tmp_path, bricks)])
-    assert whole.window == 80
+    assert (whole.window, whole.coarse) == (40, True)
     assert job.n_images == SAMPLED_IMAGES < len(bricks)
-    assert job.says == "judged in windows of 53 pixels; images enter at 1.5 times their size; found from 16 images"
+    assert job.says == "judged in windows of 40 pixels; images enter as they are; found from 16 images"
     parts = [manifest(tmp_path, bricks[13:], "a"), manifest(tmp_path, bricks[:13], "b")]
     assert found(parts)[0] == whole
     for number, name in enumerate(bricks):

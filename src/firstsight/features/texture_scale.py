@@ -34,6 +34,9 @@ HELD = 0.7
 """Windows of this share of a window's side are compared."""
 EVEN = 0.18
 """Windows hold what the texture holds where their contrasts deviate from each other by no more than this share."""
+COARSE_SHARE = 0.5
+"""Small images of a coarse texture are enlarged to this share of the extractor's least side: what varies over many
+cells looks like an anomaly once it is enlarged (docs/scale.md)."""
 
 
 @dataclass(frozen=True)
@@ -45,17 +48,22 @@ class Scale:
         side: the shorter side for which ``fineness`` holds, where waves are longer in larger images; None where they
             have equally many pixels in all.
         window: side of the windows in which the texture is judged, pixels of the input.
+        coarse: whether no window smaller than the largest holds what the texture holds.
     """
 
     fineness: float | None = None
     side: int | None = None
     window: float = WINDOW
+    coarse: bool = False
 
     def factor(self, height: int, width: int, least_side: int) -> float:
-        """How many times an image is to be enlarged (above 1) or reduced, never to less than ``least_side``."""
+        """How many times an image is to be enlarged (above 1) or reduced, never to less than ``least_side``.
+
+        An image of a coarse texture is enlarged to `COARSE_SHARE` of the least side, if at all.
+        """
         side = min(height, width)
         if side <= least_side:
-            return least_side / side
+            return max(1.0, least_side * (COARSE_SHARE if self.coarse else 1.0) / side)
         if self.fineness is None:
             return 1.0
         fineness = self.fineness * (side / self.side if self.side else 1.0)
@@ -122,8 +130,8 @@ def window_candidates(side: int) -> list[float]:
     return [window for window in steps if window <= largest]
 
 
-def choose_window(deviations: Sequence[Sequence[float | None]], candidates: Sequence[float]) -> float:
-    """The smallest window that holds what the texture holds; the largest where none does.
+def choose_window(deviations: Sequence[Sequence[float | None]], candidates: Sequence[float]) -> tuple[float, bool]:
+    """The smallest window that holds what the texture holds, or the largest where none does; and whether it is coarse.
 
     Args:
         deviations: for each image the `unevenness` of windows of `HELD` of each candidate's side.
@@ -132,10 +140,10 @@ def choose_window(deviations: Sequence[Sequence[float | None]], candidates: Sequ
     for number, window in enumerate(candidates):
         known = [value for image in deviations if (value := image[number]) is not None]
         if not known:
-            return candidates[max(0, number - 1)]
+            return candidates[max(0, number - 1)], number > 0
         if np.median(known) <= EVEN:
-            return window
-    return candidates[-1]
+            return window, 0 < number == len(candidates) - 1
+    return candidates[-1], True
 
 
 def choose_fineness(waves: Sequence[float | None], sides: Sequence[int]) -> tuple[float | None, int | None]:

@@ -108,13 +108,20 @@ def measure_scale(images: Sequence[Sample], settings: Mapping[str, Any]) -> Scal
     sides = [min(image.height, image.width) for image in images]
     scale = Scale(*choose_fineness([shortest_waves(image.grey) for image in images], sides))
     sizes = _sizes(images, scale, settings)
+    candidates = _candidates(sizes)
     entered = [
         resize_grey(image.grey, (round(rows * size[0] / image.height), round(columns * size[1] / image.width)))
         for image, size, (rows, columns) in zip(images, sizes, [image.grey.shape for image in images], strict=True)
     ]
-    candidates = window_candidates(int(np.median([min(size) for size in sizes])))
     deviations = [[unevenness(image, round(HELD * window)) for window in candidates] for image in entered]
-    return replace(scale, window=choose_window(deviations, candidates))
+    window, coarse = choose_window(deviations, candidates)
+    scale = replace(scale, window=window, coarse=coarse)
+    return replace(scale, window=_candidates(_sizes(images, scale, settings))[-1]) if coarse else scale
+
+
+def _candidates(sizes: Sequence[Size]) -> list[float]:
+    """The windows among which one is chosen for images that enter at these sizes."""
+    return window_candidates(int(np.median([min(size) for size in sizes])))
 
 
 def _sizes(images: Sequence[Sample], scale: Scale, settings: Mapping[str, Any]) -> list[Size]:
