@@ -154,7 +154,7 @@ def test_an_image_that_was_learned_from_is_not_compared_with_itself(tmp_path: Pa
 
 def test_drawing_in_a_stream_is_drawing_from_all(tmp_path: Path) -> None:
     known = {str(seed): features(seed, 6, 6) for seed in range(7)}
-    stored = list(stored_images([write_store(tmp_path / "a.zarr", known, STRIDES)]))
+    stored = stored_images([write_store(tmp_path / "a.zarr", known, STRIDES)])
 
     def draw(count: int) -> DrawnCells:
         images = read_normal_images(stored, list(STRIDES), "cpu")
@@ -162,7 +162,7 @@ def test_drawing_in_a_stream_is_drawing_from_all(tmp_path: Path) -> None:
 
     every, some = draw(1000), draw(50)
     assert (len(every.cells), every.seen, some.seen) == (252, 252, 252)
-    expected = np.concatenate([cells_of(each).reshape(7, -1).T for each in known.values()])
+    expected = np.concatenate([cells_of(known[image]).reshape(7, -1).T for image in every.images])
     np.testing.assert_allclose(every.cells.numpy(), expected, rtol=1e-4, atol=1e-5)
     numbers = torch.rand(252, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
     chosen = numbers.argsort()[:50].sort().values

@@ -1,6 +1,7 @@
 """Stages fit and detect: a detector learns from a collection, or reads the images themselves."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from PIL import Image
 from firstsight.collections.images import read_image
 from firstsight.detectors import spectral_residual
 from firstsight.detectors.blind.localization import BlindSettings, detect_blind
-from firstsight.detectors.registry import IMAGE
+from firstsight.detectors.registry import DETECTORS, IMAGE
 from firstsight.errors import DamagedError
 from firstsight.plan.settings import FeatureSettings
 from firstsight.stages.detect import detect_anomalies
@@ -130,3 +131,76 @@ def test_a_detector_of_images_reads_their_files(prepared: Path, detect: Callable
     expected = spectral_residual.detect({IMAGE: image}, places, settings)
     np.testing.assert_array_equal(maps[1].cells(), expected.numpy())
     assert maps[1].pixels().shape == Image.open(prepared / "pile/1.png").size[::-1]
+
+
+FEW_STEPS: dict[str, dict[str, Any]] = {
+    "blind": {"epochs": 2, "cells_per_epoch": 256, "bank_images": 3, "bank_cells": 4, "correspondence": "residuals"},
+    "cfa": {"epochs": 1},
+}
+"""What spares a detector that trains most of its time."""
+
+
+@pytest.mark.parametrize("method", [name for name, detector in DETECTORS.items() if detector.learns])
+def test_what_is_learned_hangs_on_what_the_images_hold(method: str, pile: Path, tmp_path: Path, job: Job) -> None:
+    """Not on how they are cut into shards, on the order of these, or on names: maps are equal to the bit."""
+    settings = DETECTORS[method].settings(**FEW_STEPS.get(method, {}))
+
+    def maps(name: str, *shards: list[Path]) -> dict[bytes, Any]:
+        folder = tmp_path / name
+        folder.mkdir()
+        scale = write_scale(folder)
+        features = []
+        for number, files in enumerate(shards):
+            rows = [{"image": file.name, "path": str(file), "missing": None, "problem": None} for file in files]
+            outputs = {"output": folder / f"{number}.parquet", "members": folder / f"{number}.json"}
+            make_manifest(files=rows, collection="pile", shard="s", **outputs, job=job)
+            features.append(folder / f"{number}.zarr")
+            extract_features(
+                manifest=outputs["output"],
+                scale=scale,
+                output=features[-1],
+                settings=LAWS.model_dump(),
+                layers=["energy"],
+                threads=1,
+                job=job,
+            )
+        fit_detector(
+            features=features,
+            output=folder / "model.pt",
+            summary=folder / "model.json",
+            checkpoints=folder / "fitting",
+            method=method,
+            settings=settings.model_dump(),
+            layers=["energy"],
+            device="cpu",
+            threads=1,
+            job=job,
+        )
+        found = {}
+        for store in features:
+            detect_anomalies(
+                source=store,
+                model=folder / "model.pt",
+                output=store.with_suffix(".maps"),
+                method=method,
+                settings=settings.model_dump(),
+                layers=["energy"],
+                device="cpu",
+                threads=1,
+                job=job,
+            )
+            stored = stored_maps([store.with_suffix(".maps")])
+            found.update({entry.image: entry.cells() for entry in stored})
+        by_name = {file.name: file.read_bytes() for files in shards for file in files}
+        return {by_name[image]: cells for image, cells in found.items()}
+
+    images = [pile / f"{number}.png" for number in range(5)]
+    expected = maps("one", images)
+    assert len(expected) == 5
+    renamed = [pile / f"{letter}.png" for letter in "vwxyz"]
+    for image, other in zip(images, renamed[::-1], strict=True):
+        shutil.copy(image, other)
+    for again in (maps("several", images[3:], images[:2], images[2:3]), maps("renamed", renamed)):
+        assert again.keys() == expected.keys()
+        for content, cells in expected.items():
+            np.testing.assert_array_equal(again[content], cells)

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pandas
-import torch
 
 from firstsight.storage.store import ShardWriter
 from firstsight.storage.stored_images import images_token, random_images, read_images, stored_images
@@ -15,38 +14,50 @@ from firstsight.storage.tables import write_table
 
 def write_shards(folder: Path, tokens: dict[str, str]) -> list[Path]:
     """Two shards of images by their tokens; an image without a token has no features."""
+    folder.mkdir(exist_ok=True)
     paths = [folder / "0.zarr", folder / "1.zarr"]
     for shard, path in enumerate(paths):
         with ShardWriter(path, dtype="float32") as writer:
             for image in list(tokens)[shard::2]:
                 arrays, status = ({"map": np.zeros((1, 1))}, "ok") if tokens[image] else ({}, "empty file")
-                writer.add(image, tokens[image], arrays, {"status": status, "token": tokens[image]})
+                token = f"{image} {tokens[image]}"
+                writer.add(image, token, arrays, {"status": status, "token": token, "image": image})
     return paths
 
 
-def test_images_without_features_are_passed_over_in_order(tmp_path: Path) -> None:
-    shards = write_shards(tmp_path, {"a": "1", "b": "2", "c": "", "d": "", "e": "3"})
-    assert [key for _, key in stored_images(shards)] == ["a", "e", "b"]
+def test_images_come_in_an_order_of_what_they_hold(tmp_path: Path) -> None:
+    """Whatever their names, and the order of the shards; equal images in the order of their names."""
+    contents = {"a": "1", "b": "2", "c": "", "d": "", "e": "3", "f": "1", "g": "4"}
+    shards = write_shards(tmp_path / "named", contents)
+    names = [key for _, key in stored_images(shards)]
+    assert sorted(names) == ["a", "b", "e", "f", "g"], "without those that have no features"
+    assert names.index("f") == names.index("a") + 1
+    assert [key for _, key in stored_images(shards[::-1])] == names
+    other = {"z": "4", "y": "3", "x": "2", "w": "1", "v": "1"}
+    renamed = [key for _, key in stored_images(write_shards(tmp_path / "renamed", other))]
+    assert [other[name] for name in renamed] == [contents[name] for name in names]
 
 
-def test_a_random_choice_hangs_on_its_seed_alone(tmp_path: Path) -> None:
-    shards = write_shards(tmp_path, {letter: "" if letter in "cf" else letter for letter in "abcdefghij"})
+def test_a_random_choice_hangs_on_its_seed_and_on_what_images_hold(tmp_path: Path) -> None:
+    def choose(folder: str, letters: str, count: int, seed: int) -> list[str]:
+        shards = write_shards(tmp_path / folder, {letter: "" if letter in "cf" else letter for letter in letters})
+        return [key for _, key in random_images(shards, count, seed)]
 
-    def choose(count: int, seed: int) -> list[str]:
-        return [key for _, key in random_images(shards, count, torch.Generator().manual_seed(seed))]
-
-    assert choose(4, 1) == choose(4, 1) == choose(99, 1)[:4]
-    assert choose(4, 1) != choose(4, 2)
-    assert sorted(choose(99, 1)) == list("abdeghij")
+    first = choose("some", "abcdefghij", 4, 1)
+    assert choose("some", "abcdefghij", 99, 1)[:4] == first
+    assert choose("turned", "jihgfedcba", 4, 1) == first
+    assert len({tuple(choose("some", "abcdefghij", 3, seed)) for seed in range(9)}) > 3
+    assert sorted(choose("some", "abcdefghij", 99, 1)) == list("abdeghij")
+    grown = choose("grown", "abcdefghijklm", 99, 1)
+    assert [name for name in grown if name in "abcdefghij"] == choose("some", "abcdefghij", 99, 1)
 
 
 def test_the_token_of_images_changes_with_their_contents_and_their_order(tmp_path: Path) -> None:
     tokens = []
     for number, contents in enumerate(({"a": "1", "b": "2"}, {"a": "1", "b": "3"}, {"a": "12", "b": ""})):
-        (tmp_path / f"{number}").mkdir()
-        images = list(stored_images(write_shards(tmp_path / f"{number}", contents)))
+        images = stored_images(write_shards(tmp_path / f"{number}", contents))
         tokens += [images_token(images), images_token(images[::-1])]
-    assert tokens[0] == images_token(list(stored_images([tmp_path / "0/0.zarr", tmp_path / "0/1.zarr"])))
+    assert tokens[0] == images_token(stored_images([tmp_path / "0/0.zarr", tmp_path / "0/1.zarr"]))
     assert len(set(tokens)) == 5, "one image has one order"
 
 

@@ -92,12 +92,12 @@ class NormalImages:
 def open_normal_images(
     shards: Sequence[Path], layers: Sequence[str], settings: NormalSettings, device: str
 ) -> NormalImages:
-    """The images of all shards that have features, in order, and PFAM for them where the settings ask for it.
+    """The images of all shards that have features, and PFAM for them where the settings ask for it.
 
     Raises:
         FirstsightError: none of the images can be used, or a shard is not whole.
     """
-    stored = list(stored_images(shards))
+    stored = stored_images(shards)
     if not stored:
         raise FirstsightError("none of the images to learn from can be used: see the log of this job")
     pfam = start_pfam(read_normal_image(stored[0], layers, device), settings.seed) if settings.pfam else None

@@ -37,7 +37,7 @@ class Fit(Protocol):
         """Learn from all images that have features.
 
         Args:
-            shards: stores of features, in a fixed order: those of the collection, or of normal images.
+            shards: stores of features, in any order: those of the collection, or of normal images.
             layers: the layers to learn from.
             settings: of the detector.
             folder: for checkpoints, from which a training that was killed goes on; not used where nothing is trained.

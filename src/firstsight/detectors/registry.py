@@ -107,21 +107,30 @@ DETECTORS: dict[str, Detector] = {
         "detectors.blind.localization:BlindSettings",
         "detectors.blind.localization:detect_blind",
         "detectors.blind.localization:fit_blind",
-        version=3,
+        version=4,
         context=True,
     ),
     "padim": Detector(
-        "detectors.padim:PadimSettings", "detectors.padim:detect_padim", "detectors.padim:fit_padim", normal=True
+        "detectors.padim:PadimSettings",
+        "detectors.padim:detect_padim",
+        "detectors.padim:fit_padim",
+        version=2,
+        normal=True,
     ),
     "patchcore": Detector(
         "detectors.patchcore:PatchcoreSettings",
         "detectors.patchcore:detect_patchcore",
         "detectors.patchcore:fit_patchcore",
+        version=2,
         normal=True,
         context=True,
     ),
     "cfa": Detector(
-        "detectors.cfa_training:CfaSettings", "detectors.cfa:detect_cfa", "detectors.cfa:fit_cfa", normal=True
+        "detectors.cfa_training:CfaSettings",
+        "detectors.cfa:detect_cfa",
+        "detectors.cfa:fit_cfa",
+        version=2,
+        normal=True,
     ),
     "spectral_residual": Detector(
         "detectors.spectral_residual:SpectralResidualSettings", "detectors.spectral_residual:detect"

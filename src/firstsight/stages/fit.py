@@ -45,11 +45,10 @@ def fit_detector(
     """
     torch.set_num_threads(threads)
     detector = DETECTORS[method]
-    shards = sorted(features, key=lambda path: path.name)
-    refused = _note_refused(shards, job) if detector.normal else 0
+    refused = _note_refused(features, job) if detector.normal else 0
     fit = partial(
         detector.fit,
-        shards,
+        features,
         layers,
         detector.settings(**settings),
         note=job.note,

@@ -1,10 +1,10 @@
 """The images of a collection as its feature stores hold them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
-from itertools import islice
+from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import pandas
 
@@ -12,43 +12,63 @@ from firstsight.storage.json import read_json
 from firstsight.storage.store import ShardReader
 from firstsight.storage.tables import read_table
 
-if TYPE_CHECKING:
-    import torch
-
 Stored = tuple[ShardReader, str]
 
 
-def stored_images(shards: Sequence[Path]) -> Iterator[Stored]:
-    """The reader and key of every image that has features, in order.
+def stored_images(shards: Sequence[Path]) -> list[Stored]:
+    """The reader and key of every image that has features.
+
+    Their order hangs on what the images hold alone, so that what is learned from them does too: not on their names, on
+    the order of the shards, or on how a collection is cut into these.
 
     Raises:
         FirstsightError: a shard is missing or incomplete.
     """
-    for reader in map(ShardReader, shards):
-        keys = reader.keys()
-        for key in keys:
-            if reader.attributes(key)["status"] == "ok":
-                yield reader, key
+    return [stored for _, stored in _by_content(shards)]
+
+
+def random_images(shards: Sequence[Path], count: int, seed: int) -> list[Stored]:
+    """``count`` images that have features, in random order (all such images if there are fewer).
+
+    Every image has a random number that hangs on the seed and on what it holds, and those with the smallest are drawn:
+    images that are added leave the draw as it is unless they are drawn themselves.
+
+    Raises:
+        FirstsightError: a shard is missing or incomplete.
+    """
+    numbered = [(_digest(f"{seed} {content}"), stored) for content, stored in _by_content(shards)]
+    return [stored for _, stored in sorted(numbered, key=itemgetter(0))[:count]]
+
+
+def content_of(attributes: Mapping[str, Any]) -> str:
+    """A digest of what an entry of a store of features was made of, but for its name.
+
+    Args:
+        attributes: of the entry; its token begins with the id of the image, as made by
+            `firstsight.collections.images.image_token`.
+    """
+    return _digest(str(attributes["token"]).removeprefix(f"{attributes['image']} "))
 
 
 def images_token(images: Sequence[Stored]) -> str:
     """A digest of the images and their contents, so that training never resumes on other images."""
-    digest = sha256()
-    for reader, key in images:
-        digest.update(str(reader.attributes(key)["token"]).encode() + b"\0")
-    return digest.hexdigest()
+    return _digest("\0".join(str(reader.attributes(key)["token"]) for reader, key in images))
 
 
-def random_images(shards: Sequence[Path], count: int, generator: "torch.Generator") -> list[Stored]:
-    """``count`` images that have features, in random order (all such images if there are fewer)."""
-    # Importing torch takes seconds, and only what learns draws images.
-    import torch  # noqa: PLC0415
+def _by_content(shards: Sequence[Path]) -> list[tuple[str, Stored]]:
+    """The `content_of` every image that has features, and the image, in order; equal ones in the order of their ids."""
+    found = []
+    for reader in map(ShardReader, shards):
+        keys = reader.keys()
+        for key in keys:
+            attributes = reader.attributes(key)
+            if attributes["status"] == "ok":
+                found.append((content_of(attributes), str(attributes["image"]), (reader, key)))
+    return [(content, stored) for content, _, stored in sorted(found, key=itemgetter(0, 1))]
 
-    readers = {reader: reader.keys() for reader in map(ShardReader, shards)}
-    entries = [(reader, key) for reader, keys in readers.items() for key in keys]
-    order = torch.randperm(len(entries), generator=generator).tolist()
-    usable = (entries[index] for index in order if entries[index][0].attributes(entries[index][1])["status"] == "ok")
-    return list(islice(usable, count))
+
+def _digest(text: str) -> str:
+    return sha256(text.encode()).hexdigest()
 
 
 def read_images(manifests: Sequence[Path], truths: Sequence[Path]) -> pandas.DataFrame:

@@ -24,11 +24,12 @@ def features_of(image: int, channels: int = CHANNELS) -> np.ndarray:
 def write_shard(path: Path, images: range, broken: tuple[int, ...] = ()) -> Path:
     with ShardWriter(path, dtype="float32") as writer:
         for image in images:
+            attributes = {"image": f"{image}", "token": f"{image} {image}"}
             if image in broken:
-                writer.add(f"{image:05d}", "t", {}, {"status": "cannot be read"})
+                writer.add(f"{image:05d}", "t", {}, attributes | {"status": "cannot be read"})
             else:
                 arrays = {"layer1": features_of(image), "layer2": features_of(image, 5)}
-                writer.add(f"{image:05d}", "t", arrays, {"status": "ok"})
+                writer.add(f"{image:05d}", "t", arrays, attributes | {"status": "ok"})
     return path
 
 
@@ -127,7 +128,7 @@ def test_the_number_of_channels_is_that_of_the_layer(tmp_path: Path) -> None:
 
 def test_no_usable_image(tmp_path: Path) -> None:
     shards = [write_shard(tmp_path / "a.zarr", range(2), broken=(0, 1))]
-    with pytest.raises(FirstsightError, match="none of the 2 images of the collection has features"):
+    with pytest.raises(FirstsightError, match="no image of the collection has features"):
         CellSource(shards, "layer1")
 
 
@@ -159,16 +160,16 @@ def test_a_damaged_shard(tmp_path: Path) -> None:
 
 def test_images_of_other_channels_are_refused(tmp_path: Path) -> None:
     with ShardWriter(tmp_path / "a.zarr", dtype="float32") as writer:
-        writer.add("a", "t", {"layer1": np.zeros((3, 5, 5))}, {"status": "ok"})
-        writer.add("b", "t", {"layer1": np.zeros((4, 5, 5))}, {"status": "ok"})
-    with pytest.raises(FirstsightError, match="has 4 channels of layer1 at 'b', not 3"):
+        writer.add("a", "t", {"layer1": np.zeros((3, 5, 5))}, {"status": "ok", "image": "a", "token": "a a"})
+        writer.add("b", "t", {"layer1": np.zeros((4, 5, 5))}, {"status": "ok", "image": "b", "token": "b b"})
+    with pytest.raises(FirstsightError, match="has 3 channels of layer1 at 'a', not 4"):
         CellSource([tmp_path / "a.zarr"], "layer1").draw(10, generator())
 
 
 @pytest.mark.parametrize("held_out", [False, True])
 def test_a_map_of_one_cell_costs_nobody_the_run(tmp_path: Path, held_out: bool) -> None:
     with ShardWriter(tmp_path / "a.zarr", dtype="float32") as writer:
-        writer.add("a", "t", {"layer1": np.ones((3, 1, 1))}, {"status": "ok"})
+        writer.add("a", "t", {"layer1": np.ones((3, 1, 1))}, {"status": "ok", "image": "a", "token": "a a"})
     cells = CellSource([tmp_path / "a.zarr"], "layer1").draw(5, generator(), held_out=held_out)
     assert cells.tolist() == [[0, 0, 0]] * 5
 
@@ -178,7 +179,8 @@ def test_a_collection_larger_than_the_memory_it_takes(tmp_path: Path) -> None:
     random = np.random.default_rng(0).random(shape, np.float32).astype(np.float16)
     with ShardWriter(tmp_path / "a.zarr") as writer:
         for image in range(images):
-            writer.add(f"{image}", "t", {"layer1": np.roll(random, image)}, {"status": "ok"})
+            attributes = {"status": "ok", "image": f"{image}", "token": f"{image} {image}"}
+            writer.add(f"{image}", "t", {"layer1": np.roll(random, image)}, attributes)
     image_megabytes = np.prod(shape) * 4 / 2**20
     source = CellSource([tmp_path / "a.zarr"], "layer1", threads=2)
     source.draw(100, generator())

@@ -5,11 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from firstsight.detectors.blind.pooled import pooled_reference
 from firstsight.errors import FirstsightError
-from firstsight.storage.stored_images import random_images, stored_images
+from firstsight.storage.stored_images import stored_images
 
 
 def scaled(values: np.ndarray) -> np.ndarray:
@@ -21,7 +20,7 @@ def test_it_is_the_lower_median_of_all_windows_where_none_is_left_out(write_stor
     generator = np.random.default_rng(0)
     shapes = {"a.png": (5, 7), "b.png": (3, 3), "c.png": (2, 9)}
     images = {name: {"fine": generator.random((2, *shape), np.float32)} for name, shape in shapes.items()}
-    stored = list(stored_images([write_store("s", images)]))
+    stored = stored_images([write_store("s", images)])
     windows = []
     for name in ("a.png", "b.png"):
         values = scaled(images[name]["fine"])
@@ -33,22 +32,6 @@ def test_it_is_the_lower_median_of_all_windows_where_none_is_left_out(write_stor
 
 
 def test_maps_smaller_than_a_window_are_one_clear_line(write_store: Callable[..., Any]) -> None:
-    stored = list(stored_images([write_store("s", {"a.png": {"fine": np.ones((2, 2, 2), np.float32)}})]))
+    stored = stored_images([write_store("s", {"a.png": {"fine": np.ones((2, 2, 2), np.float32)}})])
     with pytest.raises(FirstsightError, match="no map of fine is as large as a window of 3 x 3"):
         pooled_reference(stored, "fine", 3, 0)
-
-
-def test_random_images_are_a_draw_without_those_set_aside(write_store: Callable[..., Any]) -> None:
-    names = [f"{number}.png" for number in range(6)]
-    layers = {"fine": np.ones((1, 1, 1), np.float32)}
-    shard = write_store("s", {name: None if name == "3.png" else layers for name in names})
-
-    def drawn(count: int, seed: int) -> list[str]:
-        return [
-            reader.attributes(key)["image"]
-            for reader, key in random_images([shard], count, torch.Generator().manual_seed(seed))
-        ]
-
-    assert sorted(drawn(10, 0)) == ["0.png", "1.png", "2.png", "4.png", "5.png"]
-    assert drawn(3, 1) == drawn(10, 1)[:3]
-    assert len({tuple(drawn(3, seed)) for seed in range(9)}) > 3

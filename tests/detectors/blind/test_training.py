@@ -36,7 +36,8 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> CellSource:
         for image in range(4):
             codes = random.normal(size=(2, 18 * 20))
             features = np.abs(basis @ codes).reshape(8, 18, 20)
-            writer.add(f"{image}", "t", {"layer2": features}, {"status": "ok"})
+            attributes = {"status": "ok", "image": f"{image}", "token": f"{image} {image}"}
+            writer.add(f"{image}", "t", {"layer2": features}, attributes)
     return CellSource([path], "layer2")
 
 

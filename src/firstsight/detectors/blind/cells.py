@@ -1,7 +1,6 @@
 """Random cells of a whole collection, read from its stores of features without ever holding them all."""
 
 from collections.abc import Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from torch import Tensor
 from firstsight.detectors.layers import scale_channels
 from firstsight.errors import FirstsightError
 from firstsight.storage.store import ShardReader
+from firstsight.storage.stored_images import content_of
 
 HELD_OUT_EVERY = 17
 """The first of every 17 cells of an image, in reading order, is held out (17, lest they line up in columns)."""
@@ -35,7 +35,7 @@ class CellSource:
     Tasks of dask read the stores; where the tasks run makes no difference to the cells.
 
     Args:
-        shards: the collection's stores of features, in a fixed order; images may differ in size.
+        shards: the collection's stores of features, in any order; images may differ in size.
         layer: name of the feature layer.
         threads: images that are read at a time where no client of dask is open.
 
@@ -49,15 +49,16 @@ class CellSource:
         self.layer = layer
         self._threads = threads
         stores = [path.absolute() for path in shards]
-        statuses = self._compute([delayed(_statuses)(store) for store in stores])
-        self._images = [
-            (store, key, status == "ok")
-            for store, by_key in zip(stores, statuses, strict=True)
-            for key, status in by_key.items()
-        ]
-        first = next(((store, key) for store, key, usable in self._images if usable), None)
-        if first is None:
-            raise FirstsightError(f"none of the {len(self._images)} images of the collection has features")
+        contents = self._compute([delayed(_contents)(store) for store in stores])
+        # In an order that hangs on what the images hold alone, whatever their names and shards.
+        self._images = sorted(
+            (content, image, store, key)
+            for store, entries in zip(stores, contents, strict=True)
+            for content, image, key in entries
+        )
+        if not self._images:
+            raise FirstsightError("no image of the collection has features")
+        _, _, *first = self._images[0]
         self.channels: int
         (self.channels,) = self._compute([delayed(_channels)(*first, layer)])
 
@@ -81,14 +82,13 @@ class CellSource:
         if count < 1:
             raise FirstsightError(f"the count of cells is {count}, but must be positive")
         order = torch.randperm(len(self._images), generator=generator).tolist()
-        usable = (image for image in order if self._images[image][2])
-        images = list(islice(usable, min(count, IMAGES_PER_DRAW)))
+        images = order[: min(count, IMAGES_PER_DRAW)]
         rows = torch.randperm(count, generator=generator).tensor_split(len(images))
         seeds = torch.randint(_SEEDS, (len(images),), generator=generator).tolist()
 
         by_store: dict[Path, list[int]] = {}
         for place, image in enumerate(images):
-            by_store.setdefault(self._images[image][0], []).append(place)
+            by_store.setdefault(self._images[image][2], []).append(place)
         runs = [
             (store, places[start : start + _IMAGES_PER_TASK])
             for store, places in by_store.items()
@@ -96,7 +96,7 @@ class CellSource:
         ]
         tasks = []
         for store, places in runs:
-            wanted = [(self._images[images[place]][1], len(rows[place]), seeds[place]) for place in places]
+            wanted = [(self._images[images[place]][3], len(rows[place]), seeds[place]) for place in places]
             tasks.append(delayed(_some_cells)(store, wanted, self.layer, self.channels, held_out))
         cells = torch.empty(count, self.channels)
         for (_, places), drawn in zip(runs, self._compute(tasks), strict=True):
@@ -108,11 +108,11 @@ class CellSource:
         return results
 
 
-def _statuses(store: Path) -> dict[str, str]:
-    """The status of every entry of a store."""
+def _contents(store: Path) -> list[tuple[str, str, str]]:
+    """Of every image that has features: a digest of what it holds, its id, and its key in the store."""
     reader = ShardReader(store)
-    keys = reader.keys()
-    return {key: reader.attributes(key)["status"] for key in keys}
+    attributes = [(key, reader.attributes(key)) for key in list(reader.keys())]
+    return [(content_of(entry), entry["image"], key) for key, entry in attributes if entry["status"] == "ok"]
 
 
 def _channels(store: Path, key: str, layer: str) -> int:

@@ -141,7 +141,7 @@ def fit_blind(
     Raises:
         FirstsightError: a shard is damaged, or images differ in their number of channels.
     """
-    images = list(stored_images(shards))
+    images = stored_images(shards)
     if len(images) < FEWEST_IMAGES:
         says = f"{len(images)} images are too few to learn from: each is searched by itself, as by fca"
         note(says)
@@ -201,7 +201,7 @@ def _learn_layer(
     note: Note,
 ) -> dict[str, Any]:
     """Everything learned on one layer: a bank, a reference, and the units of each kind of evidence that is kept."""
-    sample = random_images(shards, settings.sampled_images, torch.Generator().manual_seed(settings.seed))
+    sample = random_images(shards, settings.sampled_images, settings.seed)
     patch_size = settings.patch_size or automatic_patch_size(_place(sample, layer))
     learned: dict[str, Any] = {"patch_size": patch_size}
     if autoencoder is not None:

@@ -45,9 +45,8 @@ def draw_bank(shards: Sequence[Path], layer: str, *, images: int, cells: int, se
     Raises:
         FirstsightError: no image has features, or a shard is damaged.
     """
-    generator = torch.Generator().manual_seed(seed)
     drawn, names = [], []
-    for reader, key in random_images(shards, images, generator):
+    for reader, key in random_images(shards, images, seed):
         features = torch.from_numpy(reader.read(key, layer)).flatten(1)
         size = features.shape[1]
         # The same positions in every image, so that equal images have equal maps.
