@@ -2,9 +2,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from firstsight.clustering.false_alarms import fit_null, image_threshold, pixel_threshold, tile_maxima
+from firstsight.clustering.false_alarms import (
+    FEWEST_IMAGES,
+    fit_null,
+    image_p_values,
+    image_threshold,
+    pixel_threshold,
+    tile_maxima,
+)
 from firstsight.errors import FirstsightError
-from oracles.false_alarms import slow_image_threshold, slow_null, slow_tile_maxima
+from oracles.false_alarms import slow_image_p_values, slow_image_threshold, slow_null, slow_tile_maxima
 
 FAMILIES = {
     "normal": stats.norm(3, 0.5),
@@ -106,6 +113,45 @@ def test_a_single_image_and_a_map_of_one_cell_have_a_threshold() -> None:
     assert image_threshold(tile_maxima(one[:1, :1]), one[0, :1], 0.01) == one[0, 0]
 
 
+@pytest.mark.parametrize("lowest", [-0.4, 0.1])
+@pytest.mark.parametrize("count", [FEWEST_IMAGES, 11, 60])
+def test_p_values_equal_the_definition(count: int, lowest: float) -> None:
+    scores = np.random.default_rng(count).gamma(3, 1, count).round(1) + lowest
+    np.testing.assert_allclose(image_p_values(scores), slow_image_p_values(scores.tolist()), atol=1e-9)
+
+
+@pytest.mark.parametrize("family", ["normal", "lognormal", "gamma", "gumbel"])
+@pytest.mark.parametrize("count", [20, 60, 400])
+def test_about_as_many_normal_images_as_asked_for_have_a_small_p_value(family: str, count: int) -> None:
+    rng = np.random.default_rng(count)
+    found = [image_p_values(FAMILIES[family].rvs(count, random_state=rng)) for _ in range(200)]
+    for rate in (0.05, 0.2):
+        assert rate / 3 < np.mean([(values < rate).mean() for values in found]) < 3 * rate
+
+
+@pytest.mark.parametrize("anomalous", [5, 20, 45])
+def test_anomalous_images_have_small_p_values_and_normal_ones_hardly_ever(anomalous: int) -> None:
+    rng = np.random.default_rng(anomalous)
+    scores = np.append(rng.normal(10, 1, 60), rng.normal(30, 3, anomalous))
+    p_values = image_p_values(scores)
+    assert (p_values[60:] < 0.05).all()
+    assert (p_values[:60] < 0.05).mean() < 0.15
+
+
+def test_p_values_hang_on_the_order_of_scores_and_on_nothing_else() -> None:
+    scores = np.random.default_rng(0).gamma(3, 1, 50)
+    p_values = image_p_values(scores)
+    assert (np.diff(p_values[scores.argsort()]) <= 0).all()
+    np.testing.assert_allclose(image_p_values(scores[::-1]), p_values[::-1])
+    np.testing.assert_allclose(image_p_values(1e-6 * scores), p_values)
+
+
+def test_of_equal_scores_none_stands_out() -> None:
+    assert image_p_values(np.full(12, 0.25)).tolist() == [1.0] * 12
+    one = image_p_values(np.append(np.full(12, 0.25), 0.5))
+    assert one.tolist() == [1.0] * 12 + [0.0]
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (3, 5), (4, 4), (17, 30)])
 def test_tiles_cover_the_map(shape: tuple[int, int]) -> None:
     scores = np.random.default_rng(5).random(shape).astype(np.float32)
@@ -129,3 +175,7 @@ def test_scores_that_are_not_finite_are_refused() -> None:
         pixel_threshold(np.array([]), 0.01)
     with pytest.raises(FirstsightError, match="image maxima hold 1"):
         image_threshold(np.arange(4.0), np.array([np.inf]), 0.01)
+    with pytest.raises(FirstsightError, match="image scores hold 1"):
+        image_p_values(np.array([np.nan, *range(12)]))
+    with pytest.raises(FirstsightError, match="9 images have no p-values: these need at least 10"):
+        image_p_values(np.arange(9.0))

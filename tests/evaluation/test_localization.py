@@ -67,7 +67,8 @@ def test_metrics_equal_the_reference_numbers(shared: Path, case: str) -> None:
         "auroc": auroc_from_statistics(whole),
         "average_precision": average_precision_from_statistics(whole),
         "f1_max": f1_max_from_statistics(whole),
-        "image_auroc": image_auroc_from_statistics(whole),
+        # The reference takes the largest value of a map for its image's score.
+        "image_auroc": image_auroc_from_scores(whole.image_anomalous, maps.max(axis=(1, 2))),
         "defective_only_pro_0.3": pro_from_statistics(defective, 0.3),
     }
     assert found == pytest.approx({name: float(golden[f"{case}.{name}"]) for name in found}, abs=1e-6)

@@ -130,7 +130,7 @@ def test_images_of_several_resolutions_are_told_from_views_of_several_sizes() ->
         ((50, 60), Scale(), (200, 240)),
         ((128, 256), Scale(coarse=True), (192, 384)),
         ((256, 512), Scale(coarse=True), (256, 512)),
-        ((1024, 1024), Scale(fineness=90.0, coarse=True), (384, 384)),
+        ((1024, 1024), Scale(fineness=90.0, coarse=True), (192, 192)),
         ((1024, 1024), Scale(), (1024, 1024)),
         ((1024, 1024), Scale(fineness=2.0), (1024, 1024)),
         ((1024, 1024), Scale(fineness=16.0), (512, 512)),

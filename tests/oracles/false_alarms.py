@@ -33,6 +33,20 @@ def slow_image_threshold(tiles: list[float], maxima: list[float], rate: float) -
     return min(stats.gumbel_r.ppf(below, origin, scale), slow_quantile(maxima, 1 - rate))
 
 
+def slow_image_p_values(scores: list[float]) -> list[float]:
+    """Each image's rank among the others, held between two logistic distributions."""
+    values = [np.log(score) for score in scores] if min(scores) > 0 else scores
+    shares = [0.02 + 0.48 * step / 39 for step in range(40)]
+    expected = [stats.logistic.ppf(share) for share in shares]
+    scale, origin = np.polyfit(expected, [slow_quantile(values, share) for share in shares], 1)
+    found = []
+    for number, value in enumerate(values):
+        rank = sum(other >= value for place, other in enumerate(values) if place != number) / (len(values) - 1)
+        narrow, wide = (stats.logistic.sf(value, origin, width * scale) for width in (1 / (1 + len(values) / 300), 2))
+        found.append(max(min(rank, max(narrow, wide)), min(narrow, wide)))
+    return found
+
+
 def slow_tile_maxima(rows: list[list[float]], tiles: int) -> list[float]:
     """The largest score of each tile in raster order."""
     height, width = len(rows), len(rows[0])

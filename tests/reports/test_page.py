@@ -263,6 +263,7 @@ def test_a_histogram_counts_every_image_on_its_side_of_the_threshold(size: int, 
 def test_equal_scores_and_no_scores_have_a_histogram() -> None:
     assert sum(histogram(numpy.full(5, 2.0), 1.0)["counts"]) == 5
     assert histogram(numpy.zeros(0), 1.0)["counts"] == []
+    assert histogram(numpy.arange(5.0), None)["limit"] is None
 
 
 @pytest.mark.parametrize("colour_bar", ["../absent.png", "/tmp/absolute.png", "../text.png"])

@@ -83,6 +83,7 @@ def write_shards(folder: Path, cuts: list[int]) -> list[Path]:
             for image in range(first, last):
                 random = np.random.default_rng(image)
                 attributes: dict[str, Any] = {"image": f"{image}", "status": "cannot be read" if image == 4 else "ok"}
+                attributes["token"] = f"{image} {image}"
                 arrays = {"layer": random.random((3, 9, 8)), "map": random.gamma(2, size=(20, 30 + image))}
                 writer.add(f"{image}", "t", {} if image == 4 else arrays, {**attributes, "geometry": GEOMETRY})
     return paths

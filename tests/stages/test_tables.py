@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any, cast
 
 import dask
+import numpy as np
 import pandas
 import pyarrow.parquet
 import pytest
 from distributed import Client, LocalCluster
 
+from firstsight.clustering.false_alarms import FEWEST_IMAGES, image_p_values
 from firstsight.plan.files import ImageParts
 from firstsight.stages.job import Job
 from firstsight.stages.tables import join_tables, n_tasks
@@ -109,6 +111,24 @@ def test_rows_are_all_there_in_their_order(join: Callable[..., dict[str, Path]],
         refused = (collection, image) == ("Bark", "2/b.png")
         assert row["status"] == ("too small" if refused else "ok")
         assert pandas.isna(row["sww_score"]) == (refused or collection != "Bark")
+
+
+def test_images_stand_out_among_those_of_their_collection(join: Callable[..., dict[str, Path]]) -> None:
+    images = read_table(join("out")["images"])
+    counts = images["collection"].value_counts()
+    assert counts.min() < FEWEST_IMAGES <= counts.max(), "both cases occur"
+    for _, rows in images.groupby("collection"):
+        columns = rows[["fca_p_value", "fca_q_value"]]
+        if len(rows) < FEWEST_IMAGES:
+            assert columns.isna().all(axis=None)
+            continue
+        p_values = image_p_values(rows["fca_score"].to_numpy(float))
+        np.testing.assert_allclose(columns["fca_p_value"].to_numpy(float), p_values, rtol=1e-6)
+        ranked = sorted(p_values)
+        q_values = [
+            min(value * len(ranked) / rank for rank, value in enumerate(ranked, 1) if value >= own) for own in p_values
+        ]
+        np.testing.assert_allclose(columns["fca_q_value"].to_numpy(float), np.minimum(q_values, 1), rtol=1e-6)
 
 
 def test_a_collection_is_a_block_of_the_file(join: Callable[..., dict[str, Path]]) -> None:

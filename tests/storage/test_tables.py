@@ -94,7 +94,13 @@ ROWS = {"images": IMAGE, "regions": REGION, "clusters": CLUSTER, "metrics": METR
 
 
 def scored(detector: str, score: float | None, area: int | None, threshold: float | None) -> dict[str, object]:
-    return {f"{detector}_score": score, f"{detector}_anomalous_area": area, f"{detector}_threshold": threshold}
+    chances = {f"{detector}_p_value": score and 0.25, f"{detector}_q_value": score and 0.5}
+    return {
+        f"{detector}_score": score,
+        **chances,
+        f"{detector}_anomalous_area": area,
+        f"{detector}_threshold": threshold,
+    }
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
@@ -125,7 +131,7 @@ def test_sort_keys_name_columns() -> None:
         assert set(columns) <= set(SCHEMAS[name].names)
 
 
-def test_images_hold_three_columns_for_every_detector(tmp_path: Path) -> None:
+def test_images_hold_five_columns_for_every_detector(tmp_path: Path) -> None:
     rows = [
         IMAGE | scored("fca", 0.5, 12, 0.3) | scored("sww", 1.5, 0, 2.0),
         IMAGE
@@ -136,12 +142,9 @@ def test_images_hold_three_columns_for_every_detector(tmp_path: Path) -> None:
     write_table(tmp_path / "images.parquet", "images", rows, detectors=["fca", "sww"])
     schema = pyarrow.parquet.read_schema(tmp_path / "images.parquet")
     assert schema.equals(images_schema(["fca", "sww"]))
-    assert schema.names[-6:] == list(scored("fca", 0, 0, 0)) + list(scored("sww", 0, 0, 0))
-    assert [str(schema.field(f"fca_{column}").type) for column in ("score", "anomalous_area", "threshold")] == [
-        "float",
-        "int64",
-        "float",
-    ]
+    assert schema.names[-10:] == list(scored("fca", 0, 0, 0)) + list(scored("sww", 0, 0, 0))
+    columns = ("score", "p_value", "q_value", "anomalous_area", "threshold")
+    assert [str(schema.field(f"fca_{column}").type) for column in columns] == [*["float"] * 3, "int64", "float"]
     table = read_table(tmp_path / "images.parquet")
     assert table["fca_anomalous_area"].dtype == pandas.Int64Dtype()
     assert table["fca_anomalous_area"].tolist() == [12, pandas.NA]

@@ -1,4 +1,4 @@
-"""Thresholds with a stated rate of false alarms, from a collection's own scores.
+"""Thresholds and p-values with a stated rate of false alarms, from a collection's own scores.
 
 Nobody says which scores are normal, so their distribution is estimated like the null distribution of many simultaneous
 tests (Efron, "Large-Scale Simultaneous Hypothesis Testing: The Choice of a Null Hypothesis", JASA 2004, section 4):
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special, stats
 
 from firstsight.clustering.thresholds import checked_scores
 from firstsight.errors import FirstsightError
@@ -24,6 +24,18 @@ BULK_OF_CELLS = (0.1, 0.8)
 
 BULK_OF_TILES = (0.1, 0.5)
 """The same for the largest scores of tiles: an anomaly reaches a larger share of tiles than of cells."""
+
+BULK_OF_IMAGES = (0.02, 0.5)
+"""The same for scores of images: up to half of a collection may be anomalous."""
+
+WIDEST = 2.0
+"""By how much wider than their lower half says the scores of normal images may be spread."""
+
+MANY_IMAGES = 300
+"""Among so many images, ranks are trusted down to half the spread that the lower half says."""
+
+FEWEST_IMAGES = 10
+"""Fewer images say nothing of what is usual."""
 
 TILES = 4
 """Rows and columns of tiles into which an image is cut."""
@@ -110,6 +122,40 @@ def image_threshold(tiles: NDArray[np.floating], image_maxima: NDArray[np.floati
     tiles_per_image = len(tiles) / len(image_maxima)
     fitted = origins[0] + scales[0] * (np.log(tiles_per_image) - np.log(-np.log1p(-rate)))
     return min(float(fitted), float(np.quantile(image_maxima, 1 - rate)))
+
+
+def image_p_values(scores: NDArray[np.floating]) -> NDArray[np.float64]:
+    """For every image, the share of normal images that score at least as high.
+
+    About a given share of the normal images have a p-value below that share. Whole images are compared, so it does not
+    matter how their tiles depend on each other. A logistic distribution is fitted to the lower half of the logarithms
+    of all scores (of the scores, where one is not positive), since up to half of the images may be anomalous. Where
+    images score higher than it predicts, they may be anomalous, or normal scores may be skewed: a p-value is then the
+    image's rank among all, but no larger than by a distribution that is `WIDEST` times as wide. Where images score
+    lower than it predicts, ranks count likewise, the more the more images there are.
+
+    Args:
+        scores: (N,) finite score of every image of a collection, in any order.
+
+    Returns:
+        (N,) in [0, 1], the smaller the higher the score.
+
+    Raises:
+        FirstsightError: there are fewer than `FEWEST_IMAGES`, or a score is not finite.
+    """
+    values = checked_scores(scores, "image scores")
+    if len(values) < FEWEST_IMAGES:
+        raise FirstsightError(f"{len(values)} images have no p-values: these need at least {FEWEST_IMAGES}")
+    if values.min() > 0:
+        values = np.log(values)
+    shares = np.linspace(*BULK_OF_IMAGES, QUANTILES)
+    (origin,), (scale,), _ = _fit_lines(np.quantile(values, shares), special.logit(shares)[:, None])
+    others_as_high = (len(values) - np.sort(values).searchsorted(values) - 1) / (len(values) - 1)
+    if scale == 0:
+        return np.asarray(others_as_high)
+    widths = (1 / (1 + len(values) / MANY_IMAGES), WIDEST)
+    narrow, wide = (special.expit((origin - values) / (width * scale)) for width in widths)
+    return np.clip(others_as_high, np.minimum(narrow, wide), np.maximum(narrow, wide))
 
 
 def tile_maxima(anomaly_map: NDArray[np.floating]) -> NDArray[np.floating]:

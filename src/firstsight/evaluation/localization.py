@@ -24,6 +24,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
+from firstsight.detectors.image_score import image_score
 from firstsight.errors import FirstsightError
 from firstsight.evaluation.localization_statistics import (
     Arrays,
@@ -77,10 +78,10 @@ def pro(masks: Arrays, maps: Arrays, limit: float = 0.3) -> float:
 def image_auroc(masks: Arrays, maps: Arrays) -> float:
     """Area under the ROC curve over images, in [0, 1]; nan without anomalous or normal images.
 
-    An image is anomalous if its mask has an anomalous pixel; its score is the maximum of its map.
+    An image is anomalous if its mask has an anomalous pixel; its score is `image_score` of its map.
     Arguments and errors as in `localization_statistics`; every image is read once.
     """
-    images = [(mask.any(), values.max()) for mask, values in checked_images(masks, maps)]
+    images = [(mask.any(), image_score(values)) for mask, values in checked_images(masks, maps)]
     return image_auroc_from_scores([anomalous for anomalous, _ in images], [score for _, score in images])
 
 

@@ -19,6 +19,7 @@ from dask.delayed import delayed
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from firstsight.detectors.image_score import image_score
 from firstsight.errors import FirstsightError
 
 EIGHT_CONNECTED = np.ones((3, 3), dtype=bool)
@@ -55,7 +56,7 @@ class LocalizationStatistics:
     n_normal: number of normal pixels.
     n_regions: number of 8-connected anomalous regions, after the crop.
     image_anomalous: (N,) bool, whether the image has an anomalous pixel.
-    image_scores: (N,) float, the largest value of the map.
+    image_scores: (N,) float64, `image_score` of the map.
     """
 
     anomalous: NDArray[np.int64]
@@ -146,9 +147,12 @@ def anomalous_pixels(
     scores: list[NDArray[np.floating]] = []
     sizes: list[NDArray[np.int64]] = []
     n_normal = n_regions = 0
+    # The maps' common type, so that no score is rounded.
+    precision: np.dtype[Any] = np.dtype(np.float32)
     for mask, values in checked_images(masks, maps, crop, first):
+        precision = np.promote_types(precision, values.dtype)
         image_anomalous.append(mask.any())
-        image_scores.append(values.max())
+        image_scores.append(image_score(values))
         if image_anomalous[-1]:
             labels, count = ndimage.label(mask, EIGHT_CONNECTED)
             regions = labels[mask]
@@ -157,12 +161,10 @@ def anomalous_pixels(
             sizes.append(np.bincount(regions)[regions])
         if image_anomalous[-1] or not defective_only:
             n_normal += mask.size - int(np.count_nonzero(mask))
-    maxima = np.array(image_scores)
-    # Of the maps' common type, so that no score is rounded.
-    pixel_scores = np.concatenate([np.empty(0, maxima.dtype), *scores])
+    pixel_scores = np.concatenate([np.empty(0, precision), *scores])
     region_sizes = np.concatenate([np.empty(0, np.int64), *sizes])
     pairs = _distinct_pairs(pixel_scores, region_sizes, np.ones(len(pixel_scores), np.int64))
-    return AnomalousPixels(*pairs, n_normal, n_regions, np.array(image_anomalous), maxima)
+    return AnomalousPixels(*pairs, n_normal, n_regions, np.array(image_anomalous), np.array(image_scores))
 
 
 def merge_anomalous(parts: Sequence[AnomalousPixels]) -> AnomalousPixels:

@@ -35,8 +35,8 @@ HELD = 0.7
 EVEN = 0.18
 """Windows hold what the texture holds where their contrasts deviate from each other by no more than this share."""
 COARSE_SHARE = 0.5
-"""Small images of a coarse texture are enlarged to this share of the extractor's least side: what varies over many
-cells looks like an anomaly once it is enlarged (docs/scale.md)."""
+"""For a coarse texture this share of the extractor's least side is enough: what varies over many cells looks like an
+anomaly once it is enlarged (docs/scale.md)."""
 
 
 @dataclass(frozen=True)
@@ -59,15 +59,16 @@ class Scale:
     def factor(self, height: int, width: int, least_side: int) -> float:
         """How many times an image is to be enlarged (above 1) or reduced, never to less than ``least_side``.
 
-        An image of a coarse texture is enlarged to `COARSE_SHARE` of the least side, if at all.
+        For a coarse texture, `COARSE_SHARE` of the least side is enough.
         """
         side = min(height, width)
-        if side <= least_side:
-            return max(1.0, least_side * (COARSE_SHARE if self.coarse else 1.0) / side)
+        least = least_side * (COARSE_SHARE if self.coarse else 1.0)
+        if side <= least:
+            return least / side
         if self.fineness is None:
             return 1.0
         fineness = self.fineness * (side / self.side if self.side else 1.0)
-        return min(1.0, max(least_side / side, RESOLVED / fineness))
+        return min(1.0, max(least / side, RESOLVED / fineness))
 
 
 def shortest_waves(grey: NDArray[np.float32]) -> float | None:

@@ -19,7 +19,7 @@ from firstsight.plan.settings import CollectionSettings, DetectorEntry
 # Raised when SBM begins to give other weights with the same settings.
 _TUNING_VERSION = 1
 # Raised when other sizes or windows are found for the same images.
-_SCALE_VERSION = 1
+_SCALE_VERSION = 2
 
 
 @dataclass(frozen=True)

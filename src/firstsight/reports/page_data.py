@@ -18,6 +18,9 @@ CHUNK_ROWS = 2_000
 FRONT_OF_CLUSTER = 12
 """Images of a cluster that are shown before the user asks for all; they are in the first chunks."""
 
+STANDS_OUT = 0.05
+"""An image with a smaller p-value is marked on the page."""
+
 MOST_BINS = 40
 _DIGITS = 5
 
@@ -132,7 +135,7 @@ def write_charts(folder: Path, place: int, collection: CollectionReport, order: 
         content = {
             "collection": place,
             "detector": number,
-            "histogram": histogram(detector.image_results["score"].to_numpy(float), detector.threshold),
+            "histogram": histogram(detector.image_results["score"].to_numpy(float), _limit(detector.image_results)),
             "scatter": {
                 "method": charts["method"],
                 "row": [row for row, *_ in points],
@@ -144,26 +147,37 @@ def write_charts(folder: Path, place: int, collection: CollectionReport, order: 
         write_script(folder / f"charts-{place}-{number}.js", "charts", content)
 
 
-def histogram(scores: NDArray[numpy.float64], threshold: float) -> dict[str, Any]:
-    """Count images by score, in equal bins that cover all scores: {low, high, counts}.
+def _limit(results: pandas.DataFrame) -> float | None:
+    """The lowest score of the images that stand out, by their p-values."""
+    standing_out = results.loc[results["p_value"].lt(STANDS_OUT).fillna(value=False), "score"]
+    return None if standing_out.empty else float(standing_out.min())
+
+
+def histogram(scores: NDArray[numpy.float64], limit: float | None) -> dict[str, Any]:
+    """Count images by score, in equal bins that cover all scores: {low, high, counts, limit}.
 
     Args:
         scores: (N,), finite; there are about sqrt(N) bins, from 8 to 40.
-        threshold: becomes the edge between two bins if it lies among the scores.
+        limit: becomes the edge between two bins if it lies among the scores; None: there is none.
     """
     if len(scores) == 0:
-        return {"low": 0.0, "high": 0.0, "counts": []}
+        return {"low": 0.0, "high": 0.0, "counts": [], "limit": None}
     least, most = float(scores.min()), float(scores.max())
     bins = int(numpy.clip(numpy.sqrt(len(scores)), 8, MOST_BINS))
     edges = numpy.histogram_bin_edges(scores, bins)
     width = edges[1] - edges[0]
-    if least < threshold < most:
-        below, above = numpy.ceil((threshold - least) / width), numpy.ceil((most - threshold) / width)
-        edges = threshold + width * numpy.arange(-below, above + 1)
+    if limit is not None and least < limit < most:
+        below, above = numpy.ceil((limit - least) / width), numpy.ceil((most - limit) / width)
+        edges = limit + width * numpy.arange(-below, above + 1)
     # Rounding must not drop the images at the ends.
     edges[0], edges[-1] = min(edges[0], least), max(edges[-1], most)
     counts, _ = numpy.histogram(scores, edges)
-    return {"low": _rounded(edges[0]), "high": _rounded(edges[-1]), "counts": counts.tolist()}
+    return {
+        "low": _rounded(edges[0]),
+        "high": _rounded(edges[-1]),
+        "counts": counts.tolist(),
+        "limit": None if limit is None else _rounded(limit),
+    }
 
 
 def write_script(path: Path, function: str, content: Any) -> None:

@@ -32,9 +32,9 @@ class DetectorReport:
         colour_bar: the legend of the scale, a PNG; its path is written as ``folder``.
         metrics: rows of the `metrics` table (columns metric, value, crop, n_images, n_regions; crop is the share of the
             frame cut from each side); empty without masks and labels.
-        image_results: one row per image with a map, indexed by image: score (in the units of the map), area (share of
-            the image that is anomalous), regions (their number), cluster (-1: none; null: not clustered) and distance
-            (to the centre of its cluster, or null).
+        image_results: one row per image with a map, indexed by image: score (in the units of the map), p_value (null in
+            small collections), area (share of the image that is anomalous), regions (their number), cluster (-1: none;
+            null: not clustered) and distance (to the centre of its cluster, or null).
         regions: rows of the `regions` table.
         clusters: the clusters, in the order of the page.
         n_clusters: number of clusters, 0 if the images were not clustered.

@@ -10,6 +10,7 @@ from skimage.transform import resize
 
 from firstsight.clustering.descriptors import DEVIATIONS, blur_features, coarsest_layer, describe, unit_cells
 from firstsight.clustering.regions import covered_cells, find_image_regions
+from firstsight.detectors.image_score import image_score
 from firstsight.stages.job import Job
 from firstsight.storage.archives import write_arrays
 from firstsight.storage.geometry import Geometry
@@ -43,8 +44,8 @@ def describe_shard(
             stride (the last of equals), which says most about the kind of an anomaly.
         collection, detector: names for the tables.
         regions: Parquet table `regions` to make, without clusters.
-        scores: JSON to make: the collection, and for every image a row with image, status, score (largest value of the
-            map), anomalous_area (pixels in regions) and threshold.
+        scores: JSON to make: the collection, and for every image a row with image, status, score (`image_score`),
+            anomalous_area (pixels in regions) and threshold.
         descriptors: npz to make, float32, not normalised: ``image`` (N,) text and ``descriptor`` (N, W, C) of images
             with a map, a row for each of the W weightings; ``region_image``, ``region_number`` and
             ``region_descriptor`` (R,), (R,) and (R, W, C) of their regions.
@@ -67,7 +68,7 @@ def describe_shard(
             names = {"collection": collection, "image": stored.image, "detector": detector}
             nothing_yet = {"cluster": None, "cluster_name": None}
             region_rows += [{**names, **vars(region), **nothing_yet} for region in image_regions]
-            row["score"] = float(cells.max())
+            row["score"] = image_score(cells)
             row["anomalous_area"] = sum(region.area for region in image_regions)
             with job.step("descriptor"):
                 attributes = reader.attributes(stored.key)

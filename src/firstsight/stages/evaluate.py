@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from firstsight.clustering.kinds import fit_kinds
 from firstsight.collections.images import read_mask
+from firstsight.detectors.image_score import image_score
 from firstsight.evaluation import clustering, localization
 from firstsight.evaluation.localization_statistics import Part, localization_statistics_of
 from firstsight.stages.cluster import read_descriptors
@@ -142,8 +143,8 @@ def _open_part(
     return LazyMasks(masks, shapes), _maps_in(store, images)
 
 
-def _largest_scores(store: Path, images: Sequence[str]) -> list[float]:
-    return [float(stored.cells().max()) for stored in _maps_in(store, images).stored]
+def _image_scores(store: Path, images: Sequence[str]) -> list[float]:
+    return [image_score(stored.cells()) for stored in _maps_in(store, images).stored]
 
 
 def _image_rows(stores: Mapping[str, Path], known: pandas.DataFrame) -> list[dict[str, Any]]:
@@ -151,7 +152,7 @@ def _image_rows(stores: Mapping[str, Path], known: pandas.DataFrame) -> list[dic
     if labelled.empty:
         return []
     parts = list(_by_store(stores, labelled))
-    scores = compute(*(delayed(_largest_scores)(store, rows.index.tolist()) for store, rows in parts))  # type: ignore[no-untyped-call]
+    scores = compute(*(delayed(_image_scores)(store, rows.index.tolist()) for store, rows in parts))  # type: ignore[no-untyped-call]
     defective = np.concatenate([rows["label"].ne(GOOD).to_numpy(bool) for _, rows in parts])
     value = localization.image_auroc_from_scores(defective, np.concatenate(scores))
     return [{"metric": "image_auroc", "value": value, "n_images": len(labelled), "n_regions": None, "crop": 0.0}]

@@ -9,6 +9,7 @@ import pandas
 from firstsight import __version__
 from firstsight.clustering.names import apply_names, bind_names, read_names, rename_clusters
 from firstsight.clustering.regions import find_image_regions
+from firstsight.detectors.image_score import image_score
 from firstsight.reports.exports.findings import UNSORTED, Findings, ImageEntry, ImageFindings, RegionFinding
 from firstsight.reports.exports.registry import EXPORTS
 from firstsight.stages.job import Job
@@ -113,7 +114,7 @@ def _read(
         )
         for region in regions
     ]
-    return ImageFindings(entry, float(cells.max()), anomaly_map, labels, findings)
+    return ImageFindings(entry, image_score(cells), anomaly_map, labels, findings)
 
 
 def _clusters(rows: pandas.DataFrame) -> list[Cluster]:

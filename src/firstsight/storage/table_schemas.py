@@ -123,7 +123,7 @@ SCHEMAS: dict[str, pyarrow.Schema] = {
         ]
     ),
 }
-"""Columns and types by table. `images` has three more columns for every detector: see `images_schema`."""
+"""Columns and types by table. `images` has five more columns for every detector: see `images_schema`."""
 
 SORT_KEYS: dict[str, tuple[str, ...]] = {
     "images": ("collection", "image"),
@@ -133,25 +133,26 @@ SORT_KEYS: dict[str, tuple[str, ...]] = {
     "runs": ("collection", "rule", "shard", "detector"),
 }
 
-_SCORE, _AREA, _THRESHOLD = "_score", "_anomalous_area", "_threshold"
+_SCORE, _P_VALUE, _Q_VALUE, _AREA, _THRESHOLD = "_score", "_p_value", "_q_value", "_anomalous_area", "_threshold"
 
 
 def images_schema(detectors: Sequence[str]) -> pyarrow.Schema:
     """The schema of the `images` table with the columns of these detectors, in the order given.
 
-    For every detector: `<detector>_score` (float32, the image's score), `<detector>_anomalous_area` (int64, pixels
-    above the threshold) and `<detector>_threshold` (float32, in the units of the map). All three are null for an image
-    that was set aside.
+    For every detector: `<detector>_score` (float32, the image's score), `<detector>_p_value` and `<detector>_q_value`
+    (float32, of the score among those of the collection; null in collections of fewer than 10 images),
+    `<detector>_anomalous_area` (int64, pixels above the threshold) and `<detector>_threshold` (float32, in the units of
+    the map). All are null for an image that was set aside.
     """
     columns = list(SCHEMAS["images"])
     for detector in detectors:
-        columns.append(_optional(detector + _SCORE, pyarrow.float32()))
+        columns += [_optional(detector + name, pyarrow.float32()) for name in (_SCORE, _P_VALUE, _Q_VALUE)]
         columns.append(_optional(detector + _AREA, pyarrow.int64()))
         columns.append(_optional(detector + _THRESHOLD, pyarrow.float32()))
     return pyarrow.schema(columns)
 
 
 def detectors_in(schema: pyarrow.Schema) -> list[str]:
-    """The detectors whose three columns an `images` table holds."""
+    """The detectors whose five columns an `images` table holds."""
     known = set(SCHEMAS["images"].names)
     return [name.removesuffix(_SCORE) for name in schema.names if name not in known and name.endswith(_SCORE)]

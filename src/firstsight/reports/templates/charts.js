@@ -51,37 +51,38 @@ firstsight.draw = {
     }));
   },
 
-  histogram({ charts, threshold }) {
-    const { low, high, counts } = charts.histogram;
+  histogram({ charts }) {
+    const { low, high, counts, limit } = charts.histogram;
     const { svg, width, height } = this;
     if (!counts.length) return { parts: [], note: "no image has a map" };
     const most = Math.max(...counts);
     const [left, right, top, bottom] = [36, width - 12, 26, height - 28];
-    const from = Math.min(low, threshold);
-    const to = Math.max(high, threshold);
-    const at = (value) => left + (right - left) * (to > from ? (value - from) / (to - from) : 0.5);
+    const at = (value) => left + (right - left) * (high > low ? (value - low) / (high - low) : 0.5);
     const bin = (high - low) / counts.length;
     const parts = counts.flatMap((count, index) => {
       const start = low + index * bin;
       const tall = ((bottom - top) * count) / most;
       const bar = svg("rect", {
-        class: start + bin / 2 > threshold ? "bar above" : "bar", x: at(start) + 0.5, y: bottom - tall,
+        class: limit !== null && start + bin / 2 > limit ? "bar above" : "bar", x: at(start) + 0.5, y: bottom - tall,
         width: Math.max(at(start + bin) - at(start) - 1, 1), height: tall,
       }, svg("title", {}, `${firstsight.plural(count, "image")} from ${firstsight.number(start)} to ${firstsight.number(start + bin)}`));
       return count ? [bar] : [];
     });
-    const limit = at(threshold);
-    const anchor = limit > width * 0.6 ? "end" : "start";
+    if (limit !== null) {
+      const x = at(limit);
+      const anchor = x > width * 0.6 ? "end" : "start";
+      parts.push(
+        svg("line", { class: "limit", x1: x, x2: x, y1: top - 12, y2: bottom }),
+        svg("text", { class: "limit-name", x: x + (anchor === "end" ? -5 : 5), y: top - 8, "text-anchor": anchor },
+          "p-value below 0.05"));
+    }
     parts.push(
       svg("line", { class: "axis", x1: left, x2: right, y1: bottom, y2: bottom }),
-      svg("line", { class: "limit", x1: limit, x2: limit, y1: top - 12, y2: bottom }),
-      svg("text", { class: "limit-name", x: limit + (anchor === "end" ? -5 : 5), y: top - 8, "text-anchor": anchor },
-        `threshold ${firstsight.number(threshold)}`),
-      svg("text", { x: left, y: height - 10 }, firstsight.number(from)),
-      svg("text", { x: right, y: height - 10, "text-anchor": "end" }, firstsight.number(to)),
+      svg("text", { x: left, y: height - 10 }, firstsight.number(low)),
+      svg("text", { x: right, y: height - 10, "text-anchor": "end" }, firstsight.number(high)),
       svg("text", { x: left - 6, y: top + 10, "text-anchor": "end" }, most.toLocaleString("en")),
       svg("text", { x: left - 6, y: bottom, "text-anchor": "end" }, "0"));
-    return { parts, note: "how many images have which score, the largest value of their map" };
+    return { parts, note: "how many images have which score, the mean of the highest hundredth of their map" };
   },
 
   scatter(detector, collection) {
