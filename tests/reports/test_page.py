@@ -246,6 +246,21 @@ def test_a_strip_in_pieces_is_explained(index: Path, document: Document, tmp_pat
     assert min(content(tmp_path / "reports/index.html", "images-0-0")["columns"]["pieces"]) > 1
 
 
+def test_the_histogram_parts_the_images_that_stand_out(index: Path) -> None:
+    page = sample_page()
+    drawn = 0
+    for place, collection in enumerate(page.collections):
+        for rank, detector in enumerate(collection.detectors):
+            limit = content(index, f"charts-{place}-{rank}")["histogram"]["limit"]
+            small = detector.image_results["p_value"] < 0.05
+            scores = detector.image_results["score"]
+            assert (limit is None) == (small.all() or not small.any())
+            if limit is not None:
+                drawn += 1
+                assert scores[~small].max() < limit < scores[small].min()
+    assert drawn
+
+
 @pytest.mark.parametrize("threshold", [-3.0, 0.25, 0.7, 1.0, 8.0])
 @pytest.mark.parametrize("size", [1, 2, 50, 5000])
 def test_a_histogram_counts_every_image_on_its_side_of_the_threshold(size: int, threshold: float) -> None:

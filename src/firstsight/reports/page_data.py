@@ -148,9 +148,11 @@ def write_charts(folder: Path, place: int, collection: CollectionReport, order: 
 
 
 def _limit(results: pandas.DataFrame) -> float | None:
-    """The lowest score of the images that stand out, by their p-values."""
-    standing_out = results.loc[results["p_value"].lt(STANDS_OUT).fillna(value=False), "score"]
-    return None if standing_out.empty else float(standing_out.min())
+    """The score that parts the images that stand out, by their p-values, from the others; None where there is none."""
+    stands_out = results["p_value"].lt(STANDS_OUT).fillna(value=False).astype(bool)
+    if not stands_out.any() or stands_out.all():
+        return None
+    return float(results.loc[stands_out, "score"].min() + results.loc[~stands_out, "score"].max()) / 2
 
 
 def histogram(scores: NDArray[numpy.float64], limit: float | None) -> dict[str, Any]:
