@@ -122,7 +122,7 @@ def test_runs_say_what_was_done(demo: Path, tables: dict[str, pandas.DataFrame])
 
 
 def test_features_are_stored_in_float16(demo: Path) -> None:
-    store = next((demo / "results").glob("demo_brick/features/efficientnet_lite0-*/*.zarr.zip"))
+    store = next((demo / "results").glob("demo_gravel/features/efficientnet_lite0-*/*.zarr.zip"))
     reader = ShardReader(store)
     sizes = {name: 384 // layer.stride for name, layer in EXTRACTORS["efficientnet_lite0"].layers.items()}
     layers = {
