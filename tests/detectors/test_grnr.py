@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +11,7 @@ import torch
 
 from firstsight.collections.images import read_image, read_mask
 from firstsight.detectors import grnr as module
-from firstsight.detectors.grnr import (
-    GrnrSettings,
-    average_cells,
-    averaged_cells,
-    grnr,
-    regression_errors,
-    typical_cells,
-)
-from firstsight.detectors.layers import read_at
+from firstsight.detectors.grnr import GrnrSettings, grnr, regression_errors, typical_cells
 from firstsight.errors import FirstsightError
 from firstsight.evaluation.localization import auroc
 from firstsight.features import load_extractor
@@ -92,40 +83,6 @@ def test_the_map_is_the_smoothed_product_of_the_layers(offset: float, sigma: flo
     assert found.dtype == torch.float32
     assert found.shape == (11, 8)
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-3)
-
-
-@pytest.mark.parametrize(("window", "side"), [(None, 1), (40.0, 1), (57.0, 1), (80.0, 2), (113.0, 3), (160.0, 4)])
-def test_as_many_cells_are_averaged_as_the_window_asks_for(window: float | None, side: int) -> None:
-    assert averaged_cells(Geometry(900, 600, 900, 600, 8, 3.5, window)) == side
-
-
-def test_small_maps_keep_their_cells() -> None:
-    assert averaged_cells(Geometry(900, 200, 900, 200, 8, 3.5, 160.0)) == 3, "25 cells: 8 are left"
-    assert averaged_cells(Geometry(40, 40, 40, 40, 8, 3.5, 160.0)) == 1
-
-
-@pytest.mark.parametrize("shape", [(9, 7), (2, 2), (8, 12)])
-def test_averaged_cells_lie_in_the_middle_of_what_they_average(shape: tuple[int, int]) -> None:
-    features = relu_features(5, *shape).half()
-    averaged, coarse = average_cells(features, place(8, 3.5), 2)
-    assert (coarse.stride, coarse.offset) == (16, 7.5)
-    for row, column in np.ndindex(shape[0] // 2, shape[1] // 2):
-        square = features[:, 2 * row : 2 * row + 2, 2 * column : 2 * column + 2].double()
-        np.testing.assert_allclose(averaged[:, row, column].double(), square.mean(dim=(1, 2)), rtol=1e-5)
-
-
-def test_larger_windows_are_judged_in_averaged_cells_unless_the_radius_is_given() -> None:
-    features = {"layer2": relu_features(12, 33, 32), "layer3": relu_features(20, 16, 17, seed=1)}
-    places = {"layer2": Geometry(264, 256, 264, 256, 8, 3.5), "layer3": Geometry(264, 256, 264, 256, 16, 7.5)}
-    large = {layer: replace(geometry, window=80.0) for layer, geometry in places.items()}
-    coarse = {layer: average_cells(features[layer], places[layer], 2) for layer in features}
-    errors = {layer: regression_errors(values, GrnrSettings()) for layer, (values, _) in coarse.items()}
-    product = torch.ones(33, 32, dtype=torch.float64)
-    for layer, values in errors.items():
-        product *= read_at(values, (33, 32), places["layer2"], coarse[layer][1])
-    torch.testing.assert_close(grnr(features, large, GrnrSettings(sigma=0)), product.float())
-    native = grnr(features, places, GrnrSettings())
-    torch.testing.assert_close(grnr(features, large, GrnrSettings(neighbour_radius=1)), native)
 
 
 def test_blocks_of_rows_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,6 @@ every pair of neighbours.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -20,7 +19,6 @@ from torch.nn import functional
 
 from firstsight.detectors.layers import finest_layer, read_at
 from firstsight.detectors.windows import check_features, smooth
-from firstsight.features.texture_scale import WINDOW
 from firstsight.settings_model import Count, Layers, NotNegative, SettingsModel
 from firstsight.storage.geometry import Geometry
 
@@ -34,9 +32,6 @@ LEAST_RIDGE = 1e-30
 # Values of one product of features, and of the systems, for the rows computed at a time: 4 MiB and 16 MiB.
 PRODUCTS, SYSTEMS = 2**20, 2**21
 
-FEWEST_CELLS = 8
-"""Cells are averaged as long as so many are left along the shorter side."""
-
 LARGEST = 1e38
 """Upper limit of products of layers, within float32."""
 
@@ -46,9 +41,8 @@ class GrnrSettings(SettingsModel):
 
     layers: Layers | None = None
     """Feature layers; null: the extractor's own choice. The paper reads layer2 and layer3 of a Wide-ResNet50-2."""
-    neighbour_radius: Count | None = None
-    """m of Equation 1: the (2 m + 1)^2 - 1 cells round a cell explain it; null: 1, as in the paper, of cells that are
-    averaged where the collection's scale asks for larger windows."""
+    neighbour_radius: Count = 1
+    """m of Equation 1: the (2 m + 1)^2 - 1 cells round a cell explain it."""
     global_cells: Count = 40
     """K of Equation 3, the number of typical cells; a map of fewer cells takes all of them."""
     eta: NotNegative = 5.0
@@ -75,44 +69,12 @@ def grnr(features: Mapping[str, Tensor], places: Mapping[str, Geometry], setting
         FirstsightError: features have another shape, or a value is not finite.
     """
     finest = finest_layer({layer: places[layer] for layer in features})
-    height, width = features[finest].shape[1:]
-    fused = torch.ones(height, width, dtype=torch.float64, device=features[finest].device)
-    for layer, values in features.items():
-        side = 1 if settings.neighbour_radius else averaged_cells(places[layer])
-        averaged, place = average_cells(values, places[layer], side)
-        errors = regression_errors(averaged, settings)
-        if place != places[finest]:
-            errors = read_at(errors, (height, width), places[finest], place)
-        fused = (fused * errors).clamp(max=LARGEST)
+    errors = {layer: regression_errors(values, settings) for layer, values in features.items()}
+    fused = errors.pop(finest).clamp(max=LARGEST)
+    height, width = fused.shape
+    for layer, values in errors.items():
+        fused = (fused * read_at(values, (height, width), places[finest], places[layer])).clamp(max=LARGEST)
     return smooth(fused.float(), settings.sigma / places[finest].stride)
-
-
-def averaged_cells(place: Geometry) -> int:
-    """Side of the squares of cells that are averaged, so that a window of the scale holds as many as one of 40 pixels.
-
-    Args:
-        place: of the layer; without a ``window`` it has 40 pixels.
-    """
-    shorter_side = min(place.input_height, place.input_width) / place.stride
-    return max(1, min(round((place.window or WINDOW) / WINDOW), int(shorter_side) // FEWEST_CELLS))
-
-
-def average_cells(features: Tensor, place: Geometry, side: int) -> tuple[Tensor, Geometry]:
-    """The means of squares of cells, and how they lie on the image.
-
-    Args:
-        features: (C, H, W), at least ``side`` cells high and wide; what is left of H and W at the end has no mean.
-        place: of the features.
-        side: of the squares, cells.
-
-    Returns:
-        (C, H // side, W // side); for ``side`` 1, the features as they are.
-    """
-    if side == 1:
-        return features, place
-    offset = place.offset + place.stride * (side - 1) / 2
-    averaged = functional.avg_pool2d(features.float()[None], side)[0]
-    return averaged, replace(place, stride=place.stride * side, offset=offset)
 
 
 def regression_errors(features: Tensor, settings: GrnrSettings) -> Tensor:
@@ -133,7 +95,7 @@ def regression_errors(features: Tensor, settings: GrnrSettings) -> Tensor:
     checked = checked / scale
     typical = typical_cells(checked, settings.global_cells)
     share = 1 - 1 / (1 + typical.shape[1] * settings.eta)
-    radius, (height, width) = settings.neighbour_radius or 1, checked.shape[1:]
+    radius, (height, width) = settings.neighbour_radius, checked.shape[1:]
     window = (2 * radius + 1) ** 2
     step = max(1, min(PRODUCTS // (len(checked) * width), SYSTEMS // (window**2 * width)))
     # A cell of zeros adds nothing to the span of the others.
