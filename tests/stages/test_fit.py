@@ -33,22 +33,27 @@ SETTINGS = BlindSettings(
 )
 
 
-@pytest.fixture
-def prepared(pile: Path, tmp_path: Path, job: Job) -> Path:
-    """A shard of manifest and features: five images, and one that is no image."""
-    names = [f"{number}.png" for number in range(6)]
-    files = [{"image": name, "path": str(pile / name), "missing": None, "problem": None} for name in names]
-    outputs = {"output": tmp_path / "images.parquet", "members": tmp_path / "m.json"}
-    make_manifest(files=files, collection="pile", shard="s", **outputs, job=job)
+def prepare(files: list[Path], folder: Path, job: Job, name: str = "features") -> Path:
+    """The manifest and the store of features of a shard, which is returned."""
+    rows = [{"image": file.name, "path": str(file), "missing": None, "problem": None} for file in files]
+    outputs = {"output": folder / f"{name}.parquet", "members": folder / f"{name}.json"}
+    make_manifest(files=rows, collection="pile", shard="s", **outputs, job=job)
     extract_features(
-        manifest=tmp_path / "images.parquet",
-        scale=write_scale(tmp_path),
-        output=tmp_path / "features.zarr",
+        manifest=outputs["output"],
+        scale=write_scale(folder),
+        output=folder / f"{name}.zarr",
         settings=LAWS.model_dump(),
         layers=["energy"],
         threads=1,
         job=job,
     )
+    return folder / f"{name}.zarr"
+
+
+@pytest.fixture
+def prepared(pile: Path, tmp_path: Path, job: Job) -> Path:
+    """A shard of manifest and features: five images, and one that is no image."""
+    prepare([pile / f"{number}.png" for number in range(6)], tmp_path, job)
     return tmp_path
 
 
@@ -62,13 +67,15 @@ def detect(job: Job) -> Callable[..., None]:
     return run
 
 
-def fit(folder: Path, model: str, settings: BlindSettings, job: Job) -> Path:
+def fit(
+    folder: Path, model: str, settings: Any, job: Job, *, method: str = "blind", features: tuple[Path, ...] = ()
+) -> Path:
     fit_detector(
-        features=[folder / "features.zarr"],
+        features=features or [folder / "features.zarr"],
         output=folder / model,
         summary=folder / "model.json",
         checkpoints=folder / "fitting",
-        method="blind",
+        method=method,
         settings=settings.model_dump(),
         layers=["energy"],
         device="cpu",
@@ -121,7 +128,7 @@ def test_a_damaged_model_is_not_trusted(prepared: Path, job: Job) -> None:
 
 def test_a_detector_of_images_reads_their_files(prepared: Path, detect: Callable[..., None], job: Job) -> None:
     settings = spectral_residual.SpectralResidualSettings()
-    files = {"source": prepared / "images.parquet", "model": None, "output": prepared / "maps.zarr"}
+    files = {"source": prepared / "features.parquet", "model": None, "output": prepared / "maps.zarr"}
     detect("spectral_residual", settings, **files)
     maps = stored_maps([prepared / "maps.zarr"])
     assert [stored.image for stored in maps] == [f"{number}.png" for number in range(6)]
@@ -141,58 +148,22 @@ FEW_STEPS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("method", [name for name, detector in DETECTORS.items() if detector.learns])
-def test_what_is_learned_hangs_on_what_the_images_hold(method: str, pile: Path, tmp_path: Path, job: Job) -> None:
+def test_what_is_learned_hangs_on_what_the_images_hold(
+    method: str, pile: Path, tmp_path: Path, detect: Callable[..., None], job: Job
+) -> None:
     """Not on how they are cut into shards, on the order of these, or on names: maps are equal to the bit."""
     settings = DETECTORS[method].settings(**FEW_STEPS.get(method, {}))
 
     def maps(name: str, *shards: list[Path]) -> dict[bytes, Any]:
         folder = tmp_path / name
         folder.mkdir()
-        scale = write_scale(folder)
-        features = []
-        for number, files in enumerate(shards):
-            rows = [{"image": file.name, "path": str(file), "missing": None, "problem": None} for file in files]
-            outputs = {"output": folder / f"{number}.parquet", "members": folder / f"{number}.json"}
-            make_manifest(files=rows, collection="pile", shard="s", **outputs, job=job)
-            features.append(folder / f"{number}.zarr")
-            extract_features(
-                manifest=outputs["output"],
-                scale=scale,
-                output=features[-1],
-                settings=LAWS.model_dump(),
-                layers=["energy"],
-                threads=1,
-                job=job,
-            )
-        fit_detector(
-            features=features,
-            output=folder / "model.pt",
-            summary=folder / "model.json",
-            checkpoints=folder / "fitting",
-            method=method,
-            settings=settings.model_dump(),
-            layers=["energy"],
-            device="cpu",
-            threads=1,
-            job=job,
-        )
-        found = {}
-        for store in features:
-            detect_anomalies(
-                source=store,
-                model=folder / "model.pt",
-                output=store.with_suffix(".maps"),
-                method=method,
-                settings=settings.model_dump(),
-                layers=["energy"],
-                device="cpu",
-                threads=1,
-                job=job,
-            )
-            stored = stored_maps([store.with_suffix(".maps")])
-            found.update({entry.image: entry.cells() for entry in stored})
+        stores = tuple(prepare(files, folder, job, f"{number}") for number, files in enumerate(shards))
+        model = fit(folder, "model.pt", settings, job, method=method, features=stores)
+        for store in stores:
+            detect(method, settings, source=store, model=model, output=store.with_suffix(".maps"))
+        found = stored_maps([store.with_suffix(".maps") for store in stores])
         by_name = {file.name: file.read_bytes() for files in shards for file in files}
-        return {by_name[image]: cells for image, cells in found.items()}
+        return {by_name[entry.image]: entry.cells() for entry in found}
 
     images = [pile / f"{number}.png" for number in range(5)]
     expected = maps("one", images)

@@ -41,7 +41,7 @@ def test_images_come_in_an_order_of_what_they_hold(tmp_path: Path) -> None:
 def test_a_random_choice_hangs_on_its_seed_and_on_what_images_hold(tmp_path: Path) -> None:
     def choose(folder: str, letters: str, count: int, seed: int) -> list[str]:
         shards = write_shards(tmp_path / folder, {letter: "" if letter in "cf" else letter for letter in letters})
-        return [key for _, key in random_images(shards, count, seed)]
+        return [key for _, key in random_images(stored_images(shards), count, seed)]
 
     first = choose("some", "abcdefghij", 4, 1)
     assert choose("some", "abcdefghij", 99, 1)[:4] == first

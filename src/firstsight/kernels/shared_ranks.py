@@ -4,13 +4,13 @@ Numba caches compiled code on disk and does not notice when a function in anothe
 this file, touch `matching_costs`.
 """
 
-from typing import Any
-
 import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+from firstsight.kernels.lanes import Lanes
 
 # Cells whose numbers of ranks are compared at once.
 LANES = 32
@@ -79,15 +79,12 @@ def _sharing(typing, first, last, place):  # type: ignore[no-untyped-def]
     """Two numbers whose bits say which of LANES cells from a place on have two ranks, and which have more."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-        lanes = ir.VectorType(ir.IntType(signature.args[0].dtype.bitwidth), LANES)
-
-        def load(kind: Any, array: Any) -> Any:
-            data = context.make_array(kind)(context, builder, array).data
-            return builder.load(builder.bitcast(builder.gep(data, [arguments[2]]), lanes.as_pointer()), align=1)
-
-        starts, stops = map(load, signature.args[:2], arguments[:2])
-        ranks = builder.sub(stops, starts)
-        two = ir.Constant(lanes, [2] * LANES)
+        starts, stops = (
+            Lanes(context, builder, kind, array, LANES)
+            for kind, array in zip(signature.args[:2], arguments[:2], strict=True)
+        )
+        ranks = builder.sub(stops.load(arguments[2]), starts.load(arguments[2]))
+        two = ir.Constant(starts.vector, [2] * LANES)
         bits = [
             builder.bitcast(builder.icmp_unsigned(comparison, ranks, two), ir.IntType(LANES))
             for comparison in ("==", ">")

@@ -11,6 +11,8 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from firstsight.kernels.lanes import Lanes
+
 # Cells that are counted at once, each in a lane of SIMD registers: 32 bytes.
 LANES = 32
 
@@ -39,26 +41,6 @@ def count_below(neighbours, limits, compared, runs, counts):  # type: ignore[no-
         _count_in_windows(runs, counts, x)
 
 
-class _Lanes:
-    """Writes the instructions that load and store LANES consecutive numbers of an array."""
-
-    def __init__(self, context: Any, builder: Any, kind: Any, array: Any) -> None:
-        native = context.make_array(kind)(context, builder, array)
-        self.shape = cgutils.unpack_tuple(builder, native.shape)
-        self.element = ir.IntType(kind.dtype.bitwidth)
-        self.vector = ir.VectorType(self.element, LANES)
-        self._builder, self._data = builder, native.data
-
-    def _address(self, position: Any) -> Any:
-        return self._builder.bitcast(self._builder.gep(self._data, [position]), self.vector.as_pointer())
-
-    def load(self, position: Any) -> Any:
-        return self._builder.load(self._address(position), align=1)
-
-    def store(self, value: Any, position: Any) -> None:
-        self._builder.store(value, self._address(position), align=1)
-
-
 @intrinsic  # type: ignore[untyped-decorator]
 def _count_in_runs(typing, neighbours, limits, compared, runs):  # type: ignore[no-untyped-def]
     """In a row of neighbours, count those below the limits of LANES cells in the T runs of T that contain the cell.
@@ -68,7 +50,7 @@ def _count_in_runs(typing, neighbours, limits, compared, runs):  # type: ignore[
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         ranks, limit, kept, run = (
-            _Lanes(context, builder, kind, array) for kind, array in zip(signature.args, arguments, strict=True)
+            Lanes(context, builder, kind, array, LANES) for kind, array in zip(signature.args, arguments, strict=True)
         )
         size = run.shape[0]
         index, lanes = size.type, size.type(LANES)
@@ -99,7 +81,8 @@ def _count_in_windows(typing, runs, counts, place):  # type: ignore[no-untyped-d
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         run, count = (
-            _Lanes(context, builder, kind, array) for kind, array in zip(signature.args[:2], arguments[:2], strict=True)
+            Lanes(context, builder, kind, array, LANES)
+            for kind, array in zip(signature.args[:2], arguments[:2], strict=True)
         )
         size, _, width = count.shape
         index = size.type

@@ -24,20 +24,36 @@ def stored_images(shards: Sequence[Path]) -> list[Stored]:
     Raises:
         FirstsightError: a shard is missing or incomplete.
     """
-    return [stored for _, stored in _by_content(shards)]
+    entries = [
+        (content, image, (reader, key))
+        for reader in map(ShardReader, shards)
+        for content, image, key in usable_entries(reader)
+    ]
+    return [stored for *_, stored in sorted(entries, key=itemgetter(0, 1))]
 
 
-def random_images(shards: Sequence[Path], count: int, seed: int) -> list[Stored]:
-    """``count`` images that have features, in random order (all such images if there are fewer).
+def usable_entries(reader: ShardReader) -> list[tuple[str, str, str]]:
+    """Of every image of a store that has features: `content_of` it, its id and its key.
+
+    Sorted, these come in an order that hangs on what the images hold; equal images in the order of their ids.
+    """
+    keys = reader.keys()
+    attributes = {key: reader.attributes(key) for key in keys}
+    return [(content_of(entry), entry["image"], key) for key, entry in attributes.items() if entry["status"] == "ok"]
+
+
+def random_images(images: Sequence[Stored], count: int, seed: int) -> list[Stored]:
+    """``count`` of the `stored_images`, in random order (all where there are fewer).
 
     Every image has a random number that hangs on the seed and on what it holds, and those with the smallest are drawn:
     images that are added leave the draw as it is unless they are drawn themselves.
-
-    Raises:
-        FirstsightError: a shard is missing or incomplete.
     """
-    numbered = [(_digest(f"{seed} {content}"), stored) for content, stored in _by_content(shards)]
-    return [stored for _, stored in sorted(numbered, key=itemgetter(0))[:count]]
+
+    def number(stored: Stored) -> str:
+        reader, key = stored
+        return _digest(f"{seed} {content_of(reader.attributes(key))}")
+
+    return sorted(images, key=number)[:count]
 
 
 def content_of(attributes: Mapping[str, Any]) -> str:
@@ -53,18 +69,6 @@ def content_of(attributes: Mapping[str, Any]) -> str:
 def images_token(images: Sequence[Stored]) -> str:
     """A digest of the images and their contents, so that training never resumes on other images."""
     return _digest("\0".join(str(reader.attributes(key)["token"]) for reader, key in images))
-
-
-def _by_content(shards: Sequence[Path]) -> list[tuple[str, Stored]]:
-    """The `content_of` every image that has features, and the image, in order; equal ones in the order of their ids."""
-    found = []
-    for reader in map(ShardReader, shards):
-        keys = reader.keys()
-        for key in keys:
-            attributes = reader.attributes(key)
-            if attributes["status"] == "ok":
-                found.append((content_of(attributes), str(attributes["image"]), (reader, key)))
-    return [(content, stored) for content, _, stored in sorted(found, key=itemgetter(0, 1))]
 
 
 def _digest(text: str) -> str:

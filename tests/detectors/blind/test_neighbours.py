@@ -10,6 +10,7 @@ import torch
 from firstsight.detectors.blind import neighbours
 from firstsight.detectors.blind.neighbours import Bank, draw_bank, neighbour_distance
 from firstsight.errors import FirstsightError
+from firstsight.storage.stored_images import stored_images
 from oracles import neighbours as oracle
 
 
@@ -69,19 +70,20 @@ def test_a_bank_holds_cells_of_images_that_have_features(write_store: Callable[.
     generator = np.random.default_rng(2)
     images = {f"{n}.png": {"fine": generator.random((3, 2, 2 + n), np.float32)} for n in range(4)}
     shards = [write_store("a", {**images, "broken.png": None}), write_store("b", {"last.png": images["0.png"]})]
-    bank = draw_bank(shards, "fine", images=10, cells=7, seed=3)
+    stored = stored_images(shards)
+    bank = draw_bank(stored, "fine", count=10, cells=7, seed=3)
     assert sorted(bank.images) == ["0.png", "1.png", "2.png", "3.png", "last.png"]
     assert bank.cells.shape == (5, 7, 3)
     for name, cells in zip(bank.images, bank.cells.numpy(), strict=True):
         own = images.get(name, images["0.png"])["fine"].reshape(3, -1).T
         own = own / np.linalg.norm(own, axis=1, keepdims=True)
         assert all(np.isclose(own, cell, atol=1e-6).all(axis=1).any() for cell in cells)
-    again = draw_bank(shards, "fine", images=10, cells=7, seed=3)
+    again = draw_bank(stored, "fine", count=10, cells=7, seed=3)
     assert again.images == bank.images
     assert torch.equal(again.cells, bank.cells)
-    assert draw_bank(shards, "fine", images=2, cells=7, seed=3).images == bank.images[:2]
+    assert draw_bank(stored, "fine", count=2, cells=7, seed=3).images == bank.images[:2]
 
 
 def test_a_collection_without_features_has_no_bank(write_store: Callable[..., Any]) -> None:
     with pytest.raises(FirstsightError, match="no image"):
-        draw_bank([write_store("a", {"x.png": None})], "fine", images=2, cells=2, seed=0)
+        draw_bank(stored_images([write_store("a", {"x.png": None})]), "fine", count=2, cells=2, seed=0)

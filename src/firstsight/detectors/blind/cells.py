@@ -1,6 +1,7 @@
 """Random cells of a whole collection, read from its stores of features without ever holding them all."""
 
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from torch import Tensor
 from firstsight.detectors.layers import scale_channels
 from firstsight.errors import FirstsightError
 from firstsight.storage.store import ShardReader
-from firstsight.storage.stored_images import content_of
+from firstsight.storage.stored_images import usable_entries
 
 HELD_OUT_EVERY = 17
 """The first of every 17 cells of an image, in reading order, is held out (17, lest they line up in columns)."""
@@ -48,14 +49,8 @@ class CellSource:
             raise FirstsightError(f"threads is {threads}, but must be positive")
         self.layer = layer
         self._threads = threads
-        stores = [path.absolute() for path in shards]
-        contents = self._compute([delayed(_contents)(store) for store in stores])
-        # In an order that hangs on what the images hold alone, whatever their names and shards.
-        self._images = sorted(
-            (content, image, store, key)
-            for store, entries in zip(stores, contents, strict=True)
-            for content, image, key in entries
-        )
+        entries = self._compute([delayed(_entries)(path.absolute()) for path in shards])
+        self._images = sorted(chain.from_iterable(entries))
         if not self._images:
             raise FirstsightError("no image of the collection has features")
         _, _, *first = self._images[0]
@@ -108,11 +103,9 @@ class CellSource:
         return results
 
 
-def _contents(store: Path) -> list[tuple[str, str, str]]:
-    """Of every image that has features: a digest of what it holds, its id, and its key in the store."""
-    reader = ShardReader(store)
-    attributes = [(key, reader.attributes(key)) for key in list(reader.keys())]
-    return [(content_of(entry), entry["image"], key) for key, entry in attributes if entry["status"] == "ok"]
+def _entries(store: Path) -> list[tuple[str, str, Path, str]]:
+    """The `usable_entries` of a store, each with the store before its key."""
+    return [(content, image, store, key) for content, image, key in usable_entries(ShardReader(store))]
 
 
 def _channels(store: Path, key: str, layer: str) -> int:

@@ -163,7 +163,7 @@ def fit_blind(
                 progress=progress,
             )
             autoencoder = {"channels": source.channels, "state": training.best}
-        learned[layer] = _learn_layer(shards, layer, settings, autoencoder, say)
+        learned[layer] = _learn_layer(images, layer, settings, autoencoder, say)
     kept = "; ".join(f"{layer}: {' and '.join(values['units'])}" for layer, values in learned.items())
     return {"n_images": len(images), "says": f"learned from {len(images)} images ({kept})", "layers": learned}
 
@@ -194,20 +194,20 @@ def detect_blind(
 
 
 def _learn_layer(
-    shards: Sequence[Path],
+    images: Sequence[Stored],
     layer: str,
     settings: BlindSettings,
     autoencoder: Mapping[str, Any] | None,
     note: Note,
 ) -> dict[str, Any]:
     """Everything learned on one layer: a bank, a reference, and the units of each kind of evidence that is kept."""
-    sample = random_images(shards, settings.sampled_images, settings.seed)
+    sample = random_images(images, settings.sampled_images, settings.seed)
     patch_size = settings.patch_size or automatic_patch_size(_place(sample, layer))
     learned: dict[str, Any] = {"patch_size": patch_size}
     if autoencoder is not None:
         learned["autoencoder"] = autoencoder
     if settings.neighbours:
-        bank = draw_bank(shards, layer, images=settings.bank_images, cells=settings.bank_cells, seed=settings.seed)
+        bank = draw_bank(images, layer, count=settings.bank_images, cells=settings.bank_cells, seed=settings.seed)
         learned["bank"] = {"cells": bank.cells, "images": list(bank.images)}
     if settings.correspondence == "pooled":
         learned["reference"] = pooled_reference(sample, layer, patch_size, settings.seed)

@@ -6,14 +6,13 @@ images with the most similar cells.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from firstsight.errors import FirstsightError
-from firstsight.storage.stored_images import random_images
+from firstsight.storage.stored_images import Stored, random_images
 
 # How many cosines are held at a time: 64 MiB.
 _BLOCK_VALUES = 2**24
@@ -32,13 +31,13 @@ class Bank:
     images: tuple[str, ...]
 
 
-def draw_bank(shards: Sequence[Path], layer: str, *, images: int, cells: int, seed: int) -> Bank:
+def draw_bank(images: Sequence[Stored], layer: str, *, count: int, cells: int, seed: int) -> Bank:
     """Draw random cells of random images.
 
     Args:
-        shards: the collection's stores of features.
+        images: of the collection, those that have features.
         layer: of the features; their cells are not scaled, so that brightness and strength count.
-        images: how many images (all where there are fewer).
+        count: how many images (all where there are fewer).
         cells: how many of each image; an image with fewer cells gives some of them more than once.
         seed: of both choices.
 
@@ -46,7 +45,7 @@ def draw_bank(shards: Sequence[Path], layer: str, *, images: int, cells: int, se
         FirstsightError: no image has features, or a shard is damaged.
     """
     drawn, names = [], []
-    for reader, key in random_images(shards, images, seed):
+    for reader, key in random_images(images, count, seed):
         features = torch.from_numpy(reader.read(key, layer)).flatten(1)
         size = features.shape[1]
         # The same positions in every image, so that equal images have equal maps.

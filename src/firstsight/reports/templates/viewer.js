@@ -102,8 +102,8 @@ firstsight.viewer = {
       button.setAttribute("aria-pressed", String(detector === current));
       const cluster = firstsight.cluster(detector, detector.cluster[row]);
       const medoid = cluster?.medoid === row ? ", medoid" : "";
-      return [button, number(detector.score[row]), number(detector.p_value[row]), number(detector.threshold), percent(detector.area[row]),
-        cluster ? `${cluster.name}${medoid}` : "–"];
+      return [button, number(detector.score[row]), number(detector.p_value[row]), number(detector.threshold),
+        percent(detector.area[row]), cluster ? `${cluster.name}${medoid}` : "–"];
     });
     this.table(this.parts.detectors, ["detector", "score", "p-value", "threshold", "area", "cluster"], rows, [1, 2, 3, 4]);
   },
