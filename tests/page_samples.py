@@ -34,6 +34,7 @@ def image_results(scores: dict[str, float], cluster: dict[str, int]) -> pandas.D
     """The results of a detector: two regions in every image with a score from 10 on."""
     table = pandas.DataFrame({"score": pandas.Series(scores)})
     table["p_value"] = np.where(table["score"] >= 10, 0.01, 0.5)
+    table["threshold"] = table["score"] / 4
     table["area"] = np.where(table["score"] >= 10, 0.0123, 0.0)
     table["regions"] = np.where(table["score"] >= 10, 2, 0)
     table["cluster"] = pandas.Series(cluster, dtype="Int32")

@@ -38,6 +38,14 @@ def test_regions_equal_a_flood_fill(shape: tuple[int, int], density: float, mini
     np.testing.assert_array_equal(labels, painted)
 
 
+def test_a_region_counts_only_with_a_peak_and_takes_its_scores_from_another_map() -> None:
+    anomaly_map = np.array([[2.0, 3.0, 0.0, 2.0, 2.5], [0.0, 0.0, 0.0, 0.0, 2.0]])
+    labels, regions = find_regions(anomaly_map, 1.0, peak=2.5, scores=10 * anomaly_map)
+    assert [(region.x, region.area, region.score_max, region.score_mean) for region in regions] == [(0, 2, 30.0, 25.0)]
+    np.testing.assert_array_equal(labels, [[1, 1, 0, 0, 0], [0, 0, 0, 0, 0]])
+    assert find_regions(anomaly_map, 1.0, peak=3.0)[1] == []
+
+
 def test_diagonal_neighbours_are_one_region() -> None:
     _, regions = find_regions(np.eye(4), 0.5)
     assert [region.area for region in regions] == [4]

@@ -90,7 +90,7 @@ def test_a_threshold_stands_whole_in_place_of_another() -> None:
     assert two == Otsu()
     assert three == new == Fixed(value=2.0)
     assert four == FalseAlarmRate()
-    assert {each.threshold.method for each in load({}).collections.values()} == {"deviations"}
+    assert {each.threshold.method for each in load({}).collections.values()} == {"false_alarm_rate"}
 
 
 def test_merge_leaves_its_arguments_alone() -> None:
@@ -169,7 +169,10 @@ def test_merge_leaves_its_arguments_alone() -> None:
         ({"clustering": {"clusters": "few"}}, "config: clustering.clusters: 'few' should be auto or a whole number ("),
         ({"evaluation": {"crop": 0.5}}, "config: evaluation.crop: 0.5 should be below 0.5 ("),
         ({"threshold": {"rate": 0.01}}, "config: threshold: the key method is missing"),
-        ({"threshold": {"method": "percentile"}}, "config: threshold.method: 'percentile' is not one of deviations, "),
+        (
+            {"threshold": {"method": "percentile"}},
+            "config: threshold.method: 'percentile' is not one of false_alarm_rate, ",
+        ),
         ({"threshold": {"method": "false_alarm_rate", "rate": 0}}, "config: threshold.rate: 0 should be above 0 ("),
         ({"threshold": {"method": "false_alarm_rate", "unit": "cell"}}, "config: threshold.unit: 'cell' is not one"),
         (

@@ -246,39 +246,28 @@ def test_a_strip_in_pieces_is_explained(index: Path, document: Document, tmp_pat
     assert min(content(tmp_path / "reports/index.html", "images-0-0")["columns"]["pieces"]) > 1
 
 
-def test_the_histogram_parts_the_images_that_stand_out(index: Path) -> None:
-    page = sample_page()
-    drawn = 0
-    for place, collection in enumerate(page.collections):
+def test_the_histogram_counts_the_anomalous_images_apart(index: Path) -> None:
+    for place, collection in enumerate(sample_page().collections):
         for rank, detector in enumerate(collection.detectors):
-            limit = content(index, f"charts-{place}-{rank}")["histogram"]["limit"]
-            small = detector.image_results["p_value"] < 0.05
-            scores = detector.image_results["score"]
-            assert (limit is None) == (small.all() or not small.any())
-            if limit is not None:
-                drawn += 1
-                assert scores[~small].max() < limit < scores[small].min()
-    assert drawn
+            found = content(index, f"charts-{place}-{rank}")["histogram"]
+            assert (sum(found["counts"]), sum(found["anomalous"])) == (detector.n_images, detector.n_anomalous)
 
 
-@pytest.mark.parametrize("threshold", [-3.0, 0.25, 0.7, 1.0, 8.0])
 @pytest.mark.parametrize("size", [1, 2, 50, 5000])
-def test_a_histogram_counts_every_image_on_its_side_of_the_threshold(size: int, threshold: float) -> None:
+def test_a_histogram_counts_every_image_once(size: int) -> None:
     scores = numpy.append(numpy.random.default_rng(size).random(size), 1.0)
-    found = histogram(scores, threshold)
-    counts = numpy.array(found["counts"])
-    edges = numpy.linspace(found["low"], found["high"], len(counts) + 1)
-    assert counts.sum() == len(scores)
-    assert 8 <= len(counts) <= MOST_BINS + 1
-    if scores.min() < threshold < scores.max():
-        assert numpy.abs(edges - threshold).min() < 1e-3
-        assert counts[edges[:-1] > threshold - 1e-3].sum() == (scores >= threshold).sum()
+    anomalous = numpy.random.default_rng(1).random(size + 1) < 0.3
+    found = histogram(scores, anomalous)
+    edges = numpy.linspace(found["low"], found["high"], len(found["counts"]) + 1)
+    assert 8 <= len(found["counts"]) <= MOST_BINS
+    assert (sum(found["counts"]), sum(found["anomalous"])) == (len(scores), anomalous.sum())
+    for counts, own in ((found["counts"], scores), (found["anomalous"], scores[anomalous])):
+        assert counts[0] == pytest.approx((own < edges[1]).sum(), abs=1)
 
 
 def test_equal_scores_and_no_scores_have_a_histogram() -> None:
-    assert sum(histogram(numpy.full(5, 2.0), 1.0)["counts"]) == 5
-    assert histogram(numpy.zeros(0), 1.0)["counts"] == []
-    assert histogram(numpy.arange(5.0), None)["limit"] is None
+    assert sum(histogram(numpy.full(5, 2.0), numpy.ones(5, bool))["anomalous"]) == 5
+    assert histogram(numpy.zeros(0), numpy.zeros(0, bool))["counts"] == []
 
 
 @pytest.mark.parametrize("colour_bar", ["../absent.png", "/tmp/absolute.png", "../text.png"])

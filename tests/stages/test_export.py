@@ -12,6 +12,7 @@ import pandas
 import pytest
 from PIL import Image
 
+from firstsight.clustering.decision import Decision
 from firstsight.clustering.regions import find_image_regions
 from firstsight.stages.export import export_collection
 from firstsight.stages.job import Job
@@ -39,7 +40,7 @@ def inputs(tmp_path: Path) -> dict[str, Any]:
     (tmp_path / "threshold.json").write_text(json.dumps({"threshold": LIMIT}))
     rows = []
     for name, cells in maps.items():
-        for index, region in enumerate(find_image_regions(cells, PLACE, LIMIT)[2]):
+        for index, region in enumerate(find_image_regions(cells, PLACE, Decision(LIMIT)).regions):
             cluster, called = [(1, "cluster 1"), (None, None), (0, "cluster 0")][index % 3]
             rows.append({**NAMES, "image": name, **vars(region), "cluster": cluster, "cluster_name": called})
     write_table(tmp_path / "regions.parquet", "regions", rows)

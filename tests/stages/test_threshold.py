@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
+from firstsight.clustering.decision import Decision
 from firstsight.clustering.false_alarms import pixel_threshold
 from firstsight.clustering.thresholds import otsu_threshold
 from firstsight.stages.job import Job
@@ -21,7 +23,7 @@ def write_maps(path: Path, count: int = 5) -> None:
     """Maps with a patch of high scores each, and an image that has none."""
     with ShardWriter(path, dtype="float32") as writer:
         for number in range(count):
-            anomaly_map = np.random.default_rng(number).gamma(2.0, size=(16, 20))
+            anomaly_map = gaussian_filter(np.random.default_rng(number).gamma(2.0, size=(16, 20)), 1)
             anomaly_map[4:7, 5:8] += 20
             attributes = {
                 "image": f"{number}.png",
@@ -48,8 +50,14 @@ def test_each_rule_gives_its_threshold_and_says_so(tmp_path: Path, job: Job) -> 
     assert pixel["threshold"] == pixel_threshold(cells, 0.1)
     assert f"{100 * (cells > pixel['threshold']).mean():.2g} % of all pixels, in 5 of 5 images" in pixel["says"]
     image = found(method="false_alarm_rate", rate=0.1, unit="image")
-    assert image["threshold"] > pixel["threshold"]
-    assert "about 10 % of normal images" in image["says"]
+    decision = Decision.from_json(image)
+    assert decision.rate == 0.1
+    calls = [decision.call(stored.cells()) for stored in maps]
+    assert image["threshold"] == pytest.approx(np.median([call.threshold for call in calls]))
+    assert all(call.anomalous for call in calls)
+    assert "of normal images, about 10 % are asked to have a region; of these 5 images, 5 have" in image["says"]
+    assert Decision.from_json(pixel).rate is None
+    assert Decision.from_json(pixel).normal == decision.normal
     assert found(method="otsu")["threshold"] == otsu_threshold(cells)
     assert found(method="fixed", value=3)["threshold"] == 3
     assert "lie above" in found(**{"method": "deviations"})["says"]
@@ -65,7 +73,7 @@ def test_without_a_map_there_is_no_threshold(tmp_path: Path, job: Job) -> None:
         job=job,
     )
     assert json.loads((tmp_path / "none.json").read_text()) == {
-        **dict.fromkeys(("threshold", "scale", "temperatures", "rate")),
+        **dict.fromkeys(("threshold", "normal", "scale", "temperatures", "rate", "unit")),
         **{"method": "deviations", "says": "no image has a map", "n_images": 0},
     }
     assert job.n_images == 0

@@ -1,11 +1,13 @@
 """Connected regions of an anomaly map above a threshold."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from firstsight.clustering.decision import Decision
 from firstsight.errors import FirstsightError
 from firstsight.storage.geometry import Geometry, map_to_pixels
 
@@ -33,7 +35,12 @@ class Region:
 
 
 def find_regions(
-    anomaly_map: NDArray[np.floating], threshold: float, *, minimum_area: float = 1.0
+    anomaly_map: NDArray[np.floating],
+    threshold: float,
+    *,
+    minimum_area: float = 1.0,
+    peak: float | None = None,
+    scores: NDArray[np.floating] | None = None,
 ) -> tuple[NDArray[np.int32], list[Region]]:
     """Find the 8-connected regions where an anomaly map is above a threshold.
 
@@ -45,6 +52,8 @@ def find_regions(
             feature cell, so a map resized to its image needs the area of a cell (stride * stride): anything smaller
             comes from interpolation between cells. The default keeps everything, as is right for a map at feature
             resolution, where a pixel is a cell.
+        peak: a region that is nowhere above this one, too, does not count.
+        scores: (H, W), what ``score_max`` and ``score_mean`` are taken from, if not the map itself.
 
     Returns:
         labels: (H, W) int32, the number of the region, 0 outside regions.
@@ -68,6 +77,8 @@ def find_regions(
     labels, count = ndimage.label(anomaly_map > threshold, structure=EIGHT_NEIGHBOURS)
     area = np.bincount(labels.ravel(), minlength=count + 1)
     kept = area >= minimum_area
+    if peak is not None:
+        kept[1:] &= ndimage.maximum(anomaly_map, labels, np.arange(1, count + 1)) > peak
     kept[0] = False
     number = np.where(kept, np.cumsum(kept), 0).astype(np.int32)
     labels = number[labels]
@@ -76,7 +87,7 @@ def find_regions(
     for index, box in enumerate(ndimage.find_objects(labels), start=1):
         inside = labels[box] == index
         rows, columns = np.nonzero(inside)
-        scores = anomaly_map[box][inside].astype(np.float64)
+        own = (anomaly_map if scores is None else scores)[box][inside].astype(np.float64)
         top, left = box[0].start, box[1].start
         regions.append(
             Region(
@@ -86,8 +97,8 @@ def find_regions(
                 width=int(box[1].stop - left),
                 height=int(box[0].stop - top),
                 area=int(inside.sum()),
-                score_max=float(scores.max()),
-                score_mean=float(scores.mean()),
+                score_max=float(own.max()),
+                score_mean=float(own.mean()),
                 centroid_x=float(left + columns.mean()),
                 centroid_y=float(top + rows.mean()),
             )
@@ -95,23 +106,41 @@ def find_regions(
     return labels, regions
 
 
-def find_image_regions(
-    cells: NDArray[np.float32], geometry: Geometry, threshold: float
-) -> tuple[NDArray[np.float32], NDArray[np.int32], list[Region]]:
-    """Lay an anomaly map on its image and find the regions there, none smaller than a cell.
+class ImageFindings(NamedTuple):
+    """What is anomalous in an image.
+
+    Attributes:
+        p_value: the share of normal images that stand out as much; None if that is not known.
+        threshold: where pixels of this image are above it, there is a region.
+        anomaly_map: (H, W) float32, on the pixels of the image.
+        labels, regions: as `find_regions` gives them; no region is smaller than a cell, unless there is no other.
+    """
+
+    p_value: float | None
+    threshold: float
+    anomaly_map: NDArray[np.float32]
+    labels: NDArray[np.int32]
+    regions: list[Region]
+
+
+def find_image_regions(cells: NDArray[np.float32], geometry: Geometry, decision: Decision) -> ImageFindings:
+    """Lay an anomaly map on its image and find the regions there.
 
     Args:
         cells: (h, w) anomaly map.
         geometry: how the map lies on the image.
-        threshold: of the collection.
-
-    Returns:
-        anomaly_map: (H, W) float32, on the pixels of the image.
-        labels, regions: as `find_regions` gives them.
+        decision: of the collection.
     """
     anomaly_map = map_to_pixels(cells, geometry)
     enlarged = (geometry.height / geometry.input_height) * (geometry.width / geometry.input_width)
-    return anomaly_map, *find_regions(anomaly_map, threshold, minimum_area=round(geometry.stride**2 * enlarged))
+    cell = round(geometry.stride**2 * enlarged)
+    call = decision.call(cells)
+    levelled = anomaly_map if call.levelled is cells else map_to_pixels(call.levelled, geometry)
+    labels, regions = find_regions(levelled, call.outline, minimum_area=cell, peak=call.threshold, scores=anomaly_map)
+    if call.anomalous and not regions:
+        # Between its neighbours, a single cell covers less than a cell, and its highest score is not reached.
+        labels, regions = find_regions(levelled, call.outline, scores=anomaly_map)
+    return ImageFindings(call.p_value, call.threshold, anomaly_map, labels, regions)
 
 
 def covered_cells(

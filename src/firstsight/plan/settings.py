@@ -108,13 +108,13 @@ class Deviations(SettingsModel):
 
 
 class FalseAlarmRate(SettingsModel):
-    """About this share of normal pixels or images lies above."""
+    """About this share of normal images has a region, or of normal pixels lies above."""
 
     method: Literal["false_alarm_rate"] = "false_alarm_rate"
     """How the score above which a pixel is anomalous is found."""
-    rate: Annotated[float, Field(gt=0, le=0.5)] = 0.01
-    """Share of normal pixels or images that may lie above."""
-    unit: Literal["pixel", "image"] = "pixel"
+    rate: Annotated[float, Field(gt=0, le=0.5)] = 0.05
+    """Share of normal images that may have a region, or of normal pixels that may lie above."""
+    unit: Literal["image", "pixel"] = "image"
     """What the rate is a share of."""
 
 
@@ -134,7 +134,7 @@ class Fixed(SettingsModel):
     """The threshold itself, in the units of the maps."""
 
 
-ThresholdSettings = Annotated[Deviations | FalseAlarmRate | Otsu | Fixed, Field(discriminator="method")]
+ThresholdSettings = Annotated[FalseAlarmRate | Deviations | Otsu | Fixed, Field(discriminator="method")]
 
 
 class ClusteringSettings(SettingsModel):
@@ -172,9 +172,9 @@ class SharedSettings(SettingsModel):
     detectors: Annotated[dict[DetectorName, DetectorEntry], Field(min_length=1)] = {"fca": DetectorEntry()}  # noqa: RUF012
     """One entry for each detector, with its settings. The name is the method's, or ``method`` says which one runs:
     fca_small: {method: fca, patch_size: 5}."""
-    threshold: ThresholdSettings = Deviations()
-    """The score above which a pixel is anomalous, found without labels. A threshold of yours replaces this one as a
-    whole."""
+    threshold: ThresholdSettings = FalseAlarmRate()
+    """Which images and which pixels of them are anomalous, found without labels. A threshold of yours replaces this
+    one as a whole."""
     clustering: ClusteringSettings = ClusteringSettings()
     """How images are sorted into kinds."""
     evaluation: EvaluationSettings = EvaluationSettings()

@@ -1,4 +1,4 @@
-"""Overlays: a picture overlaid with its anomaly map, the threshold's contour and the mask's outline."""
+"""Overlays: a picture overlaid with its anomaly map, the contours of its regions and the mask's outline."""
 
 import hashlib
 import re
@@ -22,7 +22,7 @@ THUMBNAIL_SIDE = 320
 """The largest width or height of a thumbnail, in pixels."""
 
 CONTOUR_COLOUR = (255, 255, 255)
-"""Colour (R, G, B) of the contour at the threshold."""
+"""Colour (R, G, B) of the contours of regions."""
 
 MASK_COLOUR = (0, 225, 255)
 """Colour (R, G, B) of the mask's outline: a hue that does not occur in the heat map."""
@@ -42,7 +42,7 @@ _GREY_TEXT = (118, 118, 118, 255)
 class Layers:
     """The drawings of one image, all of one size; those of a strip cut into pieces have transparent gaps (mode RGBA).
 
-    overlay: the picture with the heat map, the threshold's contour and the mask's outline; RGB.
+    overlay: the picture with the heat map, the contours of the regions and the mask's outline; RGB.
     picture: the picture alone; RGB.
     lines: contour and outline alone, on a transparent background; RGBA.
     """
@@ -57,10 +57,10 @@ def draw_layers(
     anomaly_map: NDArray[numpy.float32],
     *,
     scale: tuple[float, float],
-    threshold: float,
+    regions: NDArray[numpy.bool_],
     mask: NDArray[numpy.bool_] | None,
 ) -> Layers:
-    """Draw the heat map, the threshold's contour and the mask's outline over a picture.
+    """Draw the heat map, the contours of the regions and the mask's outline over a picture.
 
     The colours are perceptually uniform (matplotlib's plasma) and more opaque for higher values, so that the texture
     stays visible where it is normal. Lines have the same width on the page whatever the size of the image.
@@ -75,7 +75,7 @@ def draw_layers(
         anomaly_map: its anomaly map, (H, W), finite.
         scale: the values at the two ends of the colours, (low, high), the same for a whole collection; values beyond
             are clipped. If low equals high, everything above has the highest colour.
-        threshold: the contour surrounds the pixels above it.
+        regions: (H, W), true where the contours surround it.
         mask: the ground truth, (H, W), true where anomalous, or None.
 
     Raises:
@@ -94,7 +94,7 @@ def draw_layers(
     lines = numpy.zeros((*shape, 4), dtype=numpy.float32)
     if mask is not None:
         _draw_mask_outline(lines, _resize_map(mask.astype(numpy.float32), shape) > 0.5, line_width)
-    _draw_contour(lines, scores > threshold, line_width)
+    _draw_contour(lines, _resize_map(regions.astype(numpy.float32), shape) > 0.5, line_width)
     alpha = lines[..., 3:]
     overlay = heated * (1 - alpha) + lines[..., :3]
     lines[..., :3] /= numpy.maximum(alpha, 1e-6)

@@ -18,9 +18,6 @@ CHUNK_ROWS = 2_000
 FRONT_OF_CLUSTER = 12
 """Images of a cluster that are shown before the user asks for all; they are in the first chunks."""
 
-STANDS_OUT = 0.05
-"""An image with a smaller p-value is marked on the page."""
-
 MOST_BINS = 40
 _DIGITS = 5
 
@@ -48,7 +45,7 @@ def page_summary(
     orders: Sequence[Sequence[str]],
     folders: Sequence[Sequence[Mapping[str, str]]],
 ) -> dict[str, Any]:
-    """What the scripts need before any image: the collections, their detectors, thresholds and clusters.
+    """What the scripts need before any image: the collections, their detectors and clusters.
 
     Args:
         collections: of the page.
@@ -68,7 +65,6 @@ def page_summary(
                         "name": detector.name,
                         "folder": addresses["folder"],
                         "colourBar": addresses["colour_bar"],
-                        "threshold": detector.threshold,
                         "clusters": _clusters(detector, order),
                     }
                     for detector, addresses in zip(collection.detectors, detector_folders, strict=True)
@@ -135,7 +131,9 @@ def write_charts(folder: Path, place: int, collection: CollectionReport, order: 
         content = {
             "collection": place,
             "detector": number,
-            "histogram": histogram(detector.image_results["score"].to_numpy(float), _limit(detector.image_results)),
+            "histogram": histogram(
+                detector.image_results["score"].to_numpy(float), detector.image_results["regions"].to_numpy() > 0
+            ),
             "scatter": {
                 "method": charts["method"],
                 "row": [row for row, *_ in points],
@@ -147,38 +145,21 @@ def write_charts(folder: Path, place: int, collection: CollectionReport, order: 
         write_script(folder / f"charts-{place}-{number}.js", "charts", content)
 
 
-def _limit(results: pandas.DataFrame) -> float | None:
-    """The score that parts the images that stand out, by their p-values, from the others; None where there is none."""
-    stands_out = results["p_value"].lt(STANDS_OUT).fillna(value=False).astype(bool)
-    if not stands_out.any() or stands_out.all():
-        return None
-    return float(results.loc[stands_out, "score"].min() + results.loc[~stands_out, "score"].max()) / 2
-
-
-def histogram(scores: NDArray[numpy.float64], limit: float | None) -> dict[str, Any]:
-    """Count images by score, in equal bins that cover all scores: {low, high, counts, limit}.
+def histogram(scores: NDArray[numpy.float64], anomalous: NDArray[numpy.bool_]) -> dict[str, Any]:
+    """Count images by score, in equal bins that cover all scores: {low, high, counts, anomalous}.
 
     Args:
         scores: (N,), finite; there are about sqrt(N) bins, from 8 to 40.
-        limit: becomes the edge between two bins if it lies among the scores; None: there is none.
+        anomalous: (N,) which of them are counted in ``anomalous`` too.
     """
     if len(scores) == 0:
-        return {"low": 0.0, "high": 0.0, "counts": [], "limit": None}
-    least, most = float(scores.min()), float(scores.max())
-    bins = int(numpy.clip(numpy.sqrt(len(scores)), 8, MOST_BINS))
-    edges = numpy.histogram_bin_edges(scores, bins)
-    width = edges[1] - edges[0]
-    if limit is not None and least < limit < most:
-        below, above = numpy.ceil((limit - least) / width), numpy.ceil((most - limit) / width)
-        edges = limit + width * numpy.arange(-below, above + 1)
-    # Rounding must not drop the images at the ends.
-    edges[0], edges[-1] = min(edges[0], least), max(edges[-1], most)
-    counts, _ = numpy.histogram(scores, edges)
+        return {"low": 0.0, "high": 0.0, "counts": [], "anomalous": []}
+    edges = numpy.histogram_bin_edges(scores, int(numpy.clip(numpy.sqrt(len(scores)), 8, MOST_BINS)))
     return {
         "low": _rounded(edges[0]),
         "high": _rounded(edges[-1]),
-        "counts": counts.tolist(),
-        "limit": None if limit is None else _rounded(limit),
+        "counts": numpy.histogram(scores, edges)[0].tolist(),
+        "anomalous": numpy.histogram(scores[anomalous], edges)[0].tolist(),
     }
 
 

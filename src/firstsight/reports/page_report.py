@@ -24,7 +24,7 @@ class DetectorReport:
     Args:
         name: the detector's name in the config.
         settings: its settings, and what it learned, in one line of text.
-        threshold: the collection's threshold, in the units of the map.
+        threshold: the collection's threshold, in the units of the map; where images have their own, the middle one.
         threshold_says: one line on how the threshold was determined.
         scale: the values at the two ends of the overlays' colours.
         folder: the folder of its overlays by shard, relative to the page's folder, with forward slashes, not
@@ -32,9 +32,9 @@ class DetectorReport:
         colour_bar: the legend of the scale, a PNG; its path is written as ``folder``.
         metrics: rows of the `metrics` table (columns metric, value, crop, n_images, n_regions; crop is the share of the
             frame cut from each side); empty without masks and labels.
-        image_results: one row per image with a map, indexed by image: score (in the units of the map), p_value (null in
-            small collections), area (share of the image that is anomalous), regions (their number), cluster (-1: none;
-            null: not clustered) and distance (to the centre of its cluster, or null).
+        image_results: one row per image with a map, indexed by image: score (in the units of the map), p_value (null if
+            unknown), threshold (of the image), area (share of it that is anomalous), regions (their number), cluster
+            (-1: none; null: not clustered) and distance (to the centre of its cluster, or null).
         regions: rows of the `regions` table.
         clusters: the clusters, in the order of the page.
         n_clusters: number of clusters, 0 if the images were not clustered.

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.transform import resize
 
+from firstsight.clustering.decision import Decision
 from firstsight.clustering.descriptors import DEVIATIONS, blur_features, coarsest_layer, describe, unit_cells
 from firstsight.clustering.regions import covered_cells, find_image_regions
 from firstsight.detectors.image_score import image_score
@@ -18,6 +19,8 @@ from firstsight.storage.json import read_json, write_json
 from firstsight.storage.store import ShardReader
 from firstsight.storage.stored_maps import stored_maps
 from firstsight.storage.tables import write_table
+
+_FOUND = ("score", "p_value", "anomalous_area", "threshold")
 
 
 def describe_shard(
@@ -45,31 +48,31 @@ def describe_shard(
         collection, detector: names for the tables.
         regions: Parquet table `regions` to make, without clusters.
         scores: JSON to make: the collection, and for every image a row with image, status, score (`image_score`),
-            anomalous_area (pixels in regions) and threshold.
+            p_value, anomalous_area (pixels in regions) and threshold.
         descriptors: npz to make, float32, not normalised: ``image`` (N,) text and ``descriptor`` (N, W, C) of images
             with a map, a row for each of the W weightings; ``region_image``, ``region_number`` and
             ``region_descriptor`` (R,), (R,) and (R, W, C) of their regions.
         head: file that `fit_head` wrote; descriptors are then made from its features instead of the extractor's.
     """
     common = read_json(threshold)
-    limit, temperatures = common["threshold"], common["temperatures"]
+    decision, temperatures = Decision.from_json(common), common["temperatures"]
     reader, mapped = ShardReader(features), _features_of(head)
     region_rows: list[dict[str, Any]] = []
     score_rows: list[dict[str, Any]] = []
     shard_descriptors = _Descriptors()
     entries = stored_maps([maps])
     for stored in job.progress(entries, len(entries)):
-        row: dict[str, Any] = {"image": stored.image, "status": stored.status, "score": None, "anomalous_area": None}
+        row: dict[str, Any] = {"image": stored.image, "status": stored.status, **dict.fromkeys(_FOUND)}
         if stored.status == "ok":
             assert stored.geometry is not None
             with job.step("regions"):
                 cells = stored.cells()
-                _, labels, image_regions = find_image_regions(cells, stored.geometry, limit)
+                found = find_image_regions(cells, stored.geometry, decision)
             names = {"collection": collection, "image": stored.image, "detector": detector}
             nothing_yet = {"cluster": None, "cluster_name": None}
-            region_rows += [{**names, **vars(region), **nothing_yet} for region in image_regions]
-            row["score"] = image_score(cells)
-            row["anomalous_area"] = sum(region.area for region in image_regions)
+            region_rows += [{**names, **vars(region), **nothing_yet} for region in found.regions]
+            area = sum(region.area for region in found.regions)
+            row |= zip(_FOUND, (image_score(cells), found.p_value, area, found.threshold), strict=True)
             with job.step("descriptor"):
                 attributes = reader.attributes(stored.key)
                 # A detector that reads the image itself may have a map where the extractor has no features.
@@ -77,11 +80,11 @@ def describe_shard(
                     layer, place = coarsest_layer(attributes["geometry"], layers)
                     blurred = blur_features(mapped(reader.read(stored.key, layer)), place.stride)
                     shard_descriptors.add(
-                        stored.image, blurred, place=place, cells=cells, labels=labels, temperatures=temperatures
+                        stored.image, blurred, place=place, cells=cells, labels=found.labels, temperatures=temperatures
                     )
                 else:
                     job.note(f"{stored.image}: has no descriptor ({attributes['status']})")
-        score_rows.append({**row, "threshold": limit})
+        score_rows.append(row)
         job.n_images += 1
     write_table(regions, "regions", region_rows)
     write_json(scores, {"collection": collection, "rows": score_rows})

@@ -7,6 +7,7 @@ from typing import Any
 import pandas
 
 from firstsight import __version__
+from firstsight.clustering.decision import Decision
 from firstsight.clustering.names import apply_names, bind_names, read_names, rename_clusters
 from firstsight.clustering.regions import find_image_regions
 from firstsight.detectors.image_score import image_score
@@ -61,7 +62,7 @@ def export_collection(
     of_region = dict(
         zip(zip(region_rows["image"], region_rows["region"], strict=True), _clusters(region_rows), strict=True)
     )
-    limit = read_json(threshold)["threshold"]
+    shared = read_json(threshold)
     every = sorted(stored_maps(maps), key=lambda stored: stored.image)
     mapped = [stored for stored in every if stored.status == "ok"]
     if len(mapped) < len(every):
@@ -72,7 +73,7 @@ def export_collection(
         method=method,
         settings=settings,
         fingerprint=fingerprint,
-        threshold=limit,
+        threshold=shared["threshold"],
         version=__version__,
         # Regions of no cluster last.
         cluster_names=list(dict.fromkeys(name for _, name in sorted(set(of_region.values()), key=_by_number))),
@@ -82,7 +83,7 @@ def export_collection(
     def images() -> Iterator[ImageFindings]:
         for stored, entry in zip(job.progress(mapped, len(mapped)), findings.images, strict=True):
             job.n_images += 1
-            yield _read(stored, entry, limit, of_region)
+            yield _read(stored, entry, Decision.from_json(shared), of_region)
 
     with replace_folder(output) as folder, job.step("export"):
         EXPORTS[format](findings, images(), folder)
@@ -95,11 +96,11 @@ def _entry(stored: StoredMap, of_image: Mapping[str, Cluster]) -> ImageEntry:
 
 
 def _read(
-    stored: StoredMap, entry: ImageEntry, limit: float, of_region: Mapping[tuple[str, int], Cluster]
+    stored: StoredMap, entry: ImageEntry, decision: Decision, of_region: Mapping[tuple[str, int], Cluster]
 ) -> ImageFindings:
     assert stored.geometry is not None
     cells = stored.cells()
-    anomaly_map, labels, regions = find_image_regions(cells, stored.geometry, limit)
+    found = find_image_regions(cells, stored.geometry, decision)
     findings = [
         RegionFinding(
             region=region.region,
@@ -112,9 +113,9 @@ def _read(
             cluster=of_region[stored.image, region.region][0],
             cluster_name=of_region[stored.image, region.region][1],
         )
-        for region in regions
+        for region in found.regions
     ]
-    return ImageFindings(entry, image_score(cells), anomaly_map, labels, findings)
+    return ImageFindings(entry, image_score(cells), found.anomaly_map, found.labels, findings)
 
 
 def _clusters(rows: pandas.DataFrame) -> list[Cluster]:

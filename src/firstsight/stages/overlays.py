@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas
 
+from firstsight.clustering.decision import Decision
+from firstsight.clustering.regions import find_image_regions
 from firstsight.collections.images import read_mask, read_row
 from firstsight.reports.overlays import draw_layers, overlay_name, thumbnail, write_image
 from firstsight.stages.job import Job
@@ -27,6 +29,7 @@ def draw_overlays(*, maps: Path, manifest: Path, truth: Path, threshold: Path, o
             ``pictures`` and ``thumbnails`` (WebP) and ``lines`` (PNG): see `Layers`.
     """
     shared = read_json(threshold)
+    decision = Decision.from_json(shared)
     images = read_images([manifest], [truth]).set_index("image")
     with replace_folder(output) as folder:
         entries = stored_maps([maps])
@@ -36,11 +39,13 @@ def draw_overlays(*, maps: Path, manifest: Path, truth: Path, threshold: Path, o
             row = images.loc[stored.image]
             mask = None if pandas.isna(row["mask"]) or row["status"] != "ok" else read_mask(Path(row["mask"]))
             with job.step("draw"):
+                assert stored.geometry is not None
+                found = find_image_regions(stored.cells(), stored.geometry, decision)
                 layers = draw_layers(
                     np.nan_to_num(read_row(row.to_dict()), nan=MISSING_GREY),
-                    stored.pixels(),
+                    found.anomaly_map,
                     scale=tuple(shared["scale"]),
-                    threshold=shared["threshold"],
+                    regions=found.labels > 0,
                     mask=mask,
                 )
             with job.step("encode"):

@@ -110,6 +110,7 @@ def _image_results(
         {
             "score": rows[f"{detector}_score"].astype(float),
             "p_value": rows[f"{detector}_p_value"].astype("Float64"),
+            "threshold": rows[f"{detector}_threshold"].astype(float),
             "area": rows[f"{detector}_anomalous_area"] / (rows["width"] * rows["height"]),
             "regions": regions["image"].value_counts().reindex(rows.index, fill_value=0),
         }

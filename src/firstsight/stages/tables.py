@@ -10,13 +10,11 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas
 from dask.base import compute
 from dask.delayed import delayed
 from scipy.stats import false_discovery_control
 
-from firstsight.clustering.false_alarms import FEWEST_IMAGES, image_p_values
 from firstsight.clustering.names import Cluster, bind_names, read_names, rename_clusters
 from firstsight.plan.files import ImageParts
 from firstsight.stages.job import Job
@@ -26,7 +24,7 @@ from firstsight.storage.table_schemas import SORT_KEYS
 from firstsight.storage.tables import concatenate_tables, write_blocks, write_table
 
 _FILES_PER_TASK = 64
-_SCORES = ("status", "score", "anomalous_area", "threshold")
+_SCORES = ("status", "score", "p_value", "anomalous_area", "threshold")
 
 
 def join_tables(
@@ -123,8 +121,8 @@ def _with_scores(
         rows = pandas.DataFrame(scores.get(detector, ()), columns=["image", *_SCORES]).set_index("image")
         table = rows.reindex(images.index)
         images[f"{detector}_score"] = table["score"].astype("Float32")
-        for column, values in _chances(table["score"].dropna()).items():
-            images[f"{detector}_{column}"] = values.reindex(images.index).astype("Float32")
+        images[f"{detector}_p_value"] = table["p_value"].astype("Float32")
+        images[f"{detector}_q_value"] = _q_values(table["p_value"]).astype("Float32")
         images[f"{detector}_anomalous_area"] = table["anomalous_area"].astype("Int64")
         images[f"{detector}_threshold"] = table["threshold"].astype("Float32")
         refused = images["status"].eq("ok") & table["status"].notna() & table["status"].ne("ok")
@@ -132,17 +130,10 @@ def _with_scores(
     return images.reset_index(drop=True)
 
 
-def _chances(scores: pandas.Series) -> dict[str, pandas.Series]:
-    """The p-value and the q-value of every image with a score; null where there are too few.
+def _q_values(p_values: pandas.Series) -> pandas.Series:
+    """The smallest rate of false discoveries at which each image is called anomalous; null without a p-value.
 
-    A q-value is the smallest rate of false discoveries at which the image is called anomalous (Benjamini and Hochberg,
-    "Controlling the False Discovery Rate", JRSS B 1995).
+    Benjamini and Hochberg, "Controlling the False Discovery Rate", JRSS B 1995.
     """
-    p_values = q_values = np.full(len(scores), np.nan)
-    if len(scores) >= FEWEST_IMAGES:
-        p_values = image_p_values(scores.to_numpy(float))
-        q_values = false_discovery_control(p_values)
-    return {
-        "p_value": pandas.Series(p_values, scores.index, dtype="Float64"),
-        "q_value": pandas.Series(q_values, scores.index, dtype="Float64"),
-    }
+    known = p_values.dropna().astype(float)
+    return pandas.Series(false_discovery_control(known), known.index, dtype="Float64").reindex(p_values.index)

@@ -1,9 +1,10 @@
 """Stage threshold: what all maps of a collection share, found without labels."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from dask.base import compute
@@ -11,7 +12,8 @@ from dask.delayed import delayed
 from numpy.typing import NDArray
 
 from firstsight.clustering.descriptors import weighting_temperatures
-from firstsight.clustering.false_alarms import image_threshold, pixel_threshold, tile_maxima
+from firstsight.clustering.false_alarms import pixel_threshold
+from firstsight.clustering.normal_images import MapStatistics, NormalImages, fit_normal_images
 from firstsight.clustering.thresholds import anomaly_threshold, otsu_threshold
 from firstsight.errors import FirstsightError
 from firstsight.stages.job import Job
@@ -26,10 +28,11 @@ SAMPLED_CELLS = 4_000_000
 def find_threshold(*, shards: Sequence[Path], output: Path, settings: Mapping[str, Any], seed: int, job: Job) -> None:
     """Find what all maps of a collection share, without labels: threshold, colour scale, weighting.
 
-    Writes JSON: ``threshold`` (a cell with a higher score is anomalous), ``method`` and ``rate`` (from the settings),
-    ``says`` (in words: how the threshold was found, and what lies above it), ``scale`` (low and high end of the
-    colours: median of the cells and largest score), ``temperatures`` (of the descriptors' weights), ``n_images`` (how
-    many have a map). Threshold, scale and temperatures are null where no image has a map.
+    Writes JSON: ``threshold`` (a cell with a higher score is anomalous; where every image has its own, the middle one),
+    ``method``, ``rate`` and ``unit`` (from the settings), ``normal`` (`NormalImages`), ``says`` (in words: how the
+    threshold was found, and what lies above it), ``scale`` (low and high end of the colours: median of the cells and
+    largest score), ``temperatures`` (of the descriptors' weights), ``n_images`` (how many have a map). Threshold,
+    normal, scale and temperatures are null where no image has a map.
 
     Args:
         shards: stores of the collection's maps, each read by one task of dask; only a sample of their cells is kept.
@@ -37,7 +40,7 @@ def find_threshold(*, shards: Sequence[Path], output: Path, settings: Mapping[st
         settings: the fields of one of the models of `firstsight.plan.settings.ThresholdSettings`.
         seed: of the sample.
     """
-    chosen = {"method": settings["method"], "rate": settings.get("rate")}
+    chosen = {"method": settings["method"], "rate": settings.get("rate"), "unit": settings.get("unit")}
     with job.step("sample"):
         keys = [list(key_of_image.values()) for key_of_image in images_with_maps(shards)]
         ends = list(accumulate(map(len, keys)))
@@ -47,19 +50,26 @@ def find_threshold(*, shards: Sequence[Path], output: Path, settings: Mapping[st
             delayed(_shard_scores)(path.absolute(), own, limit, seed + end - len(own))
             for path, own, end in zip(shards, keys, ends, strict=True)
         ]
-        scores = _Scores.joined(compute(*tasks))  # type: ignore[no-untyped-call]
+        parts = [part for part in compute(*tasks) if part]  # type: ignore[no-untyped-call]
     with job.step("threshold"):
-        if not n_maps:
-            nothing = {"threshold": None, "says": "no image has a map", "scale": None, "temperatures": None}
-            write_json(output, {**nothing, **chosen, "n_images": 0})
+        if not parts:
+            nothing = dict.fromkeys(("threshold", "normal", "scale", "temperatures"))
+            write_json(output, {**nothing, **chosen, "says": "no image has a map", "n_images": 0})
             return
+        scores = _Scores.joined(parts)
         cells, maxima = scores.cells, scores.maxima
-        threshold, how = _threshold(settings, cells, maxima, scores.tiles)
-        share, images = 100 * float((cells > threshold).mean()), int((maxima > threshold).sum())
-        says = f"{how}; {share:.2g} % of all pixels, in {images} of {n_maps} images, lie above"
+        normal = fit_normal_images(scores.maps)
+        if chosen["unit"] == "image":
+            threshold, says = _of_images(normal, scores.maps, settings["rate"])
+            threshold = min(threshold, float(maxima.max()))
+        else:
+            threshold, how = _of_cells(settings, cells, maxima)
+            share, images = 100 * float((cells > threshold).mean()), int((maxima > threshold).sum())
+            says = f"{how}; {share:.2g} % of all pixels, in {images} of {n_maps} images, lie above"
         job.note(f"threshold {threshold:.6g}: {says}")
         shared = {
             "threshold": threshold,
+            "normal": asdict(normal),
             **chosen,
             "says": says,
             "scale": [float(np.median(cells)), float(maxima.max())],
@@ -87,44 +97,57 @@ def take_over_threshold(threshold: Path, known: str, output: Path) -> None:
 
 
 class _Scores(NamedTuple):
-    """Scores of some maps, from which the threshold is found.
+    """Scores of N maps, from which the threshold is found.
 
     Attributes:
         cells: (n,) scores of random cells, equally many from every map.
         maxima: (N,) largest score of every map.
-        tiles: (k,) largest score of every tile of every map.
+        maps: the statistics of every map.
     """
 
     cells: NDArray[np.float32]
     maxima: NDArray[np.float32]
-    tiles: NDArray[np.float32]
+    maps: MapStatistics
 
     @classmethod
-    def joined(cls, parts: Sequence["_Scores"]) -> "_Scores":
-        nothing = cls(*(np.empty(0, np.float32) for _ in cls._fields))
-        return cls(*map(np.concatenate, zip(nothing, *parts, strict=True)))
+    def joined(cls, parts: Sequence["_Scores"]) -> Self:
+        maps = MapStatistics(*map(np.concatenate, zip(*(part.maps for part in parts), strict=True)))
+        return cls(
+            np.concatenate([part.cells for part in parts]), np.concatenate([part.maxima for part in parts]), maps
+        )
 
 
-def _shard_scores(shard: Path, keys: Sequence[str], limit: int, seed: int) -> _Scores:
-    """Scores of the maps of a shard, at most ``limit`` cells of each, drawn with a seed of its own."""
+def _shard_scores(shard: Path, keys: Sequence[str], limit: int, seed: int) -> _Scores | None:
+    """Scores of the maps of a shard, at most ``limit`` cells of each, drawn with a seed of its own; None of no map."""
     reader = ShardReader(shard)
     parts = []
     for index, key in enumerate(keys):
         cells = reader.read(key, "map")
         sample = _sample(cells.ravel(), limit, seed + index)
-        parts.append(_Scores(sample, cells.max(keepdims=True).ravel(), tile_maxima(cells)))
-    return _Scores.joined(parts)
+        parts.append(_Scores(sample, cells.max(keepdims=True).ravel(), MapStatistics.of(cells)))
+    return _Scores.joined(parts) if parts else None
 
 
-def _threshold(
-    settings: Mapping[str, Any], cells: NDArray[np.float32], maxima: NDArray[np.float32], tiles: NDArray[np.float32]
+def _of_images(normal: NormalImages, maps: MapStatistics, rate: float) -> tuple[float, str]:
+    """The threshold of the middle image, and what the thresholds of all images mean, in words."""
+    stand_out = int((normal.p_values(maps) < rate).sum())
+    asked = f"of normal images, about {100 * rate:g} % are asked to have a region"
+    threshold = float(np.median(normal.highest(maps.medians, rate / normal.questions)))
+    return (
+        threshold,
+        f"{asked}; of these {len(maps.scores)} images, {stand_out} have; every image has a threshold of its own",
+    )
+
+
+def _of_cells(
+    settings: Mapping[str, Any], cells: NDArray[np.float32], maxima: NDArray[np.float32]
 ) -> tuple[float, str]:
-    """The threshold, and how it was found, in words."""
+    """One threshold for all cells, and how it was found, in words."""
     match settings["method"]:
         case "false_alarm_rate":
-            rate, unit = settings["rate"], settings["unit"]
-            threshold = pixel_threshold(cells, rate) if unit == "pixel" else image_threshold(tiles, maxima, rate)
-            return threshold, f"about {100 * rate:g} % of normal {unit}s are asked to lie above"
+            return pixel_threshold(
+                cells, settings["rate"]
+            ), f"about {100 * settings['rate']:g} % of normal pixels are asked to lie above"
         case "otsu":
             return otsu_threshold(cells), "Otsu's threshold of all scores"
         case "fixed":

@@ -52,7 +52,7 @@ firstsight.draw = {
   },
 
   histogram({ charts }) {
-    const { low, high, counts, limit } = charts.histogram;
+    const { low, high, counts, anomalous } = charts.histogram;
     const { svg, width, height } = this;
     if (!counts.length) return { parts: [], note: "no image has a map" };
     const most = Math.max(...counts);
@@ -61,28 +61,24 @@ firstsight.draw = {
     const bin = (high - low) / counts.length;
     const parts = counts.flatMap((count, index) => {
       const start = low + index * bin;
-      const tall = ((bottom - top) * count) / most;
-      const bar = svg("rect", {
-        class: limit !== null && start + bin / 2 > limit ? "bar above" : "bar", x: at(start) + 0.5, y: bottom - tall,
-        width: Math.max(at(start + bin) - at(start) - 1, 1), height: tall,
-      }, svg("title", {}, `${firstsight.plural(count, "image")} from ${firstsight.number(start)} to ${firstsight.number(start + bin)}`));
-      return count ? [bar] : [];
+      const range = `from ${firstsight.number(start)} to ${firstsight.number(start + bin)}`;
+      const bar = (name, images, title) => {
+        const tall = ((bottom - top) * images) / most;
+        const place = { x: at(start) + 0.5, y: bottom - tall, width: Math.max(at(start + bin) - at(start) - 1, 1), height: tall };
+        return images ? [svg("rect", { class: name, ...place }, svg("title", {}, title))] : [];
+      };
+      return [
+        ...bar("bar", count, `${firstsight.plural(count, "image")} ${range}`),
+        ...bar("bar above", anomalous[index], `${firstsight.plural(anomalous[index], "anomalous image")} ${range}`),
+      ];
     });
-    if (limit !== null) {
-      const x = at(limit);
-      const anchor = x > width * 0.6 ? "end" : "start";
-      parts.push(
-        svg("line", { class: "limit", x1: x, x2: x, y1: top - 12, y2: bottom }),
-        svg("text", { class: "limit-name", x: x + (anchor === "end" ? -5 : 5), y: top - 8, "text-anchor": anchor },
-          "p-value below 0.05"));
-    }
     parts.push(
       svg("line", { class: "axis", x1: left, x2: right, y1: bottom, y2: bottom }),
       svg("text", { x: left, y: height - 10 }, firstsight.number(low)),
       svg("text", { x: right, y: height - 10, "text-anchor": "end" }, firstsight.number(high)),
       svg("text", { x: left - 6, y: top + 10, "text-anchor": "end" }, most.toLocaleString("en")),
       svg("text", { x: left - 6, y: bottom, "text-anchor": "end" }, "0"));
-    return { parts, note: "how many images have which score, the mean of the highest hundredth of their map" };
+    return { parts, note: "how many images have which score, the mean of the highest hundredth of their map; strong: those with a region" };
   },
 
   scatter(detector, collection) {

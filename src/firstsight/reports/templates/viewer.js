@@ -87,7 +87,7 @@ firstsight.viewer = {
     const size = `${image.width.toLocaleString("en")} x ${image.height.toLocaleString("en")} pixels`;
     parts.facts.textContent = `${image.collection.name}, ${size}${label}`;
     parts.legend.src = detector.colourBar;
-    parts.legend.alt = `colours of the map; threshold ${firstsight.number(detector.threshold)}`;
+    parts.legend.alt = "colours of the map";
     this.fillDetectors(detector);
     this.fillRegions(detector);
     this.draw();
@@ -102,7 +102,7 @@ firstsight.viewer = {
       button.setAttribute("aria-pressed", String(detector === current));
       const cluster = firstsight.cluster(detector, detector.cluster[row]);
       const medoid = cluster?.medoid === row ? ", medoid" : "";
-      return [button, number(detector.score[row]), number(detector.p_value[row]), number(detector.threshold),
+      return [button, number(detector.score[row]), number(detector.p_value[row]), number(detector.threshold[row]),
         percent(detector.area[row]), cluster ? `${cluster.name}${medoid}` : "–"];
     });
     this.table(this.parts.detectors, ["detector", "score", "p-value", "threshold", "area", "cluster"], rows, [1, 2, 3, 4]);
