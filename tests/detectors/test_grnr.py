@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 
 from firstsight.collections.images import read_image, read_mask
 from firstsight.detectors import grnr as module
-from firstsight.detectors.grnr import GrnrSettings, grnr, regression_errors, typical_cells
+from firstsight.detectors.grnr import GrnrSettings, automatic_step, grnr, regression_errors, typical_cells
 from firstsight.errors import FirstsightError
 from firstsight.evaluation.localization import auroc
 from firstsight.features import load_extractor
@@ -19,6 +20,8 @@ from firstsight.settings_model import read_settings
 from firstsight.stages.features import resize_image
 from firstsight.storage.geometry import Geometry, map_to_pixels
 from oracles import grnr as oracle
+
+LAYERS = {"layer2": 8, "layer3": 16}
 
 
 def relu_features(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -83,6 +86,38 @@ def test_the_map_is_the_smoothed_product_of_the_layers(offset: float, sigma: flo
     assert found.dtype == torch.float32
     assert found.shape == (11, 8)
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-3)
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 9])
+@pytest.mark.parametrize("shape", [(12, 7, 9), (3, 1, 8)])
+def test_neighbours_a_step_apart_equal_the_oracle(shape: tuple[int, int, int], step: int) -> None:
+    features = relu_features(*shape)
+    chosen: dict[str, Any] = {"neighbour_radius": 1, "global_cells": 7, "eta": 5.0}
+    expected = oracle.regression_errors(features, **chosen, step=step, ridge=module.RIDGE)
+    found = regression_errors(features, GrnrSettings(**chosen), step)
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-3, atol=1e-6 * features.square().sum(0).mean().item())
+
+
+@pytest.mark.parametrize(
+    ("window", "step"), [(None, 1), (20.0, 1), (40.0, 1), (57.0, 1), (80.0, 2), (113.0, 3), (200.0, 5)]
+)
+def test_the_step_grows_with_the_window(window: float | None, step: int) -> None:
+    features = {"layer2": relu_features(12, 24, 24), "layer3": relu_features(20, 12, 12, seed=1)}
+    places = {layer: Geometry(192, 192, 192, 192, stride, 0.0, window) for layer, stride in LAYERS.items()}
+    expected = grnr(features, places, GrnrSettings(neighbour_step=step))
+    assert torch.equal(grnr(features, places, GrnrSettings()), expected)
+
+
+def test_a_given_step_does_not_depend_on_the_window() -> None:
+    features = {"layer2": relu_features(12, 8, 6)}
+    given = GrnrSettings(neighbour_step=1)
+    expected = grnr(features, {"layer2": place(8)}, given)
+    assert torch.equal(grnr(features, {"layer2": replace(place(8), window=80.0)}, given), expected)
+
+
+@pytest.mark.parametrize(("side", "step"), [(8, 1), (24, 1), (40, 2), (56, 3)])
+def test_on_a_small_map_the_step_leaves_neighbours(side: int, step: int) -> None:
+    assert automatic_step(Geometry(side, 400, side, 400, 8, 0.0, 200.0)) == step
 
 
 def test_blocks_of_rows_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,6 +220,7 @@ def test_a_gpu_gives_the_map_of_the_cpu() -> None:
     ("given", "message"),
     [
         ({"neighbour_radius": 0}, "neighbour_radius: 0"),
+        ({"neighbour_step": 0}, "neighbour_step: 0"),
         ({"global_cells": 0}, "global_cells: 0"),
         ({"eta": -1}, "eta: -1"),
         ({"eta": float("nan")}, "eta: nan"),

@@ -44,21 +44,33 @@ CASES = {
     "of two scales": ((2, 9, 12), 5, 1, "two scales", {}),
     "two rows of windows at once": ((1, 11, 12), 11, 1, "few levels", {"CELLS": 256}),
 }
+LARGEST = 25
 REFERENCES = ["median", "random", "knn", "all"]
 INTERPRETED = """
 import pickle, sys, torch
 from firstsight.detectors import patch_statistics
 from firstsight.kernels import feature_correspondence_gpu as module
-cases, features, references = pickle.load(sys.stdin.buffer)
+cases, features, names, largest = pickle.load(sys.stdin.buffer)
 defaults = {name: getattr(module, name) for name in ("CELLS", "PROGRAMS", "TABLE_VALUES")}
 results = {}
 for name, (arrays, settings) in cases.items():
     vars(module).update({**defaults, **settings})
     results[name] = module.feature_correspondence(*map(torch.from_numpy, arrays)).numpy()
 vars(module).update(defaults)
+# All vertical offsets of the largest windows would take a minute.
+class FirstOffset:
+    def __getitem__(self, grid):
+        return kernel[grid[0], 1, grid[2]]
+kernel, module._correspondence_kernel, module.CELLS = module._correspondence_kernel, FirstOffset(), 1024
+values, references, columns = map(torch.from_numpy, largest)
+origins, centred = module._centred(references)
+lines = module._spread_costs(values, references, module._sums(centred[:, :, 0]), origins, columns)
+results["first offset"] = lines[0].numpy()
+module._correspondence_kernel = kernel
+vars(module).update(defaults)
 # As if the features were on a GPU.
 patch_statistics._match = patch_statistics._match_on_gpu
-for reference in references:
+for reference in names:
     found = patch_statistics.fca(features, patch_size=3, reference=reference, reference_count=5)
     results[reference] = found.numpy()
 pickle.dump(results, sys.stdout.buffer)
@@ -81,6 +93,12 @@ def values_like(kind: str, *shape: int, seed: int = 0) -> NDArray[np.float32]:
     return values
 
 
+def largest_windows(levels: str) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """Features, one reference and column weights of a map that one window of 25 x 25 cells fills."""
+    references = np.sort(values_like(levels, 1, LARGEST**2, 1, seed=1), axis=1)
+    return values_like(levels, 1, LARGEST, LARGEST), references, centre_weights(LARGEST, LARGEST, 6.0)
+
+
 def arguments(name: str) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """Features, references and both weights; a case's weights are those of FCA or, in every third case, of SWW."""
     (channels, height, width), patch_size, count, kind, _ = CASES[name]
@@ -98,7 +116,7 @@ def interpreted() -> dict[str, NDArray[np.float32]]:
     cases = {name: (arguments(name), CASES[name][-1]) for name in CASES}
     found = subprocess.run(
         [sys.executable, "-c", INTERPRETED],
-        input=pickle.dumps((cases, values_like("half zeros", 2, 5, 6), REFERENCES)),
+        input=pickle.dumps((cases, values_like("half zeros", 2, 5, 6), REFERENCES, largest_windows("few levels"))),
         env={**os.environ, "TRITON_INTERPRET": "1"},
         check=True,
         stdout=subprocess.PIPE,
@@ -113,6 +131,19 @@ def test_the_interpreted_kernel_equals_the_one_of_the_cpu(
     expected = on_cpu(*arguments(name), threads=1)
     assert interpreted[name].dtype == np.float32
     np.testing.assert_allclose(interpreted[name], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_the_interpreted_kernel_counts_in_the_largest_windows(interpreted: dict[str, NDArray[np.float32]]) -> None:
+    """In those of one vertical offset: the others differ only by where their rows begin."""
+    features, references, columns = largest_windows("few levels")
+    margin = columns.shape[2] // 2
+    rows = np.zeros_like(columns)
+    # Above, the centres of these windows lie outside the map.
+    rows[LARGEST // 2 :, 0, margin] = 1
+    expected = on_cpu(features, references, rows, columns, threads=1)
+    found = interpreted["first offset"][:, margin : margin + LARGEST]
+    assert expected.max() > 0.01
+    np.testing.assert_allclose(found[LARGEST // 2 :], expected[LARGEST // 2 :], rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("reference", REFERENCES)

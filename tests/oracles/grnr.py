@@ -15,7 +15,13 @@ def typical_cells(features: NDArray[np.float64] | torch.Tensor, count: int) -> N
 
 
 def regression_errors(
-    features: torch.Tensor, *, neighbour_radius: int, global_cells: int, eta: float, ridge: float = 0.0
+    features: torch.Tensor,
+    *,
+    neighbour_radius: int,
+    global_cells: int,
+    eta: float,
+    step: int = 1,
+    ridge: float = 0.0,
 ) -> NDArray[np.float64]:
     """Equations 15 and 19: the sum of K + 1 squared distances as one least-squares problem for every cell.
 
@@ -29,8 +35,8 @@ def regression_errors(
         near = np.array(
             [
                 values[:, y, x]
-                for y in range(row - neighbour_radius, row + neighbour_radius + 1)
-                for x in range(column - neighbour_radius, column + neighbour_radius + 1)
+                for y in range(row - neighbour_radius * step, row + neighbour_radius * step + 1, step)
+                for x in range(column - neighbour_radius * step, column + neighbour_radius * step + 1, step)
                 if (y, x) != (row, column) and 0 <= y < values.shape[1] and 0 <= x < values.shape[2]
             ]
         ).reshape(-1, len(query))

@@ -73,6 +73,19 @@ def test_large_images_of_a_coarse_texture_are_reduced(bricks: list[str], tmp_pat
     assert job.says.startswith(f"judged in windows of {native.window:.0f} pixels; images enter as they are")
 
 
+def test_images_far_apart_in_size_are_said(bricks: list[str], tmp_path: Path) -> None:
+    for side in (128, 129):
+        Image.open(tmp_path / bricks[0]).crop((0, 0, 256, side)).save(tmp_path / f"{side}.png")
+    _, job = found([manifest(tmp_path, [bricks[0], "129.png"], "near")])
+    assert "differ" not in job.says
+    _, job = found([manifest(tmp_path, [bricks[0]], "near"), manifest(tmp_path, ["128.png"], "as far")])
+    assert "differ" not in job.says
+    Image.open(tmp_path / "128.png").crop((0, 0, 127, 128)).save(tmp_path / "127.png")
+    _, job = found([manifest(tmp_path, [bricks[0]], "near"), manifest(tmp_path, ["127.png"], "far")])
+    assert job.says.endswith("; found from 2 images; images differ in size: shorter sides of 127 to 256 pixels")
+    assert job.says in job.log.getvalue()  # type: ignore[attr-defined]
+
+
 def test_images_that_cannot_be_used_are_passed_over(tmp_path: Path) -> None:
     (tmp_path / "broken.png").write_bytes(b"no image")
     scale, job = found([manifest(tmp_path, ["broken.png"])])

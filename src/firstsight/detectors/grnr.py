@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from firstsight.detectors.layers import finest_layer, read_at
 from firstsight.detectors.windows import check_features, smooth
+from firstsight.features.texture_scale import WINDOW
 from firstsight.settings_model import Count, Layers, NotNegative, SettingsModel
 from firstsight.storage.geometry import Geometry
 
@@ -37,12 +38,14 @@ LARGEST = 1e38
 
 
 class GrnrSettings(SettingsModel):
-    """Global-regularized neighbourhood regression; the defaults are the paper's."""
+    """Global-regularized neighbourhood regression; the defaults are the paper's, but for the step."""
 
     layers: Layers | None = None
     """Feature layers; null: the extractor's own choice. The paper reads layer2 and layer3 of a Wide-ResNet50-2."""
     neighbour_radius: Count = 1
     """m of Equation 1: the (2 m + 1)^2 - 1 cells round a cell explain it."""
+    neighbour_step: Count | None = None
+    """Cells from one of these to the next; null: chosen by the scale, 1 in windows of 40 pixels. The paper: 1."""
     global_cells: Count = 40
     """K of Equation 3, the number of typical cells; a map of fewer cells takes all of them."""
     eta: NotNegative = 5.0
@@ -69,7 +72,10 @@ def grnr(features: Mapping[str, Tensor], places: Mapping[str, Geometry], setting
         FirstsightError: features have another shape, or a value is not finite.
     """
     finest = finest_layer({layer: places[layer] for layer in features})
-    errors = {layer: regression_errors(values, settings) for layer, values in features.items()}
+    errors = {
+        layer: regression_errors(values, settings, settings.neighbour_step or automatic_step(places[layer]))
+        for layer, values in features.items()
+    }
     fused = errors.pop(finest).clamp(max=LARGEST)
     height, width = fused.shape
     for layer, values in errors.items():
@@ -77,14 +83,33 @@ def grnr(features: Mapping[str, Tensor], places: Mapping[str, Geometry], setting
     return smooth(fused.float(), settings.sigma / places[finest].stride)
 
 
-def regression_errors(features: Tensor, settings: GrnrSettings) -> Tensor:
+def automatic_step(place: Geometry) -> int:
+    """Cells from a neighbour to the next that grow with the scale's window: as often as it holds one of 40 pixels.
+
+    Args:
+        place: of the layer; without a ``window`` the step is 1.
+
+    Returns:
+        At least 1, and no more than would leave a cell in the middle of the map without neighbours.
+    """
+    step = round((place.window or WINDOW) / WINDOW)
+    shorter_side = min(place.input_height, place.input_width) // place.stride
+    return max(1, min(step, int(shorter_side - 1) // 2))
+
+
+def regression_errors(features: Tensor, settings: GrnrSettings, step: int = 1) -> Tensor:
     """Squared distance of every cell from its reconstruction (Equations 15, 18 and 19).
+
+    With a step the cells fall into step^2 grids, and neighbours are neighbours within these; the typical cells are
+    those of all. So the time does not grow with the step.
 
     A window that reaches beyond the border has only the neighbours inside. (For m = 1, reflected neighbours would give
     the same: they repeat others, which adds nothing to the span.)
 
     Args:
         features: (C, H, W), finite.
+        settings: their ``neighbour_step`` is not read.
+        step: cells from one neighbour to the next.
 
     Returns:
         (H, W) float64, in squared units of the features.
@@ -95,15 +120,11 @@ def regression_errors(features: Tensor, settings: GrnrSettings) -> Tensor:
     checked = checked / scale
     typical = typical_cells(checked, settings.global_cells)
     share = 1 - 1 / (1 + typical.shape[1] * settings.eta)
-    radius, (height, width) = settings.neighbour_radius, checked.shape[1:]
-    window = (2 * radius + 1) ** 2
-    step = max(1, min(PRODUCTS // (len(checked) * width), SYSTEMS // (window**2 * width)))
-    # A cell of zeros adds nothing to the span of the others.
-    padded = functional.pad(checked, [radius] * 4)
-    errors = torch.empty(height, width, dtype=torch.float64, device=checked.device)
-    for top in range(0, height, step):
-        slab = padded[:, top : top + step + 2 * radius]
-        errors[top : top + step] = _slab_errors(slab, typical.mean(1), share, radius)
+    errors = torch.empty(checked.shape[1:], dtype=torch.float64, device=checked.device)
+    for top in range(min(step, checked.shape[1])):
+        for left in range(min(step, checked.shape[2])):
+            grid = checked[:, top::step, left::step]
+            errors[top::step, left::step] = _grid_errors(grid, typical.mean(1), share, settings.neighbour_radius)
     return errors * scale**2
 
 
@@ -122,6 +143,20 @@ def typical_cells(features: Tensor, count: int) -> Tensor:
     cells = features.flatten(1)
     distances = (cells - cells.mean(1, keepdim=True)).square_().sum(0)
     return cells[:, distances.sort(stable=True).indices[:count]]
+
+
+def _grid_errors(cells: Tensor, typical: Tensor, share: float, radius: int) -> Tensor:
+    """Errors (H, W) of cells (C, H, W), some rows at a time; the target is share * G + (1 - share) * Q."""
+    height, width = cells.shape[1:]
+    window = (2 * radius + 1) ** 2
+    step = max(1, min(PRODUCTS // (len(cells) * width), SYSTEMS // (window**2 * width)))
+    # A cell of zeros adds nothing to the span of the others.
+    padded = functional.pad(cells, [radius] * 4)
+    errors = torch.empty(height, width, dtype=torch.float64, device=cells.device)
+    for top in range(0, height, step):
+        slab = padded[:, top : top + step + 2 * radius]
+        errors[top : top + step] = _slab_errors(slab, typical, share, radius)
+    return errors
 
 
 def _slab_errors(slab: Tensor, typical: Tensor, share: float, radius: int) -> Tensor:

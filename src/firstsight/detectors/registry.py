@@ -102,7 +102,7 @@ DETECTORS: dict[str, Detector] = {
     ),
     "moments": Detector("detectors.patch_settings:MomentsSettings", "detectors.per_layer:detect_moments", version=3),
     "aota": Detector("detectors.patch_settings:AotaSettings", "detectors.per_layer:detect_aota", version=3),
-    "grnr": Detector("detectors.grnr:GrnrSettings", "detectors.grnr:grnr", context=True),
+    "grnr": Detector("detectors.grnr:GrnrSettings", "detectors.grnr:grnr", version=2, context=True),
     "blind": Detector(
         "detectors.blind.localization:BlindSettings",
         "detectors.blind.localization:detect_blind",

@@ -33,6 +33,8 @@ SAMPLED_IMAGES = 16
 """A collection's scale is found from so many of its images at most."""
 SAMPLED_SIDE = 2048
 """Of a larger image its middle is looked at."""
+FAR_APART = 2
+"""Images are said to differ where the largest shorter side is more than so many times the smallest."""
 
 
 class Sample(NamedTuple):
@@ -71,7 +73,9 @@ def find_scale(*, manifests: Sequence[Path], output: Path, settings: Mapping[str
         scale = read_scale(output) if kept else measure_scale(images, settings)
     job.n_images = len(images)
     source = "kept from before images were added" if kept else f"found from {len(images)} images"
-    job.says = f"{_in_words(images, scale, settings)}; {source}" if images else "no usable image"
+    job.says = "no usable image"
+    if images:
+        job.says = "; ".join([_in_words(images, scale, settings), source, *_far_apart(rows)])
     job.note(job.says)
     write_json(output, asdict(scale))
 
@@ -149,6 +153,14 @@ def _in_words(images: Sequence[Sample], scale: Scale, settings: Mapping[str, Any
     if max(factors) == min(factors) == 1:
         return f"{judged}; images enter as they are"
     return f"{judged}; images enter at {_range(factors, '.2g')} times their size"
+
+
+def _far_apart(rows: Sequence[Mapping[Any, Any]]) -> list[str]:
+    """One clause where the images of a collection are far apart in size; rows of the table `images` that are usable."""
+    sides = [int(min(row["height"], row["width"])) for row in rows]
+    if not sides or max(sides) <= FAR_APART * min(sides):
+        return []
+    return [f"images differ in size: shorter sides of {min(sides)} to {max(sides)} pixels"]
 
 
 def _range(values: Sequence[float], form: str) -> str:
