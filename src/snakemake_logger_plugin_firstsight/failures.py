@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from firstsight.stages.job_log import INTERRUPTED
+
 _SIGNAL = re.compile(r"died with <Signals\.(\w+)")
 _STATUS = re.compile(r"returned non-zero exit status (\d+)")
 
@@ -19,7 +21,9 @@ class Failure(NamedTuple):
 def why(message: str) -> str:
     """Why a job failed that did not say so in its log, from what Snakemake says of it."""
     if found := _SIGNAL.search(message):
-        return f"was killed ({found[1]}), perhaps for want of memory"
+        if found[1] == "SIGINT":
+            return INTERRUPTED
+        return f"was killed ({found[1]})" + (", perhaps for want of memory" if found[1] == "SIGKILL" else "")
     if (found := _STATUS.search(message)) or not message.strip():
         status = f" (exit status {found[1]})" if found else ""
         return f"failed, and its log does not say why{status}"
@@ -27,9 +31,9 @@ def why(message: str) -> str:
 
 
 def failure_lines(failures: Iterable[Failure]) -> list[str]:
-    """One line for each rule and reason, with the log of the first job."""
+    """One line for each rule and reason, with the log of the first job; none for jobs that somebody stopped."""
     alike: dict[tuple[str, str], list[str]] = {}
-    for failure in failures:
+    for failure in (failure for failure in failures if failure.reason != INTERRUPTED):
         alike.setdefault((failure.rule, failure.reason), []).append(failure.log)
     return [f"firstsight: {rule}: {reason}{_where(logs)}" for (rule, reason), logs in alike.items()]
 

@@ -20,11 +20,17 @@ def test_what_failed_for_one_reason_is_one_line() -> None:
     ]
 
 
+def test_what_somebody_stopped_has_not_failed() -> None:
+    assert failure_lines([Failure("detect", why("died with <Signals.SIGINT: 2>."), "a.log")]) == []
+
+
 @pytest.mark.parametrize(
     ("message", "reason"),
     [
         ("", "failed, and its log does not say why"),
         ("Command 'python' died with <Signals.SIGKILL: 9>.", "was killed (SIGKILL), perhaps for want of memory"),
+        ("Command 'python' died with <Signals.SIGTERM: 15>.", "was killed (SIGTERM)"),
+        ("Command 'python' died with <Signals.SIGINT: 2>.", "interrupted"),
         ("Command 'python'\nreturned non-zero exit status 3.", "failed, and its log does not say why (exit status 3)"),
         ("SLURM-job '4' failed,\n  OUT_OF_MEMORY", "SLURM-job '4' failed, OUT_OF_MEMORY"),
     ],

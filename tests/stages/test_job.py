@@ -10,7 +10,7 @@ import pytest
 
 from firstsight.errors import DamagedError, FirstsightError
 from firstsight.stages.job import run_job
-from firstsight.stages.job_log import CONSOLE, QUIET, read_job_log
+from firstsight.stages.job_log import CONSOLE, INTERRUPTED, QUIET, read_job_log
 from firstsight.storage.json import read_json, write_json
 
 
@@ -134,6 +134,14 @@ def test_a_quiet_job_says_in_its_log_alone_why_it_failed(
         assert caught.value.code == 1
         assert read_job_log(log).failure == reason
     assert capsys.readouterr().err == ""
+
+
+def test_a_job_that_is_stopped_has_no_traceback(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as caught, run_job(tmp_path / "a.log", tmp_path / "a.json", rule="detect"):
+        raise KeyboardInterrupt
+    assert caught.value.code == 130
+    assert read_job_log(tmp_path / "a.log").failure == INTERRUPTED
+    assert not (tmp_path / "a.json").exists()
 
 
 def test_a_quiet_job_notes_warnings(

@@ -21,7 +21,15 @@ from tqdm import tqdm
 from firstsight import __version__
 from firstsight.errors import DamagedError, FirstsightError
 from firstsight.plan.paths import fingerprint_in
-from firstsight.stages.job_log import CONSOLE, QUIET, failure_line, progress_line, summary_line, warning_line
+from firstsight.stages.job_log import (
+    CONSOLE,
+    INTERRUPTED,
+    QUIET,
+    failure_line,
+    progress_line,
+    summary_line,
+    warning_line,
+)
 from firstsight.storage.json import write_json
 
 T = TypeVar("T")
@@ -157,6 +165,10 @@ def _one_line(job: Job) -> Iterator[None]:
         _end(job, f"{error}: it was taken away, run again to have it made anew")
     except FirstsightError as error:
         _end(job, str(error))
+    except KeyboardInterrupt:
+        # Whoever asked for it needs no traceback.
+        job.note(failure_line(INTERRUPTED))
+        sys.exit(130)
     except Exception as error:
         if isinstance(error, OSError) and error.errno in WITHOUT_ROOM:
             raise

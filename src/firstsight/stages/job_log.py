@@ -8,6 +8,9 @@ from typing import NamedTuple
 CONSOLE, QUIET = "FIRSTSIGHT_CONSOLE", "quiet"
 """The variable of the environment, and its value, by which jobs know that what they log is told on the console."""
 
+INTERRUPTED = "interrupted"
+"""Why a job failed that somebody stopped."""
+
 READ_BYTES = 2**16
 """At most so much is read of the end of a log."""
 
