@@ -28,7 +28,8 @@ JOBS_A_SECOND = 50
 
 _BEFORE_THE_RUN = ("Using ", "Assuming unrestricted shared filesystem usage")
 _DURING_THE_RUN = ("Nothing to be done", "Terminating processes on user request")
-_SAID_BY_THE_JOBS = "RuleException"
+# The first is followed by the event of the job that failed, the second is all that is said of it.
+_OF_A_JOB, _WITHOUT_OUTPUT = "RuleException", "MissingOutputException"
 _SAID_BY_FAILURES = ("Exiting because a job execution failed", "At least one job did not complete successfully")
 
 
@@ -43,7 +44,7 @@ class LogHandler(LogHandlerBase):
         hidden = set(asked.quiet or ())
         self._is_silent, self._has_progress = Quietness.ALL in hidden, Quietness.PROGRESS not in hidden
         self._run, self._screen = Run(), Screen(sys.stderr)
-        self._has_begun, self._warned = False, set[str]()
+        self._has_begun, self._warned, self._incomplete = False, set[str](), list[str]()
         self._ended, self._lock = threading.Event(), threading.RLock()
         if self._is_shown:
             os.environ[CONSOLE] = QUIET
@@ -89,7 +90,7 @@ class LogHandler(LogHandlerBase):
                 self._screen.show([])
                 for stage in self._run.unfinished():
                     self._say_stage(stage, time.monotonic())
-                for line in failure_lines(self._run.failures.values()):
+                for line in [*self._run.errors, *self._incomplete, *failure_lines(self._run.failures.values())]:
                     self._screen.say(line)
         super().close()
 
@@ -107,8 +108,10 @@ class LogHandler(LogHandlerBase):
             case LogEvent.JOB_ERROR:
                 told = self._run.fail(known["jobid"], known["rule_name"], known["log"], known["rule_msg"] or "", now)
                 self._warn_of(told)
-            case LogEvent.ERROR if known.get("exception") == _SAID_BY_THE_JOBS:
+            case LogEvent.ERROR if known.get("exception") == _OF_A_JOB:
                 self._run.errors.append(record.getMessage())
+            case LogEvent.ERROR if known.get("exception") == _WITHOUT_OUTPUT:
+                self._incomplete.append(f"firstsight: {' '.join(record.getMessage().split())}")
             case LogEvent.ERROR | None:
                 self._say_record(record)
 

@@ -63,8 +63,9 @@ class Run:
         if job is not None:
             told = _told(job)
             job.stage.end(number, now)
-        reason = told.failure or why(message or (self.errors.popleft() if self.errors else ""))
-        self.failures[number] = Failure(rule, reason, logs[0] if logs else "")
+        # Snakemake says what went wrong before it says in which job.
+        error = self.errors.popleft() if self.errors else ""
+        self.failures[number] = Failure(rule, told.failure or why(message or error), logs[0] if logs else "")
         return told
 
     def refresh(self) -> None:

@@ -91,6 +91,23 @@ def test_what_stops_a_run_is_said_as_it_is(capsys: pytest.CaptureFixture[str]) -
     assert shown == ["Unlocked working directory.", "Nothing to be done (all there).", locked]
 
 
+def test_an_error_that_no_job_had_is_said_too(capsys: pytest.CaptureFixture[str]) -> None:
+    handler = LogHandler(OutputSettings(), None)
+    tell(handler, "two rules alike", level=logging.ERROR, event=LogEvent.ERROR, exception="RuleException")
+    handler.close()
+    assert capsys.readouterr().err == "two rules alike\n"
+
+
+def test_a_job_that_left_no_file_is_a_line_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
+    handler = LogHandler(OutputSettings(), None)
+    text = "MissingOutputException in rule detect:\nMissing files after 5 seconds:\nmaps"
+    tell(handler, text, level=logging.ERROR, event=LogEvent.ERROR, exception="MissingOutputException")
+    assert capsys.readouterr().err == ""
+    handler.close()
+    line = "firstsight: MissingOutputException in rule detect: Missing files after 5 seconds: maps\n"
+    assert capsys.readouterr().err == line
+
+
 @pytest.mark.parametrize("option", ["verbose", "printshellcmds", "debug_dag", "show_failed_logs", "dryrun"])
 def test_snakemakes_own_options_bring_its_own_words_back(option: str, capsys: pytest.CaptureFixture[str]) -> None:
     handler = LogHandler(OutputSettings(**{option: True}), None)

@@ -68,6 +68,19 @@ def test_a_job_that_says_nothing_failed_as_snakemake_says(tmp_path: Path) -> Non
     assert run.failures[1].reason.startswith("was killed (SIGKILL)")
 
 
+def test_what_snakemake_says_of_one_job_is_not_taken_for_another(tmp_path: Path) -> None:
+    run, logs = Run({"detect": 2}), [tmp_path / "0.log", tmp_path / "1.log"]
+    for number, log in enumerate(logs):
+        run.begin(number, "detect", [str(log)], 0.0)
+    logs[0].write_text("failed: no layer fits\n")
+    for number, log in enumerate(logs):
+        run.errors.append(["exit status 1", "died with <Signals.SIGKILL: 9>"][number])
+        run.fail(number, "detect", [str(log)], "", 1.0)
+    assert run.failures[0].reason == "no layer fits"
+    assert run.failures[1].reason.startswith("was killed (SIGKILL)")
+    assert not run.errors
+
+
 def test_targets_have_no_stage() -> None:
     run = Run({"all": 1})
     run.begin(0, "all", [], 0.0)
