@@ -41,7 +41,11 @@ SPELT_OUT = {
     "SWW": "sample-weighted Wasserstein",
     "VAE": "variational autoencoder",
 }
-OF_SNAKEMAKE = {"Directory cannot be locked", "Missing files after … seconds"}
+OF_SNAKEMAKE = {
+    "Directory cannot be locked",
+    "Missing files after … seconds",
+    "argument --logger: invalid choice: 'firstsight'",
+}
 """Lines of the page on troubles that Snakemake writes, not firstsight."""
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 TESTS = Path(__file__).resolve().parent
 PACKAGE = TESTS.parent / "src/firstsight"
+CONSOLE = PACKAGE.with_name("snakemake_logger_plugin_firstsight")
 SEVERAL_FILES = {
     "reports/test_page_browser.py": "the page's scripts and style, which are no Python",
     "stages/test_kinds.py": "describe, cluster and assign, which are right only together",
@@ -21,3 +22,8 @@ def test_a_test_file_belongs_to_a_module() -> None:
         if file.parts[0] in rooms and not (PACKAGE / file.with_name(file.name.removeprefix("test_"))).exists()
     }
     assert alone == set(SEVERAL_FILES)
+
+
+def test_so_do_those_of_the_console() -> None:
+    modules = {path.stem.strip("_") for path in CONSOLE.glob("*.py")}
+    assert {path.stem.removeprefix("test_") for path in (TESTS / "console").glob("test_*.py")} == modules

@@ -1,12 +1,16 @@
 """The frame of every job: its log, its record, and what a user sees of an error."""
 
+import errno
 import json
+import time
+import warnings
 from pathlib import Path
 
 import pytest
 
 from firstsight.errors import DamagedError, FirstsightError
 from firstsight.stages.job import run_job
+from firstsight.stages.job_log import CONSOLE, INTERRUPTED, QUIET, read_job_log
 from firstsight.storage.json import read_json, write_json
 
 
@@ -63,7 +67,9 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
-def test_a_log_on_a_full_disk_is_the_same_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("console", ["", QUIET])
+def test_a_log_on_a_full_disk_is_the_same_line(tmp_path: Path, console: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(CONSOLE, console)
     with pytest.raises(SystemExit) as caught, run_job("/dev/full", tmp_path / "a.json", rule="features") as job:
         job.note("a line")
     assert str(caught.value.code).startswith("firstsight: No space left on device: ")
@@ -96,3 +102,56 @@ def test_a_record_has_the_fingerprint_of_its_path(tmp_path: Path) -> None:
     with run_job(tmp_path / "a.log", record, rule="describe"):
         pass
     assert json.loads(record.read_text())["fingerprint"] == "0123456789"
+
+
+def test_a_long_job_notes_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("firstsight.stages.job.SECONDS_OF_SILENCE", 0.02)
+    log = tmp_path / "a.log"
+    with run_job(log, tmp_path / "a.json", rule="fit") as job:
+        assert list(job.progress(range(3), 3, unit="steps")) == [0, 1, 2]
+        assert log.read_text() == "", "what is quick says nothing"
+        for number in job.progress(range(3), 3, unit="steps"):
+            time.sleep(0.03)
+            told = read_job_log(log)
+            assert (told.done, told.total, told.unit) == ((number, 3, "steps") if number else (0, 0, ""))
+        assert read_job_log(log).done == 3
+    assert read_job_log(log).images == 0
+
+
+def test_a_quiet_job_says_in_its_log_alone_why_it_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(CONSOLE, QUIET)
+    log = tmp_path / "a.log"
+    for error, reason in {
+        FirstsightError("image x\nis bad"): "image x is bad",
+        ZeroDivisionError("oh"): "unexpected error: ZeroDivisionError: oh",
+        OSError(errno.ENOSPC, "full", "here"): "No space left on device: here; mend that and run again, "
+        "what is finished is kept",
+    }.items():
+        with pytest.raises(SystemExit) as caught, run_job(log, tmp_path / "a.json", rule="detect"):
+            raise error
+        assert caught.value.code == 1
+        assert read_job_log(log).failure == reason
+    assert capsys.readouterr().err == ""
+
+
+def test_a_job_that_is_stopped_has_no_traceback(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as caught, run_job(tmp_path / "a.log", tmp_path / "a.json", rule="detect"):
+        raise KeyboardInterrupt
+    assert caught.value.code == 130
+    assert read_job_log(tmp_path / "a.log").failure == INTERRUPTED
+    assert not (tmp_path / "a.json").exists()
+
+
+def test_a_quiet_job_notes_warnings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(CONSOLE, QUIET)
+    before = warnings.showwarning
+    with run_job(tmp_path / "a.log", tmp_path / "a.json", rule="detect"):
+        warnings.simplefilter("always")
+        warnings.warn("odd", stacklevel=1)
+    assert warnings.showwarning is before
+    assert read_job_log(tmp_path / "a.log").warnings == ("UserWarning: odd",)
+    assert capsys.readouterr().err == ""

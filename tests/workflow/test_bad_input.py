@@ -1,6 +1,7 @@
 """Every file may be broken: each is a row with its status, the others finish, and no traceback is shown."""
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = run(folder, config=config)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stdout + done.stderr
+    (folder / "console.txt").write_text(done.stderr)
     return folder / "results"
 
 
@@ -132,3 +134,15 @@ def test_no_table_holds_a_value_that_is_not_finite(results: Path) -> None:
         numbers = tables[name].select_dtypes("number")
         present = numbers.to_numpy(dtype=float, na_value=0.0)
         assert np.isfinite(present).all()
+
+
+def test_the_console_has_a_line_for_each_stage_and_little_else(results: Path, images: pandas.DataFrame) -> None:
+    _, *console = (results.parent / "console.txt").read_text().splitlines()
+    rules = ["manifest", "truth", "scale", "features", "detect", "threshold", "describe", "overlays", "cluster"]
+    ends = re.compile(r"(\w+): (\d+) images in \d+ (?:s|min), [\d.]+ images/s")
+    done = {found[1]: int(found[2]) for line in console if (found := ends.fullmatch(line))}
+    assert set(done) == {*rules, "charts", "evaluate", "tables", "page"}
+    assert done["manifest"] == done["features"] == done["detect"] == done["tables"] == len(images)
+    # A stage that takes long on a slow machine says how far it is.
+    assert all(re.fullmatch(r"\w+: .+ (left|so far)", line) for line in console if not ends.fullmatch(line))
+    assert len(console) < 30

@@ -118,8 +118,9 @@ def test_names_appear_everywhere_and_nothing_is_computed_again(folder: Path) -> 
         writer.writerows(rows)
     done = run(folder, config={**settings(), "names": "names.csv"})
     assert done.returncode == 0, done.stderr
-    assert "rule detect:" not in done.stderr
-    assert "rule cluster:" not in done.stderr
+    assert "\npage: " in done.stderr
+    assert "\ndetect: " not in done.stderr
+    assert "\ncluster: " not in done.stderr
     tables = read_tables(folder / "results")
     named = tables["clusters"].set_index(["collection", "image"])["cluster_name"]
     assert named[("pile", "flat0.png")] == named[("fresh", "new_flat.png")] == "flat spot"

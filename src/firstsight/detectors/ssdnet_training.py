@@ -6,7 +6,6 @@ from functools import lru_cache
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from firstsight.detectors.ssdnet_corruption import corrupt, network_inputs, partition_blocks
 from firstsight.detectors.ssdnet_losses import inner_product, squared_error, training_loss
@@ -70,7 +69,7 @@ def train(
     )
     filling = mean_color(image, known)
     together = torch.cat([image, known[None].to(image)])
-    for _ in tqdm(range(epochs), desc="ssdnet", unit="epoch", disable=None, leave=False):
+    for _ in range(epochs):
         losses = torch.zeros((), device=image.device)
         for _ in range(settings.steps):
             crops = random_crops(together, settings.crops, settings.crop_size, generator)

@@ -66,7 +66,7 @@ def compare_maps(
     with job.step("metrics"):
         figures = [
             (detector, metric, value)
-            for detector, own in job.progress(stored.items(), len(stored))
+            for detector, own in job.progress(stored.items(), len(stored), unit="detectors")
             for metric, value in _figures(own, images).items()
         ]
     write_parquet(metrics, pandas.DataFrame(figures, columns=["detector", "metric", "value"]).assign(crop=0.0))

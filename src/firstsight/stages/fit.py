@@ -52,7 +52,8 @@ def fit_detector(
         layers,
         detector.settings(**settings),
         note=job.note,
-        progress=job.progress,
+        # The images that are read, or the epochs of training.
+        progress=partial(job.progress, unit="steps"),
     )
     job.device = choose_device(device, job)
 

@@ -8,18 +8,28 @@ import re
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, TextIO, TypeVar
+from typing import Any, NoReturn, TextIO, TypeVar
 
 from tqdm import tqdm
 
 from firstsight import __version__
 from firstsight.errors import DamagedError, FirstsightError
 from firstsight.plan.paths import fingerprint_in
+from firstsight.stages.job_log import (
+    CONSOLE,
+    INTERRUPTED,
+    QUIET,
+    failure_line,
+    progress_line,
+    summary_line,
+    warning_line,
+)
 from firstsight.storage.json import write_json
 
 T = TypeVar("T")
@@ -41,13 +51,16 @@ PACKAGES = (
     "zarr",
 )
 """Packages whose version may change a result or how it is computed."""
+SECONDS_OF_SILENCE = 2.0
+"""So long the log of a job says nothing of its progress; later a twentieth of the time that has passed."""
 
 
 @dataclass
 class Job:
     """What a running job notes about itself: its images, its device, ``seconds`` by step.
 
-    ``says``: what it found, in words. ``at_end`` gives back what the job holds.
+    ``says``: what it found, in words. ``at_end`` gives back what the job holds. ``quiet``: the console tells what the
+    log says, and the job writes nothing to standard error.
     """
 
     rule: str
@@ -56,6 +69,7 @@ class Job:
     detector: str
     log: TextIO
     config: str = ""
+    quiet: bool = False
     n_images: int = 0
     device: str = "cpu"
     weights_sha256: str = ""
@@ -77,10 +91,26 @@ class Job:
         self.log.write(line + "\n")
         self.log.flush()
 
-    def progress(self, items: Iterable[T], total: int) -> Iterator[T]:
-        """Pass the items on, with a progress bar where standard error is a terminal."""
-        title = " ".join(part for part in (self.rule, self.collection, self.detector, self.shard) if part)
-        yield from tqdm(items, total=total, desc=title, disable=None, leave=False)
+    @property
+    def names(self) -> str:
+        """Which job it is, in words."""
+        return " ".join(part for part in (self.rule, self.collection, self.detector, self.shard) if part)
+
+    def progress(self, items: Iterable[T], total: int, *, unit: str = "images") -> Iterator[T]:
+        """Pass the items on, and note in the log now and then how many are done.
+
+        Unless the job is quiet, there is a progress bar besides, where standard error is a terminal.
+        """
+        start = noted = time.perf_counter()
+        bar = tqdm(items, total=total, desc=self.names, disable=True if self.quiet else None, leave=False)
+        for done, item in enumerate(bar):
+            now = time.perf_counter()
+            if done and now - noted >= max(SECONDS_OF_SILENCE, (now - start) / 20):
+                self.note(progress_line(done, total, unit, now - start))
+                noted = now
+            yield item
+        if noted > start:
+            self.note(progress_line(total, total, unit, time.perf_counter() - start))
 
 
 @contextmanager
@@ -101,26 +131,29 @@ def run_job(
     A `FirstsightError` ends the process with its one line, and so does a disk that takes no more. A damaged result is
     also taken away, so that the next run makes it again. Any other exception is a fault of firstsight: its traceback
     goes into the log, and one line that names the log to standard error.
+
+    Where the environment says that the console reads the logs (`firstsight.stages.job_log.CONSOLE`), the line and
+    Python's warnings go into the log alone.
     """
     start = time.perf_counter()
+    quiet = os.environ.get(CONSOLE) == QUIET
     try:
         Path(log).parent.mkdir(parents=True, exist_ok=True)
         with open(log, "w", encoding="utf-8") as file:
-            job = Job(rule, collection, shard, detector, file, config)
-            with _one_line(job), job.at_end:
+            job = Job(rule, collection, shard, detector, file, config, quiet)
+            with _one_line(job), _warnings_noted(job), job.at_end:
                 yield job
             seconds = time.perf_counter() - start
-            names = " ".join(part for part in (rule, collection, detector, shard) if part)
-            rate = f", {job.n_images / seconds:.1f} images/s" if job.n_images else ""
             steps = ", ".join(f"{step} {spent:.1f} s" for step, spent in job.seconds.items())
-            job.note(f"{names}: {job.n_images} images in {seconds:.1f} s{rate}" + (f" ({steps})" if steps else ""))
+            job.note(summary_line(job.names, job.n_images, seconds) + (f" ({steps})" if steps else ""))
             write_json(Path(record), _row(job, seconds, Path(record)))
     except OSError as error:
         # The log may lie on the disk that takes no more.
         if error.errno not in WITHOUT_ROOM:
             raise
         place = error.filename or Path(record).parent
-        sys.exit(f"firstsight: {os.strerror(error.errno)}: {place}; mend that and run again, what is finished is kept")
+        line = f"{os.strerror(error.errno)}: {place}; mend that and run again, what is finished is kept"
+        sys.exit(1 if quiet and _noted(log, line) else f"firstsight: {line}")
 
 
 @contextmanager
@@ -129,17 +162,50 @@ def _one_line(job: Job) -> Iterator[None]:
         yield
     except DamagedError as error:
         _take_away(error.path)
-        line = f"{error}: it was taken away, run again to have it made anew"
-        job.note(line)
-        sys.exit(f"firstsight: {line}")
+        _end(job, f"{error}: it was taken away, run again to have it made anew")
     except FirstsightError as error:
-        job.note(str(error))
-        sys.exit(f"firstsight: {' '.join(str(error).split())}")
+        _end(job, str(error))
+    except KeyboardInterrupt:
+        # Whoever asked for it needs no traceback.
+        job.note(failure_line(INTERRUPTED))
+        sys.exit(130)
     except Exception as error:
         if isinstance(error, OSError) and error.errno in WITHOUT_ROOM:
             raise
         traceback.print_exc(file=job.log)
-        sys.exit(f"firstsight: unexpected error in rule {job.rule}; the details are in {job.log.name}")
+        job.note(failure_line(f"unexpected error: {type(error).__name__}: {error}"))
+        where = f"firstsight: unexpected error in rule {job.rule}; the details are in {job.log.name}"
+        sys.exit(1 if job.quiet else where)
+
+
+def _end(job: Job, reason: str) -> NoReturn:
+    job.note(failure_line(reason))
+    sys.exit(1 if job.quiet else f"firstsight: {' '.join(reason.split())}")
+
+
+def _noted(log: str | Path, reason: str) -> bool:
+    """Whether the disk took a last line of the log."""
+    try:
+        with open(log, "a", encoding="utf-8") as file:
+            file.write(failure_line(reason) + "\n")
+    except OSError:
+        return False
+    return True
+
+
+@contextmanager
+def _warnings_noted(job: Job) -> Iterator[None]:
+    """Let Python's warnings go into the log of a quiet job."""
+    if not job.quiet:
+        yield
+        return
+
+    def note(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        job.note(warning_line(f"{category.__name__}: {message}"))
+
+    with warnings.catch_warnings():
+        warnings.showwarning = note
+        yield
 
 
 def _take_away(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ def tune_to_images(
             device=job.device,
             folder=checkpoints,
             note=job.note,
-            progress=job.progress,
+            progress=partial(job.progress, unit="epochs"),
         )
     job.n_images = len(chosen)
     write_checkpoint(output, weights)

@@ -13,7 +13,7 @@ compares, on each layer, how far the tails of their scores reach (99th percentil
 kept where their tail reaches a fifth further, features otherwise.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -163,7 +163,7 @@ def fit_blind(
                 progress=progress,
             )
             autoencoder = {"channels": source.channels, "state": training.best}
-        learned[layer] = _learn_layer(images, layer, settings, autoencoder, say)
+        learned[layer] = _learn_layer(images, layer, settings, autoencoder, note=say, progress=progress)
     kept = "; ".join(f"{layer}: {' and '.join(values['units'])}" for layer, values in learned.items())
     return {"n_images": len(images), "says": f"learned from {len(images)} images ({kept})", "layers": learned}
 
@@ -198,7 +198,9 @@ def _learn_layer(
     layer: str,
     settings: BlindSettings,
     autoencoder: Mapping[str, Any] | None,
+    *,
     note: Note,
+    progress: Progress,
 ) -> dict[str, Any]:
     """Everything learned on one layer: a bank, a reference, and the units of each kind of evidence that is kept."""
     sample = random_images(images, settings.sampled_images, settings.seed)
@@ -211,7 +213,7 @@ def _learn_layer(
         learned["bank"] = {"cells": bank.cells, "images": list(bank.images)}
     if settings.correspondence == "pooled":
         learned["reference"] = pooled_reference(sample, layer, patch_size, settings.seed)
-    scores = _sample_scores(sample, layer, settings, learned, patch_size)
+    scores = _sample_scores(progress(sample, len(sample)), layer, settings, learned, patch_size)
     units = {evidence: _unit(values) for evidence, values in scores.items()}
     if settings.correspondence == "auto":
         tails = {evidence: units[evidence]["tail"] for evidence in ("features", "residuals")}
@@ -226,7 +228,7 @@ def _learn_layer(
 
 
 def _sample_scores(
-    sample: Sequence[Stored], layer: str, settings: BlindSettings, learned: Mapping[str, Any], patch_size: int
+    sample: Iterable[Stored], layer: str, settings: BlindSettings, learned: Mapping[str, Any], patch_size: int
 ) -> dict[str, NDArray[np.float32]]:
     """Scores of some cells of the sampled images, by kind of evidence."""
     generator = torch.Generator().manual_seed(settings.seed)
