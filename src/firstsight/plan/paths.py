@@ -116,6 +116,7 @@ class Paths:
     curves_log: str = f"{_LOGS_OF_COLLECTION}/curves.log"
 
     # The whole run.
+    run_lock: str = ".run.lock"
     table: str = "tables/{table}.parquet"
     tables_record: str = "tables/.tables.run.json"
     tables_log: str = f"{_LOGS}/tables.log"
