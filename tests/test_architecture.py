@@ -21,6 +21,8 @@ FLOORS = [
     "reports",
     "plan",
     "stages",
+    "results",
+    "finding",
 ]
 """From the cellar to the top. A module at the root is a floor of its own."""
 
@@ -51,7 +53,8 @@ def test_imports_flow_one_way(path: Path) -> None:
     modules = imported_modules(path)
     assert not {module for module in modules if module.split(".")[0] == "snakemake"}
     floors = {module.split(".")[1] for module in modules if module.startswith("firstsight.")} & set(FLOORS)
-    allowed = FLOORS[: FLOORS.index(floor_of(path)) + 1] if floor_of(path) in FLOORS else []
+    # The package itself hands out what is called from Python.
+    allowed = FLOORS[: FLOORS.index(floor_of(path)) + 1] if floor_of(path) in FLOORS else ["results", "finding"]
     assert floors <= set(allowed), f"{floor_of(path)} must not know {floors - set(allowed)}"
 
 
