@@ -23,6 +23,7 @@ FLOORS = [
     "stages",
     "results",
     "finding",
+    "command",
 ]
 """From the cellar to the top. A module at the root is a floor of its own."""
 
@@ -74,6 +75,12 @@ def test_stages_that_learn_nothing_start_without_torch(stage: str) -> None:
     line = f"import sys, firstsight.stages.{stage}; print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", line], capture_output=True, text=True, check=True).stdout.split()
     assert "torch" not in modules
+
+
+def test_the_package_and_its_command_start_without_what_takes_long() -> None:
+    line = "import sys, firstsight.command.main, firstsight; print(*sys.modules)"
+    modules = subprocess.run([sys.executable, "-c", line], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"torch", "numpy", "pandas", "pydantic", "yaml"} & set(modules)
 
 
 def test_planning_needs_no_torch() -> None:
