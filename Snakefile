@@ -31,8 +31,24 @@ include: "workflow/rules/studies.smk"
 include: "workflow/rules/comparisons.smk"
 
 
+RUN = RunLock(PLAN.results)
+# Jobs read this file, too, while the run that started them has the results.
+if not (workflow.subprocess_exec or workflow.remote_exec):
+    RUN.look()
+
+
 onstart:
+    with one_line():
+        RUN.begin()
     bring_to_present(PLAN.results, time.time())
+
+
+onsuccess:
+    RUN.end()
+
+
+onerror:
+    RUN.end()
 
 
 localrules:

@@ -4,6 +4,7 @@ import ast
 import importlib.util
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,10 @@ import pandas
 import pytest
 import yaml
 from PIL import Image
+from snakemake.cli import parse_args
 
+from firstsight.command.main import main
+from firstsight.plan.study_tables import STUDIES
 from firstsight.storage.tables import read_table
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -117,6 +121,36 @@ def test_the_picture_of_the_rules_shows_rules() -> None:
     rules = {name for path in files for name in re.findall(r"^rule (\w+):", path.read_text(encoding="utf-8"), re.M)}
     assert {"all", "features", "detect", "cluster", "page"} <= shown
     assert shown <= rules
+
+
+def commands(page: Path) -> Iterator[list[str]]:
+    """The lines in the shell blocks of a page that start firstsight or Snakemake, in words."""
+    for kind, text in BLOCK.findall(page.read_text(encoding="utf-8")):
+        for line in text.splitlines() if kind == "sh" else ():
+            words = shlex.split(line, comments=True)
+            if words and words[0].rpartition("/")[2] in ("firstsight", "snakemake"):
+                yield [words[0].rpartition("/")[2], *words[1:]]
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if any(commands(page))], ids=lambda page: page.relative_to(ROOT).as_posix()
+)
+def test_commands_are_understood(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Snakemake looks for profiles where it is started.
+    monkeypatch.chdir(ROOT)
+    rules = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "workflow/rules").glob("*.smk"))
+    targets = {"all", "assign", *STUDIES, *re.findall(r"^rule (\w+):", rules, re.MULTILINE)}
+    for program, *words in commands(page):
+        if program == "snakemake":
+            _, parsed = parse_args(words)
+            # What stands behind --configfile is taken for another config.
+            assert set(parsed.targets) <= targets, words
+            assert [path.suffix for path in parsed.configfile or []] in ([], [".yaml"]), words
+        else:
+            with main.make_context("firstsight", list(words), resilient_parsing=True) as context:
+                name, command, rest = main.resolve_command(context, [*context._protected_args, *context.args])
+            assert command is not None, name
+            assert command.make_context(name, rest).params is not None
 
 
 def messages(path: Path) -> Iterator[re.Pattern[str]]:

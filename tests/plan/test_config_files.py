@@ -20,11 +20,19 @@ def test_a_key_that_is_there_twice_is_named(tmp_path: Path) -> None:
     refuse_duplicates(tmp_path / "absent.yaml")
 
 
-@pytest.mark.parametrize("content", ["a: [1,\nb: }", "\t- x"])
-def test_what_is_not_yaml_is_one_line(tmp_path: Path, content: str) -> None:
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"a: [1,\nb: }", ", line 2 is not YAML: while parsing a flow node, expected the node content, but found '}'"),
+        (b"\t- x", ", line 1: a tab; YAML wants spaces in its place"),
+        (b"a:\n  b: 1\n\tc: 2\n", ", line 3: a tab; YAML wants spaces in its place"),
+        (b"a: \x00", " is not YAML: unacceptable character #x0000: special characters are not allowed"),
+    ],
+)
+def test_what_is_not_yaml_is_one_line_that_names_its_place(tmp_path: Path, content: bytes, told: str) -> None:
     path = tmp_path / "mine.yaml"
-    path.write_text(content)
-    with pytest.raises(FirstsightError, match=re.escape(f"config: {path} is not YAML: ")) as caught:
+    path.write_bytes(content)
+    with pytest.raises(FirstsightError, match=f"^{re.escape(f'config: {path}{told}')}") as caught:
         read_config(path)
     assert "\n" not in str(caught.value)
 
@@ -32,8 +40,10 @@ def test_what_is_not_yaml_is_one_line(tmp_path: Path, content: str) -> None:
 def test_an_empty_file_is_an_empty_config(tmp_path: Path) -> None:
     (tmp_path / "empty.yaml").touch()
     assert read_config(tmp_path / "empty.yaml") == {}
-    with pytest.raises(FirstsightError, match="cannot be read"):
+    with pytest.raises(FirstsightError, match=r"no such file: .*absent\.yaml"):
         read_config(tmp_path / "absent.yaml")
+    with pytest.raises(FirstsightError, match="cannot be read"):
+        read_config(tmp_path)
 
 
 DEFAULTS = "detectors:\n  fca: {}\nfeatures:\n  extractor: laws\n"

@@ -102,8 +102,6 @@ def test_killed_at_random_moments(tmp_path: Path) -> None:
         after = finished(folder / "results")
         kept += sum(after.get(path) == made for path, made in before.items())
         assert sum(after.get(path) != made for path, made in before.items()) <= 2, "finished shards were done again"
-        unlocked = run(folder, "--unlock", config=CONFIG)
-        assert unlocked.returncode == 0, unlocked.stderr
     wait_for_jobs_left_alone(folder)
     done = run(folder, config=CONFIG)
     assert done.returncode == 0, done.stderr
@@ -140,7 +138,6 @@ def test_a_shard_that_was_cut_off_keeps_its_images(tmp_path: Path) -> None:
             mark = read_attributes(archive, path.stem)
         mark["attributes"]["seen"] = path.name
         write_archive(path, (members | dict([group_member(path.stem, mark)])).items())
-    run(tmp_path, "--unlock", config=config)
     done = run(tmp_path, config=config)
     assert done.returncode == 0, done.stderr
     store = ShardReader(next((tmp_path / "results").glob("tiles/detectors/*/maps/*.zarr.zip")))

@@ -1,5 +1,6 @@
 # Settings, the plan of the run, and input functions. Nothing here computes.
 import os
+from contextlib import contextmanager
 
 from firstsight.errors import ConfigError, FirstsightError
 from firstsight.plan.config_files import refuse_duplicates, tell_mistakes
@@ -8,19 +9,28 @@ from firstsight.plan.loading import load_settings
 from firstsight.plan.paths import CONTRASTIVE, DIGEST, PLAIN, paths_below
 from firstsight.plan.run import plan_run
 from firstsight.stages.clock import bring_to_present
+from firstsight.stages.run_lock import RunLock
 
 # Scripts that run in another environment find the package here.
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [str(BASE / "src"), os.getenv("PYTHONPATH")])))
 
-try:
+
+@contextmanager
+def one_line():
+    """Let a mistake of the user end the process with one line for each."""
+    try:
+        yield
+    except ConfigError as error:
+        files = [BASE / "config.yaml", *map(Path, workflow.configfiles)]
+        sys.exit("\n".join(f"firstsight: {line}" for line in tell_mistakes(error, files)))
+    except FirstsightError as error:
+        sys.exit(f"firstsight: {error}")
+
+
+with one_line():
     for configfile in workflow.configfiles:
         refuse_duplicates(Path(configfile))
     PLAN = plan_run(load_settings(BASE / "config.yaml", config))
-except ConfigError as error:
-    files = [BASE / "config.yaml", *map(Path, workflow.configfiles)]
-    sys.exit("\n".join(f"firstsight: {line}" for line in tell_mistakes(error, files)))
-except FirstsightError as error:
-    sys.exit(f"firstsight: {error}")
 for line in PLAN.set_aside:
     print(f"firstsight: set aside: {line}", file=sys.stderr)
 

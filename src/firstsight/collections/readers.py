@@ -14,6 +14,7 @@ from pathlib import Path, PurePath
 import pyarrow
 import pyarrow.parquet
 
+from firstsight.collections.mistaken import other_files_in, what_it_is
 from firstsight.collections.stacks import STACKS, guess_stack, list_stack
 from firstsight.errors import FirstsightError
 
@@ -68,7 +69,8 @@ def list_images(path: Path, layout: str = "auto") -> tuple[ImageFile, ...]:
         raise FirstsightError(f"no such file or folder: {printable(path)}")
     files = LAYOUTS[_guess_layout(path) if layout == "auto" else layout](path)
     if not files:
-        raise FirstsightError(f"no images in {printable(path)} (looked for {', '.join(sorted(SUFFIXES))})")
+        instead = other_files_in(path) or f"(looked for {', '.join(sorted(SUFFIXES))})"
+        raise FirstsightError(f"no images in {printable(path)} {instead}")
     return files
 
 
@@ -247,6 +249,9 @@ def _guess_layout(path: Path) -> str:
     if os.path.isfile(path):
         if path.suffix.lower() in SHEET_SUFFIXES:
             return "sheet"
+        instead = what_it_is(path, SUFFIXES.__contains__)
+        if instead:
+            raise FirstsightError(f"{printable(path)} {instead}")
         raise FirstsightError(f"neither a folder, a sheet (.csv or .parquet), HDF5 nor TIFF: {printable(path)}")
     test = path / "test"
     is_mvtec = os.path.isdir(test) and (os.path.isdir(path / "ground_truth") or os.path.isdir(test / GOOD))

@@ -27,10 +27,24 @@ def read_config(path: Path) -> Any:
     """
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except FileNotFoundError:
+        raise FirstsightError(f"config: no such file: {path} (looked for at {path.absolute()})") from None
     except (OSError, UnicodeDecodeError) as error:
         raise FirstsightError(f"config: {path} cannot be read: {error}") from None
     except yaml.YAMLError as error:
-        raise FirstsightError(f"config: {path} is not YAML: {' '.join(str(error).split())}") from None
+        raise FirstsightError(f"config: {_told(error, path)}") from None
+
+
+def _told(error: yaml.YAMLError, path: Path) -> str:
+    """What is wrong with a file that is not YAML, in one line that begins with its place."""
+    mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
+    if mark is None:
+        return f"{path} is not YAML: {' '.join(str(error).split())}"
+    place = f"{path}, line {mark.line + 1}"
+    if "'\\t'" in str(error):
+        return f"{place}: a tab; YAML wants spaces in its place"
+    what = ", ".join(filter(None, [error.context, error.problem])) if isinstance(error, yaml.MarkedYAMLError) else ""
+    return f"{place} is not YAML: {what}"
 
 
 def refuse_duplicates(path: Path) -> None:

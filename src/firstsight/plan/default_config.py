@@ -1,7 +1,7 @@
 """The commented config.yaml of a run in which nothing is set, made from the models of the settings."""
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
 import yaml
@@ -24,16 +24,29 @@ HEAD = """\
 """
 
 
-def default_config() -> str:
-    """The text of ``config.yaml``: every key with its default, below a comment that says what it is."""
+HEAD_OF_ONES_OWN = """\
+# A config to start from: every key with its default. `firstsight run --config mine.yaml` runs it.
+# What you leave out keeps its default; docs/settings.md lists all keys.
+"""
+
+
+def default_config(collections: Mapping[str, CollectionSettings] | None = None) -> str:
+    """The text of a config: every key with its default, below a comment that says what it is.
+
+    Args:
+        collections: those of a user; None for ``config.yaml``, which has the demo collections.
+    """
     fields = Config.model_fields
     names = [*FIRST, *(name for name in fields if name not in FIRST)]
-    return HEAD + "".join(f"\n{''.join(_key(name, fields[name]))}" for name in names)
+    defaults = {name: fields[name].get_default() for name in names} | (
+        {"collections": collections} if collections else {}
+    )
+    head = HEAD_OF_ONES_OWN if collections else HEAD
+    return head + "".join(f"\n{''.join(_key(name, fields[name], defaults[name]))}" for name in names)
 
 
-def _key(name: str, field: FieldInfo) -> Iterator[str]:
+def _key(name: str, field: FieldInfo, default: Any) -> Iterator[str]:
     """The lines of a key at the top of the config."""
-    default = field.get_default()
     yield from _comment(str(field.description))
     if name == "collections":
         own = [key for key in CollectionSettings.model_fields if key not in SharedSettings.model_fields]

@@ -115,7 +115,10 @@ class Paths:
     curves_record: str = f"{_COLLECTION}/robustness/curves.run.json"
     curves_log: str = f"{_LOGS_OF_COLLECTION}/curves.log"
 
-    # The whole run.
+    # The whole run, and the configs that the command `firstsight` writes.
+    config: str = "firstsight.yaml"
+    assigned_config: str = "assigned.yaml"
+    run_lock: str = ".run.lock"
     table: str = "tables/{table}.parquet"
     tables_record: str = "tables/.tables.run.json"
     tables_log: str = f"{_LOGS}/tables.log"

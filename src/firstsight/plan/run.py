@@ -46,7 +46,7 @@ def plan_run(config: Config) -> Plan:
         ConfigError: results that cannot be written; for every collection a missing path, no images, an unknown layer,
             detector or setting, or weights that are neither there nor to be downloaded.
     """
-    _require_writable(config.results)
+    require_writable(config.results)
     collections, mistakes = {}, []
     for name, settings in config.collections.items():
         try:
@@ -61,7 +61,8 @@ def plan_run(config: Config) -> Plan:
     return Plan(config, collections)
 
 
-def _require_writable(results: Path) -> None:
+def require_writable(results: Path) -> None:
+    """Raise a ConfigError where a folder cannot be made or written to."""
     place = results.absolute()
     while not place.exists() and place != place.parent:
         place = place.parent

@@ -1,0 +1,1 @@
+"""The command ``firstsight``: writes a config, lets Snakemake run it, and says what was found."""
