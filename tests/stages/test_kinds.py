@@ -27,6 +27,7 @@ from firstsight.stages.tables import join_tables
 from firstsight.stages.threshold import find_threshold
 from firstsight.storage.geometry import Geometry
 from firstsight.storage.store import ShardReader, ShardWriter
+from firstsight.storage.table_schemas import TRUTH_COLUMNS
 from firstsight.storage.tables import read_table, write_table
 
 CELLS = 12
@@ -264,7 +265,7 @@ def test_the_true_number_of_kinds_can_be_asked_for(pile: Folder, tmp_path: Path)
     assert clusters["n_clusters_from"].eq("oracle").all()
     assert clusters["cluster"].max() == 2
     manifest = {"collection": "pile", "path": "", "sha256": "", "channels": 3, "dtype": "uint8", "shard": "s"}
-    manifest |= {"texture_score": None, "is_texture": None}
+    manifest |= dict.fromkeys(("texture_score", "is_texture", *TRUTH_COLUMNS))
     for number, shard in enumerate(folder.shards):
         rows = [
             {
@@ -272,8 +273,6 @@ def test_the_true_number_of_kinds_can_be_asked_for(pile: Folder, tmp_path: Path)
                 "image": image,
                 "width": 192,
                 "height": 192,
-                "label": None,
-                "mask": None,
                 "missing": None,
                 "status": "ok",
             }
