@@ -82,6 +82,8 @@ def test_a_mask_goes_to_the_nearest_image_of_its_name() -> None:
     # The number belongs to the name where there is an image of that name.
     names = ["7.png", "7_1.png", "masks/7_0.png", "masks/7_1.png"]
     assert found(*names) == {names[0]: (names[2],), names[1]: (names[3],)}
+    assert found("a/7.jpg", "a/7.jpg_mask.png") == {"a/7.jpg": ("a/7.jpg_mask.png",)}
+    assert found("a/7.jpg", "masks/a/7.jpg.png") == {"a/7.jpg": ("masks/a/7.jpg.png",)}
     assert found("A.PNG", "masks/a.png") == {"A.PNG": ("masks/a.png",)}
     names = ["train/images/0.png", "val/images/0.png", "train/masks/0.png", "val/masks/0.png"]
     assert found(*names) == {names[0]: (names[2],), names[1]: (names[3],)}

@@ -124,10 +124,10 @@ def test_masks_are_inspected_against_the_size_of_the_image(tmp_path: Path) -> No
     Image.fromarray(CLASSES).save(tmp_path / "0.png")
     (tmp_path / "empty.png").touch()
 
-    def inspect(*names: str, height: int = 16) -> tuple[str, int | None]:
+    def inspect(*names: str, height: int = 16) -> tuple[str, float | None]:
         return inspect_masks([tmp_path / name for name in names], height, 24)
 
-    assert inspect("0.png") == ("ok", MASK.sum())
+    assert inspect("0.png") == ("ok", MASK.mean())
     assert inspect("0.png", height=24) == ("mask is 24 x 16, image is 24 x 24", None)
     assert inspect("0.png", "empty.png") == ("mask cannot be read: empty file", None)
     assert inspect("gone.png") == ("mask cannot be read: no such file", None)

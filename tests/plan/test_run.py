@@ -75,7 +75,7 @@ def test_a_mistake_about_normal_images_is_one_line(good: Path, entry: Any, messa
         ({"normal_label": True}, "pile.normal_label"),
         (
             {"mask": {"pattern": "*_mask.png"}},
-            "pile.mask.pattern: has no {stem}, which stands for the name of the image",
+            "pile.mask.pattern: '*_mask.png' has no {stem}, which stands for the name of the image",
         ),
         ({"mask": {"pattern": "x/{stem}.png"}}, "pile.path: mask.pattern x/{stem}.png fits no file in "),
         ({"mask": {"positive": []}}, "pile.mask.positive"),

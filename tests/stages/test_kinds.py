@@ -81,7 +81,8 @@ class Folder:
                     maps.add(str(index), "", {"map": anomaly_map}, {**names, "geometry": asdict(FINE)})
             labels = [image.split("/")[0] if "/" in image else None for image in shard]
             rows = [
-                {"image": image, "label": label, "mask": None, "status": "ok"}
+                dict.fromkeys(TRUTH_COLUMNS)
+                | {"image": image, "label": label, "is_normal": label and label == "good", "status": "ok"}
                 for image, label in zip(shard, labels, strict=True)
             ]
             (path / f"{number}.truth.json").write_text(json.dumps(rows))
@@ -296,7 +297,7 @@ def test_the_true_number_of_kinds_can_be_asked_for(pile: Folder, tmp_path: Path)
     assert metrics["nmi"] == metrics["nmi_oracle"] == metrics["matched_f1_oracle"] == pytest.approx(1)
     for path in folder.each("truth.json"):
         rows = json.loads(path.read_text())
-        path.write_text(json.dumps([{**row, "label": None} for row in rows]))
+        path.write_text(json.dumps([{**row, "label": None, "is_normal": None} for row in rows]))
     with pytest.raises(FirstsightError, match=r"collection pile: clustering\.oracle is set, but no image"):
         folder.cluster(oracle=True, truths=folder.each("truth.json"))
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from firstsight.stages.job import Job
 from firstsight.stages.manifest import make_manifest
-from firstsight.stages.truth import EMPTY_MASK, MASK_OF_NORMAL, NEITHER, NO_MASK, read_truth
+from firstsight.stages.truth import EMPTY_MASK, LARGE_MASK, MASK_OF_NORMAL, NEITHER, NO_MASK, read_truth
 
 SPOT = np.zeros((12, 12), np.uint8)
 SPOT[2:5, 3:9] = 1
@@ -108,6 +108,14 @@ def test_the_config_may_say_which_values_are_anomalous(shard: Path) -> None:
     assert [row["truth_remark"] for row in rows] == [EMPTY_MASK, None]
     assert rows[1]["mask_values"] == "2"
     assert job.says == "masks: 2 is anomalous, as mask.positive says"
+
+
+def test_a_mask_that_is_the_other_way_round_is_asked_about(shard: Path) -> None:
+    Image.fromarray(255 * (1 - SPOT)).save(shard / "inverted.png")
+    rows, _ = read(shard, (False, "inverted"), (None, "inverted"), sample="inverted")
+    assert [row["truth_remark"] for row in rows] == [LARGE_MASK] * 2
+    rows, _ = read(shard, (False, "inverted"), sample="inverted", positive=(0,))
+    assert rows[0]["truth_remark"] is None
 
 
 def test_a_collection_without_masks_is_not_asked_for_any(shard: Path) -> None:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 _NORMAL = re.compile(
-    "good|ok|okay|normal|negative|free|pass|passed|healthy|intact|flawless"
+    "good|ok|okay|normal|negative|free|pass|passed|healthy|intact|flawless|clean|undamaged"
     "|(no|without)(defects?|anomaly|anomalies|faults?)|(defect|anomaly|fault)free|(non|not|un)(defect|defective|anomalous)"
 )
 _DEFECTIVE = re.compile(

@@ -191,7 +191,7 @@ def _left_out(path: Path, normal_label: Sequence[str]) -> list[str]:
         except FirstsightError:
             # A folder that cannot be opened, and is not asked for.
             continue
-        if name == "train":
+        if name.lower() == "train":
             kinds = normal_labels({file.image.split("/")[0] for file in inside if "/" in file.image}, normal_label)
             inside = tuple(file for file in inside if file.image.split("/")[0] not in kinds)
         if inside:

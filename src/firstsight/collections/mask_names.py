@@ -25,6 +25,7 @@ _WORD_AFTER = re.compile(rf"(?P<stem>.+?)[ _.-](?P<word>{_WORDS})(?P<number>[ _.
 _WORD_BEFORE = re.compile(rf"(?P<word>{_WORDS})[ _.-](?P<stem>.+)", re.IGNORECASE)
 _HAS_WORD = re.compile("mask|gt|ground|label|annotation|seg", re.IGNORECASE)
 """In every name that the two above fit; quicker to look for."""
+_WHOLE_NAME = re.compile(r"(?P<stem>.+)\.(?:png|jpe?g|tiff?|bmp|webp)", re.IGNORECASE)
 _NUMBER_AFTER = re.compile(r"(?P<stem>.+?)(?:[ _.-]\d+| ?\(\d+\))")
 
 LOSSLESS = frozenset({".png", ".bmp", ".tif", ".tiff"})
@@ -132,7 +133,7 @@ def _named_after_images(names: Sequence[str]) -> set[str]:
         folder = name[: name.rfind("/") + 1]
         for side, match in enumerate(matches):
             if match:
-                stems = (match["stem"], *_without_number(match["stem"]))
+                stems = (match["stem"], *_shorter(match["stem"]))
                 fits = any(f"{folder}{stem}".casefold() in bare for stem in stems)
                 by_word[f"{side} {match['word'].casefold()}"].append((name, fits))
     return {name for found in by_word.values() if 2 * sum(fits for _, fits in found) >= len(found) for name, _ in found}
@@ -162,7 +163,7 @@ def _candidates(mask: str, place: tuple[str, ...]) -> list[tuple[str, tuple[str,
     stems = [stem]
     stems += [match["stem"] for match in _with_word(stem) if match]
     for found in tuple(stems):
-        stems += _without_number(found)
+        stems += _shorter(found)
     candidates = [(found, place) for found in dict.fromkeys(stems)]
     folders = mask.split("/")[:-1]
     if len(folders) > 1 and any(map(is_mask_folder, folders[:-1])) and not is_mask_folder(folders[-1]):
@@ -175,9 +176,9 @@ def _with_word(stem: str) -> tuple[re.Match[str] | None, re.Match[str] | None]:
     return _WORD_AFTER.fullmatch(stem), _WORD_BEFORE.fullmatch(stem)
 
 
-def _without_number(stem: str) -> tuple[str, ...]:
-    match = _NUMBER_AFTER.fullmatch(stem)
-    return (match["stem"],) if match else ()
+def _shorter(stem: str) -> list[str]:
+    """The stem without the suffix of an image (`7.jpg_mask.png` is of `7.jpg`), and without a number after it."""
+    return [match["stem"] for match in (_WHOLE_NAME.fullmatch(stem), _NUMBER_AFTER.fullmatch(stem)) if match]
 
 
 def _stem(name: str) -> str:

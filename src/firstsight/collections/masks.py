@@ -42,11 +42,11 @@ def common_convention(paths: Sequence[Path]) -> Convention:
 
 def inspect_masks(
     paths: Sequence[Path], height: int, width: int, rule: MaskRule | None = None
-) -> tuple[str, int | None]:
-    """Whether the masks of an image of this size (pixels) fit it and can be read, and how many pixels they mark.
+) -> tuple[str, float | None]:
+    """Whether the masks of an image of this size (pixels) fit it and can be read, and how much of it they mark.
 
     Returns:
-        "ok", or why not; and the number of anomalous pixels, None if that is unknown. Never raises for a file.
+        "ok", or why not; and the share of anomalous pixels, None if that is unknown. Never raises for a file.
     """
     try:
         mask = read_masks(paths, rule)
@@ -54,7 +54,7 @@ def inspect_masks(
         return f"mask cannot be read: {error}", None
     if mask.shape != (height, width):
         return f"mask is {mask.shape[1]} x {mask.shape[0]}, image is {width} x {height}", None
-    return "ok", int(mask.sum())
+    return "ok", float(mask.mean())
 
 
 def join_masks(paths: Sequence[str]) -> str | None:

@@ -104,8 +104,8 @@ def list_mvtec(path: Path) -> tuple[ImageFile, ...]:
 
 
 def test_folder(path: Path) -> Path | None:
-    """Where a folder in the mvtec layout has the images to search, if it is one."""
-    return next((path / name for name in TEST_FOLDERS if os.path.isdir(path / name)), None)
+    """Where a folder in the mvtec layout has the images to search, if it is one; in any case."""
+    return next((path / name for name in sorted(_folders_in(path)) if name.lower() in TEST_FOLDERS), None)
 
 
 def list_sheet(path: Path) -> tuple[ImageFile, ...]:
@@ -191,8 +191,12 @@ def find_normal_images(path: Path, layout: str, normal_label: Sequence[str] = ()
     """
     if os.path.isfile(path) or (guess_layout(path, normal_label) if layout == "auto" else layout) != "mvtec":
         return ()
-    train = path / "train"
-    return tuple(train / name for name in sorted(normal_labels(_folders_in(train), normal_label)))
+    return tuple(
+        path / train / name
+        for train in sorted(_folders_in(path))
+        if train.lower() == "train"
+        for name in sorted(normal_labels(_folders_in(path / train), normal_label))
+    )
 
 
 LAYOUTS = {"folder": list_folder, "mvtec": list_mvtec, "sheet": list_sheet}

@@ -13,6 +13,8 @@ from firstsight.storage.tables import read_table
 
 MASK_OF_NORMAL = "labelled normal, but its mask is not empty: the label counts"
 EMPTY_MASK = "labelled defective, but its mask is empty: no part of the metrics of localization"
+LARGE_SHARE = 0.5
+LARGE_MASK = "its mask marks more than half of it: if that is the background, say so with mask.positive"
 NO_MASK = "labelled defective, but without a mask: no part of the metrics of localization"
 NEITHER = "neither label nor mask: no part of the metrics"
 
@@ -73,12 +75,14 @@ def _convention(sample: Sequence[Mapping[str, str | None]], positive: Sequence[f
     return common_convention([Path(str(mask["mask"])) for mask in sample])
 
 
-def _remark(row: Mapping[str, Any], marked: int | None, *, any_masks: bool) -> str | None:
-    """What is odd about the label and the masks of an image, of which ``marked`` pixels are anomalous."""
+def _remark(row: Mapping[str, Any], marked: float | None, *, any_masks: bool) -> str | None:
+    """What is odd about the label and the masks of an image, of which the share ``marked`` is anomalous."""
     if row["remark"] is not None:
         return str(row["remark"])
     if row["normal"]:
         return MASK_OF_NORMAL if marked else None
+    if marked is not None and marked > LARGE_SHARE:
+        return LARGE_MASK
     if row["masks"]:
         return EMPTY_MASK if row["normal"] is False and marked == 0 else None
     if not any_masks:
