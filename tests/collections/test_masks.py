@@ -75,6 +75,9 @@ def test_paint_on_a_transparent_layer(tmp_path: Path) -> None:
     Image.new("RGBA", (24, 16), (255, 255, 255, 0)).save(tmp_path / "clear.png")
     assert not read_masks([tmp_path / "opaque.png"]).any()
     assert not read_masks([tmp_path / "clear.png"]).any()
+    # Alpha that nobody filled in.
+    Image.fromarray(np.dstack([np.uint8(MASK * 255)] * 3 + [np.zeros(MASK.shape, np.uint8)])).save(tmp_path / "0.png")
+    assert np.array_equal(read_masks([tmp_path / "0.png"]), MASK)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32, np.int16, np.float32, np.float64])

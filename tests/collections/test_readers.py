@@ -197,6 +197,12 @@ def test_sheet(tmp_path: Path, name: str) -> None:
     assert inspect_masks(missing, 1, 1) == ("mask cannot be read: no such file", None)
 
 
+def test_a_sheet_may_name_a_folder_of_masks(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png", "a/1.png", "a/0.png", "a/notes.txt")
+    (file,) = list_sheet(write_sheet(tmp_path / "s.csv", image=["a.png"], mask=["a"]))
+    assert file.masks == (tmp_path / "a/0.png", tmp_path / "a/1.png")
+
+
 def test_ids_in_a_sheet_stay_unique(tmp_path: Path) -> None:
     path = write_sheet(tmp_path / "s.csv", image=["a.png", "a.png", "a.png (row 3)", "a.png", "/"])
     files = list_sheet(path)

@@ -111,7 +111,7 @@ def read_mask_values(path: Path) -> StoredValues:
     """The values of a mask, (H, W).
 
     Grey is as it is; a colour is its largest channel, so that any strong colour on black counts; of a palette whose
-    colours tell classes apart, the index; alpha, if what is visible has one colour throughout.
+    colours tell classes apart, the index; alpha, if what is visible (all, if nothing is) has one colour throughout.
     """
     samples = _read_samples(path)
     if samples.missing is not None and samples.values.dtype.kind == "f":
@@ -120,8 +120,8 @@ def read_mask_values(path: Path) -> StoredValues:
     if samples.indices is not None:
         return StoredValues(samples.indices, lossy)
     if samples.missing is not None:
-        visible = samples.values[~samples.missing]
-        if not len(visible) or (visible == visible[0]).all():
+        visible = samples.values[~samples.missing | samples.missing.all()]
+        if (visible == visible[0]).all():
             return StoredValues((~samples.missing).astype(np.uint8), lossy)
     values = samples.values
     return StoredValues(values.max(axis=2) if values.ndim == 3 else values, lossy)

@@ -86,7 +86,7 @@ def _with_masks(
         raise FirstsightError(f"no images in {printable(path)}: all of its files are masks by their names")
     pairs = pair_masks([file.image for file in images], masks, stems)
     contested = {image for fitting in pairs.shared.values() for image in fitting}
-    all_known = any(os.path.isfile(by_name[mask].path.parent / LIST_OF_LABELS) for mask in masks)
+    all_known = any(os.path.isfile(folder / LIST_OF_LABELS) for folder in {by_name[mask].path.parent for mask in masks})
     return (
         tuple(
             replace(

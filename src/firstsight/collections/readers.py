@@ -111,10 +111,10 @@ def test_folder(path: Path) -> Path | None:
 def list_sheet(path: Path) -> tuple[ImageFile, ...]:
     """List the images named by the sample sheet `path`, CSV (UTF-8, commas) or Parquet.
 
-    Columns: `image` (required), `mask`, `label`, `missing` (optional; an empty cell means unknown, or none). Paths are
-    absolute or relative to the sheet's folder. Rows are numbered as in a spreadsheet: the header is row 1. The id of an
-    image outside the sheet's folder is its absolute path without the leading `/`. A row that repeats an image gets
-    ` (row N)` added to its id, since ids are unique.
+    Columns: `image` (required), `mask`, `label`, `missing` (optional; an empty cell means unknown, or none). A mask may
+    be a folder of several. Paths are absolute or relative to the sheet's folder. Rows are numbered as in a spreadsheet:
+    the header is row 1. The id of an image outside the sheet's folder is its absolute path without the leading `/`. A
+    row that repeats an image gets ` (row N)` added to its id, since ids are unique.
 
     Raises:
         FirstsightError: the sheet cannot be read, lacks the column `image` or has an unknown column.
@@ -153,9 +153,14 @@ def list_sheet(path: Path) -> tuple[ImageFile, ...]:
         while not image or image in ids:
             image = f"{image} (row {number})".strip()
         ids.add(image)
-        masks = () if mask is None else (mask,)
+        masks = () if mask is None else _masks_at(mask)
         files.append(ImageFile(printable(image), Path(place), row.get("label") or None, masks, problem, missing))
     return _sorted(files)
+
+
+def _masks_at(path: Path) -> tuple[Path, ...]:
+    """The masks that a cell of a sheet names: a file, or all files in a folder."""
+    return tuple(file.path for file in list_folder(path)) if os.path.isdir(path) else (path,)
 
 
 def with_missing(files: tuple[ImageFile, ...], folder: Path) -> tuple[ImageFile, ...]:
