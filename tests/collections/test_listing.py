@@ -255,8 +255,19 @@ def test_masks_of_a_pattern(tmp_path: Path) -> None:
     assert [file.masks for file in listing.files] == [(tmp_path / "m/truth/cut/a.png",), ()]
     with pytest.raises(FirstsightError, match=r"mask\.pattern x/\{stem\}\.png fits no file in"):
         list_collection(tmp_path, pattern="x/{stem}.png")
-    with pytest.raises(FirstsightError, match="all of its files are masks"):
+    with pytest.raises(FirstsightError, match="all of its files are masks, or results"):
         list_collection(tmp_path, pattern="*{stem}.png")
+
+
+def test_masks_that_a_run_exported_are_no_truth(tmp_path: Path) -> None:
+    make(tmp_path, "a.png b.png b_mask.png results/exports/masks/a.png results/overlays/a.png")
+    assert [len(file.masks) for file in list_collection(tmp_path).files] == [1, 1, 0]
+    results = tmp_path / "results"
+    listing = list_collection(tmp_path, is_result=lambda file: results in file.parents)
+    assert [(file.image, len(file.masks)) for file in listing.files] == [("a.png", 0), ("b.png", 1)]
+    make(tmp_path / "m", "test/good/a.png test/cut/a.png results/a.png")
+    listing = list_collection(tmp_path / "m", is_result=lambda file: "results" in file.parts)
+    assert (len(listing.files), listing.remarks) == (2, ())
 
 
 def test_photographs_of_the_same_names_are_no_masks(tmp_path: Path) -> None:

@@ -257,3 +257,15 @@ def test_what_masks_mean_is_found_from_a_sample_that_seldom_changes(tmp_path: Pa
     Path(mask).write_bytes(b"0")
     changed = plan(tmp_path, collections=config).mask_sample
     assert [row["mask"] for row, old in zip(changed, after, strict=True) if row != old] == [mask]
+
+
+def test_results_below_the_images_are_no_part_of_them(folder: Path) -> None:
+    for name in ("overlays/0.png", "exports/masks/1.png"):
+        (folder / "pile/results" / name).parent.mkdir(parents=True)
+        (folder / "pile/results" / name).touch()
+    planned = plan(folder, results=str(folder / "pile/results"))
+    assert [(file.image, file.masks) for file in planned.files.values()] == [
+        (f"{number}.png", ()) for number in range(5)
+    ]
+    below = {"pile": {"path": str(folder / "pile/results/overlays")}}
+    assert list(plan(folder, results=str(folder / "pile/results"), collections=below).files) == ["0.png"]

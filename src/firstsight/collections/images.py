@@ -337,7 +337,7 @@ def _decode_with_pillow(file: BinaryIO, plugin: type[PillowFile]) -> Samples:
     if image.mode not in {"L", "LA", "RGB", "RGBA"}:
         raise FirstsightError(f"pixels of Pillow's mode '{image.mode}' are not supported")
     colours, _, missing = _split_alpha(values, orientation)
-    return Samples(colours, 255, channels, "uint8", missing, indices)
+    return Samples(colours, 255, channels, "uint8", missing, indices=indices)
 
 
 def _decode_slice(address: Address) -> Samples:

@@ -2,7 +2,7 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -33,7 +33,12 @@ class Listing:
 
 
 def list_collection(
-    path: Path, layout: str = "auto", *, normal_label: Sequence[str] = (), pattern: str | None = None
+    path: Path,
+    layout: str = "auto",
+    *,
+    normal_label: Sequence[str] = (),
+    pattern: str | None = None,
+    is_result: Callable[[Path], bool] = lambda file: False,
 ) -> Listing:
     """List the images of a collection; masks are told from them by their names and never listed.
 
@@ -41,6 +46,7 @@ def list_collection(
         path, layout: as in `firstsight.collections.readers.list_images`.
         normal_label: labels of normal images, in place of the words of `firstsight.collections.labels`.
         pattern: of the names of masks (`firstsight.collections.mask_names.masks_of_pattern`); None: they are found.
+        is_result: whether a file was made by a run; masks that a run exports would fit its images.
 
     Raises:
         FirstsightError: as `list_images`, and a pattern that fits no file.
@@ -49,16 +55,18 @@ def list_collection(
         _require_folder_for(pattern)
         return Listing(list_images(path, layout))
     layout = guess_layout(path, normal_label) if layout == "auto" else layout
-    files = list_images(path, layout)
+    files: Sequence[ImageFile] = list_images(path, layout)
     remarks: list[str] = []
     if layout == "sheet":
         _require_folder_for(pattern)
     else:
-        files, remarks = _with_masks(path, layout, files, pattern)
+        more = _more_files(path, layout, pattern)
+        files, more = ([file for file in listed if not is_result(file.path)] for listed in (files, more))
+        files, remarks = _with_masks(path, files, more, pattern)
     if layout == "folder":
         files = _with_labels(files, normal_label)
     if layout == "mvtec":
-        remarks += _left_out(path, normal_label)
+        remarks += _left_out(path, normal_label, is_result)
     files, about_labels = _with_normal(files, normal_label)
     return Listing(files, (*about_labels, *remarks))
 
@@ -69,10 +77,10 @@ def _require_folder_for(pattern: str | None) -> None:
 
 
 def _with_masks(
-    path: Path, layout: str, files: tuple[ImageFile, ...], pattern: str | None
+    path: Path, files: Sequence[ImageFile], more: Sequence[ImageFile], pattern: str | None
 ) -> tuple[tuple[ImageFile, ...], list[str]]:
     """The images without the masks among them, each with its own masks; a line for masks that no image got."""
-    by_name = {file.image: file for file in (*files, *_more_files(path, layout, pattern))}
+    by_name = {file.image: file for file in (*files, *more)}
     if pattern is None:
         stems = None
         masks = find_masks(list(by_name), lambda name: _has_few_values(by_name[name].path))
@@ -83,7 +91,7 @@ def _with_masks(
             raise FirstsightError(f"mask.pattern {pattern} fits no file in {printable(path)}")
     images = tuple(file for file in files if file.image not in masks)
     if not images:
-        raise FirstsightError(f"no images in {printable(path)}: all of its files are masks by their names")
+        raise FirstsightError(f"no images in {printable(path)}: all of its files are masks, or results of a run")
     pairs = pair_masks([file.image for file in images], masks, stems)
     contested = {image for fitting in pairs.shared.values() for image in fitting}
     all_known = any(os.path.isfile(folder / LIST_OF_LABELS) for folder in {by_name[mask].path.parent for mask in masks})
@@ -135,7 +143,7 @@ def _about_masks(pairs: Pairs) -> list[str]:
     return lines
 
 
-def _with_labels(files: tuple[ImageFile, ...], normal_label: Sequence[str]) -> tuple[ImageFile, ...]:
+def _with_labels(files: Sequence[ImageFile], normal_label: Sequence[str]) -> tuple[ImageFile, ...]:
     """Labels from folders: where one is called normal, it and the folders beside it are the kinds."""
     beside: dict[str, set[str]] = defaultdict(set)
     for file in files:
@@ -143,7 +151,7 @@ def _with_labels(files: tuple[ImageFile, ...], normal_label: Sequence[str]) -> t
         for depth, folder in enumerate(folders):
             beside["/".join(folders[:depth])].add(folder)
     holders = {parent for parent, names in beside.items() if _has_normal(names, normal_label)}
-    return tuple(replace(file, label=_label_of(file.image, holders)) for file in files) if holders else files
+    return tuple(replace(file, label=_label_of(file.image, holders)) for file in files) if holders else tuple(files)
 
 
 def _has_normal(names: set[str], normal_label: Sequence[str]) -> bool:
@@ -163,11 +171,11 @@ def _label_of(image: str, holders: Iterable[str]) -> str | None:
     return None
 
 
-def _with_normal(files: tuple[ImageFile, ...], normal_label: Sequence[str]) -> tuple[tuple[ImageFile, ...], list[str]]:
+def _with_normal(files: Sequence[ImageFile], normal_label: Sequence[str]) -> tuple[tuple[ImageFile, ...], list[str]]:
     """The images, each labelled one with whether it is normal; a line if there are labels and none of them is."""
     labels = sorted({file.label for file in files if file.label is not None})
     if not labels:
-        return files, []
+        return tuple(files), []
     normal = normal_labels(labels, normal_label)
     marked = tuple(file if file.label is None else replace(file, normal=file.label in normal) for file in files)
     if normal:
@@ -178,7 +186,7 @@ def _with_normal(files: tuple[ImageFile, ...], normal_label: Sequence[str]) -> t
     ]
 
 
-def _left_out(path: Path, normal_label: Sequence[str]) -> list[str]:
+def _left_out(path: Path, normal_label: Sequence[str], is_result: Callable[[Path], bool]) -> list[str]:
     """A line that names the folders beside ``test`` whose images are neither searched nor learned from."""
     test = test_folder(path)
     counts = {}
@@ -194,6 +202,7 @@ def _left_out(path: Path, normal_label: Sequence[str]) -> list[str]:
         if name.lower() == "train":
             kinds = normal_labels({file.image.split("/")[0] for file in inside if "/" in file.image}, normal_label)
             inside = tuple(file for file in inside if file.image.split("/")[0] not in kinds)
+        inside = tuple(file for file in inside if not is_result(file.path))
         if inside:
             counts[name] = len(inside)
     if not counts:

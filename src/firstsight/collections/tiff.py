@@ -37,7 +37,7 @@ def decode_tiff(file: BinaryIO, index: int = 0) -> Samples:
         missing = transparent(values[..., -1], orientation) if has_alpha else None
         is_map = page.photometric == tifffile.PHOTOMETRIC.PALETTE and tells_classes(page.colormap.T)
         indices = upright(values[..., 0], orientation) if is_map else None
-        return Samples(upright(colours, orientation), maximum, channels, str(values.dtype), missing, indices)
+        return Samples(upright(colours, orientation), maximum, channels, str(values.dtype), missing, indices=indices)
 
 
 def _tiff_colours(page: Any, values: NDArray[Any]) -> tuple[NDArray[Any], int | None]:

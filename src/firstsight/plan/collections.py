@@ -3,7 +3,7 @@
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -218,6 +218,7 @@ def plan_collection(name: str, collection: CollectionSettings, results: Path) ->
                 collection.layout,
                 normal_label=collection.normal_labels,
                 pattern=collection.mask.pattern,
+                is_result=_is_below(results, collection.path),
             )
         files, remarks = listing.files, listing.remarks
         if collection.missing:
@@ -239,6 +240,12 @@ def plan_collection(name: str, collection: CollectionSettings, results: Path) ->
         own=own,
         remarks=remarks,
     )
+
+
+def _is_below(results: Path, path: Path) -> Callable[[Path], bool]:
+    """Whether a file is among the results, where these lie below the path of a collection."""
+    folder, above = (os.path.join(os.path.abspath(place), "") for place in (results, path))
+    return lambda file: folder.startswith(above) and os.path.abspath(file).startswith(folder)
 
 
 @contextmanager
