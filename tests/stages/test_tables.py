@@ -15,7 +15,7 @@ from distributed import Client, LocalCluster
 from firstsight.plan.files import ImageParts
 from firstsight.stages.job import Job
 from firstsight.stages.tables import join_tables, n_tasks
-from firstsight.storage.table_schemas import SORT_KEYS
+from firstsight.storage.table_schemas import SORT_KEYS, TRUTH_COLUMNS
 from firstsight.storage.tables import read_table, write_table
 
 SHARDS = {"moss": 70, "Bark": 3, "ash": 1}
@@ -23,7 +23,7 @@ SHARDS = {"moss": 70, "Bark": 3, "ash": 1}
 TABLES = ("images", "regions", "clusters", "metrics", "runs")
 
 IMAGE = {
-    **dict.fromkeys(("missing", "texture_score", "is_texture", "label", "mask")),
+    **dict.fromkeys(("missing", "texture_score", "is_texture", *TRUTH_COLUMNS)),
     **dict(path="p.png", sha256="5", width=4, height=3, channels=3, dtype="uint8"),
 }
 REGION: dict[str, Any] = dict(region=1, x=0, y=0, width=2, height=2, area=4, score_max=1.0, score_mean=0.5)
@@ -55,7 +55,7 @@ def parts(tmp_path: Path) -> dict[str, Any]:
             common = {"collection": collection, "shard": f"{shard}"}
             rows = [{**IMAGE, **common, "image": i, "status": "ok"} for i in names]
             note_table(own.manifests, "images", f"{stem}.images", rows)
-            truths = [{"image": i, "label": "good", "mask": None, "status": "ok"} for i in names]
+            truths = [dict.fromkeys(TRUTH_COLUMNS) | {"image": i, "label": "good", "status": "ok"} for i in names]
             note(own.truths, f"{stem}.truth", truths)
             note(parts["records"], f"{stem}.run", {**RUN, **common})
             for detector in own.scores:

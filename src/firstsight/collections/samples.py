@@ -28,6 +28,8 @@ class Samples:
     """numpy's name of the stored type."""
     missing: NDArray[np.bool_] | None = None
     """(H, W), True where a pixel is missing, because a sample is NaN or its alpha is 0; None if no pixel is missing."""
+    indices: NDArray[Any] | None = None
+    """(H, W), what a palette image stores where its palette only tells classes apart (`tells_classes`), or None."""
 
 
 def check_size(width: int, height: int) -> None:
@@ -57,6 +59,14 @@ def transparent(alpha: NDArray[Any], orientation: Any = 1) -> NDArray[np.bool_] 
     """Where alpha (H, W) is 0, upright; None if it is nowhere 0."""
     missing = upright(alpha == 0, orientation)
     return missing if missing.any() else None
+
+
+def tells_classes(palette: NDArray[Any]) -> bool:
+    """Whether the colours (n, 3) of a palette stand for numbers: they are no greys, and black, if any, is the first."""
+    if (palette == palette[:, :1]).all():
+        return False
+    black = (palette == 0).all(axis=1)
+    return bool(black[0]) or not black.any()
 
 
 def without_nan(samples: Samples) -> Samples:

@@ -8,7 +8,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from firstsight.collections.samples import EXIF_ORIENTATION, Samples, check_size, transparent, upright
+from firstsight.collections.samples import EXIF_ORIENTATION, Samples, check_size, tells_classes, transparent, upright
 from firstsight.errors import FirstsightError
 
 ALPHA_SAMPLES = (tifffile.EXTRASAMPLE.ASSOCALPHA, tifffile.EXTRASAMPLE.UNASSALPHA)
@@ -35,7 +35,9 @@ def decode_tiff(file: BinaryIO, index: int = 0) -> Samples:
         orientation = 1 if tag is None else tag.value
         has_alpha = bool(page.extrasamples) and page.extrasamples[-1] in ALPHA_SAMPLES
         missing = transparent(values[..., -1], orientation) if has_alpha else None
-        return Samples(upright(colours, orientation), maximum, channels, str(values.dtype), missing)
+        is_map = page.photometric == tifffile.PHOTOMETRIC.PALETTE and tells_classes(page.colormap.T)
+        indices = upright(values[..., 0], orientation) if is_map else None
+        return Samples(upright(colours, orientation), maximum, channels, str(values.dtype), missing, indices=indices)
 
 
 def _tiff_colours(page: Any, values: NDArray[Any]) -> tuple[NDArray[Any], int | None]:

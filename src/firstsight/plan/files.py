@@ -130,6 +130,8 @@ def collections_of_page(plan: Plan, paths: Paths) -> list[dict[str, Any]]:
             "weights": collection.weights,
             "scale": paths.scale_record.format(collection=collection.known, features=collection.features_folder),
             "set_aside": list(collection.own.set_aside.values()),
+            "remarks": list(collection.remarks),
+            "truth": paths.truth_record.format(collection=name, shard=next(iter(collection.shards))),
             "detectors": [_detector_of_page(collection, detector, paths) for detector in collection.detectors.values()],
         }
         for name, collection in plan.collections.items()

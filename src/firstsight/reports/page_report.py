@@ -89,6 +89,8 @@ class CollectionReport:
         set_aside: (image, status) of the images that were set aside.
         no_textures: (image, score) of the images that may be no texture, highest score first; they are searched too.
         detectors_set_aside: one line for each detector that could not run.
+        masks: what the values of its masks mean, in words; empty if it has none.
+        remarks: one line for whatever is odd about its files, labels and masks.
     """
 
     name: str
@@ -102,6 +104,8 @@ class CollectionReport:
     set_aside: tuple[tuple[str, str], ...]
     no_textures: tuple[tuple[str, float], ...] = ()
     detectors_set_aside: tuple[str, ...] = ()
+    masks: str = ""
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
