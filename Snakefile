@@ -33,6 +33,8 @@ include: "workflow/rules/comparisons.smk"
 
 onstart:
     bring_to_present(PLAN.results, time.time())
+    for line in PLAN.unread:
+        print(f"firstsight: {line}", file=sys.stderr)
 
 
 localrules:

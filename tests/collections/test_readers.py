@@ -7,6 +7,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
+from firstsight.collections.folders import printable
 from firstsight.collections.images import inspect_mask
 from firstsight.collections.readers import (
     ImageFile,
@@ -14,7 +15,6 @@ from firstsight.collections.readers import (
     list_images,
     list_mvtec,
     list_sheet,
-    printable,
     with_missing,
 )
 from firstsight.errors import FirstsightError

@@ -27,6 +27,7 @@ from firstsight.stages.tables import join_tables
 from firstsight.stages.threshold import find_threshold
 from firstsight.storage.geometry import Geometry
 from firstsight.storage.store import ShardReader, ShardWriter
+from firstsight.storage.table_schemas import SCHEMAS
 from firstsight.storage.tables import read_table, write_table
 
 CELLS = 12
@@ -339,7 +340,7 @@ def joined(folder: Folder, out: Path, names: Path | None) -> dict[str, pandas.Da
     record = {"collection": "pile", "rule": "cluster", "shard": "", "detector": "fca", "device": "cpu", "n_images": 1}
     record |= {"seconds": 1.0, "seconds_by_step": "", "peak_memory_mb": 1.0, "versions": "", "weights_sha256": ""}
     (folder.path / "run.json").write_text(json.dumps(record))
-    output = {name: out / f"{name}.parquet" for name in ("images", "regions", "clusters", "metrics", "runs")}
+    output = {name: out / f"{name}.parquet" for name in SCHEMAS}
     join_tables(
         images=[],
         detectors=["fca"],
@@ -347,6 +348,7 @@ def joined(folder: Folder, out: Path, names: Path | None) -> dict[str, pandas.Da
         clusters=[folder.path / "clusters.parquet"],
         metrics=[folder.path / "metrics.parquet"],
         records=[folder.path / "run.json"],
+        unread=[],
         output=output,
         job=folder.job,
         names=names,

@@ -3,7 +3,7 @@ import os
 
 from firstsight.errors import ConfigError, FirstsightError
 from firstsight.plan.config_files import refuse_duplicates, tell_mistakes
-from firstsight.plan.files import collections_of_page, everywhere, parts_of_images, records
+from firstsight.plan.files import collections_of_page, everywhere, parts_of_images, records, rows_of_unread
 from firstsight.plan.loading import load_settings
 from firstsight.plan.paths import CONTRASTIVE, DIGEST, PLAIN, paths_below
 from firstsight.plan.run import plan_run
@@ -29,7 +29,7 @@ PATHS = paths_below(PLAN.results)
 ON_GPU = any(planned.settings.features.device.startswith("cuda") for planned in PLAN.collections.values())
 ENVIRONMENT = "../../envs/gpu.yaml" if ON_GPU else "../../envs/cpu.yaml"
 
-TABLES = ("images", "regions", "clusters", "metrics", "runs")
+TABLES = ("images", "regions", "clusters", "metrics", "runs", "unread")
 
 # New images are compared with the collections that are known.
 NEW = [name for name, planned in PLAN.collections.items() if planned.is_new]

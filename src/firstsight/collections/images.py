@@ -1,7 +1,8 @@
 """Reading one image or one mask of any format, or saying in one line why it cannot be read.
 
 The first bytes of a file decide its format, not its suffix. Pillow decodes PNG, JPEG, BMP and WebP, tifffile decodes
-TIFF, imagecodecs 16-bit PNG (Pillow would reduce colours to 8 bits). If a file has several pages or frames, the first
+TIFF, imagecodecs 16-bit PNG (Pillow would reduce colours to 8 bits); for others see
+`firstsight.collections.more_formats`. If a file has several pages or frames, the first
 one is read; an image of a stack has an address, see `firstsight.collections.stacks`. Nothing here unpickles or runs
 anything in a file.
 """
@@ -32,9 +33,11 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from firstsight.collections.folders import printable
 from firstsight.collections.homogeneity import LARGEST_SCORE, texture_score
-from firstsight.collections.readers import ImageFile, printable
-from firstsight.collections.samples import EXIF_ORIENTATION, Samples, check_size, transparent, upright, without_nan
+from firstsight.collections.more_formats import HEAD_BYTES, decode_dicom, decode_jpeg_2000, more_kind, pillow_plugin
+from firstsight.collections.readers import ImageFile
+from firstsight.collections.samples import EXIF_ORIENTATION, Samples, check_size, split_alpha, upright, without_nan
 from firstsight.collections.stacks import Address, image_shape, open_data, parse_address
 from firstsight.collections.tiff import decode_tiff
 from firstsight.errors import FirstsightError
@@ -221,8 +224,8 @@ def _read_samples(path: Path) -> Samples:
         if not stat.S_ISREG(os.stat(path).st_mode):
             raise FirstsightError("not a file")
         with open(path, "rb") as file:
-            kind = _kind(file.read(16))
-            return without_nan(decode_tiff(file) if kind == "TIFF" else _decode_with_pillow(file, PLUGINS[kind]))
+            kind = _kind(file.read(HEAD_BYTES))
+            return without_nan(_decode(file, kind))
     except FirstsightError:
         raise
     except FileNotFoundError:
@@ -231,6 +234,18 @@ def _read_samples(path: Path) -> Samples:
         raise FirstsightError("not enough memory to decode it") from None
     except DECODER_ERRORS as error:
         raise FirstsightError(_reason(error, kind)) from error
+
+
+def _decode(file: BinaryIO, kind: str) -> Samples:
+    match kind:
+        case "TIFF":
+            return decode_tiff(file)
+        case "JPEG 2000":
+            return decode_jpeg_2000(file)
+        case "DICOM":
+            return decode_dicom(file)
+        case _:
+            return _decode_with_pillow(file, PLUGINS.get(kind) or pillow_plugin(kind))
 
 
 def _reason(error: BaseException, kind: str | None) -> str:
@@ -254,12 +269,15 @@ TRUNCATED = ("truncated", "too small", "failed to read", "end of file", "unexpec
 def _kind(head: bytes) -> str:
     if not head:
         raise FirstsightError("empty file")
-    for kind, signatures in SIGNATURES.items():
+    for known, signatures in SIGNATURES.items():
         if head.startswith(signatures):
-            return kind
+            return known
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "WebP"
-    raise FirstsightError("not a PNG, JPEG, TIFF, BMP or WebP image")
+    kind = more_kind(head)
+    if kind is None:
+        raise FirstsightError("not a PNG, JPEG, TIFF, BMP, WebP, AVIF, HEIF, JPEG 2000 or DICOM image")
+    return kind
 
 
 SIGNATURES = {
@@ -304,7 +322,7 @@ def _decode_with_pillow(file: BinaryIO, plugin: type[PillowFile]) -> Samples:
             orientation = 1
     if plugin is PngImageFile and head[24] == 16:
         file.seek(0)
-        colours, channels, missing = _split_alpha(imagecodecs.png_decode(file.read()), orientation)
+        colours, channels, missing = split_alpha(imagecodecs.png_decode(file.read()), orientation)
         return Samples(colours, 65535, channels, "uint16", missing)
     channels = len(image.getbands())
     if image.mode == "1":
@@ -317,7 +335,7 @@ def _decode_with_pillow(file: BinaryIO, plugin: type[PillowFile]) -> Samples:
     values = np.asarray(image)
     if image.mode not in {"L", "LA", "RGB", "RGBA"}:
         raise FirstsightError(f"pixels of Pillow's mode '{image.mode}' are not supported")
-    colours, _, missing = _split_alpha(values, orientation)
+    colours, _, missing = split_alpha(values, orientation)
     return Samples(colours, 255, channels, "uint8", missing)
 
 
@@ -327,7 +345,7 @@ def _decode_slice(address: Address) -> Samples:
         with open(address.file, "rb") as file:
             return decode_tiff(file, address.index or 0)
     values = _read_slice(address)
-    colours, channels, missing = _split_alpha(values)
+    colours, channels, missing = split_alpha(values)
     match values.dtype.kind:
         case "f":
             maximum = None
@@ -336,14 +354,6 @@ def _decode_slice(address: Address) -> Samples:
         case _:
             maximum = int(np.iinfo(values.dtype).max)
     return Samples(colours, maximum, channels, values.dtype.name, missing)
-
-
-def _split_alpha(values: NDArray[Any], orientation: Any = 1) -> tuple[NDArray[Any], int, NDArray[np.bool_] | None]:
-    """Upright colours (H, W) or (H, W, 3), the number of channels, and where alpha is 0 (None: nowhere)."""
-    channels = 1 if values.ndim == 2 else values.shape[2]
-    colours = values if values.ndim == 2 else values[..., 0] if channels < 3 else values[..., :3]
-    missing = transparent(values[..., -1], orientation) if channels in {2, 4} else None
-    return upright(colours, orientation), channels, missing
 
 
 def _read_slice(address: Address) -> NDArray[Any]:

@@ -14,10 +14,18 @@ from pathlib import Path, PurePath
 import pyarrow
 import pyarrow.parquet
 
+from firstsight.collections.folders import ListedFile, printable, walk_files
 from firstsight.collections.stacks import STACKS, guess_stack, list_stack
+from firstsight.collections.unread import MORE_FORMATS, count_unread, tell_unread
 from firstsight.errors import FirstsightError
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"})
+SUFFIXES = frozenset(
+    {
+        *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff", ".btf", ".bmp", ".dib", ".webp"),
+        *(suffix for suffix, format in MORE_FORMATS.items() if format.is_there()),
+    }
+)
+"""Suffixes of the files that are listed, in lower case; of some formats only where what reads them is installed."""
 SHEET_SUFFIXES = frozenset({".csv", ".parquet"})
 SHEET_COLUMNS = ("image", "mask", "label", "missing")
 GOOD = "good"
@@ -68,7 +76,8 @@ def list_images(path: Path, layout: str = "auto") -> tuple[ImageFile, ...]:
         raise FirstsightError(f"no such file or folder: {printable(path)}")
     files = LAYOUTS[_guess_layout(path) if layout == "auto" else layout](path)
     if not files:
-        raise FirstsightError(f"no images in {printable(path)} (looked for {', '.join(sorted(SUFFIXES))})")
+        others = "".join(f"; {line}" for line in tell_unread(count_unread(path)))
+        raise FirstsightError(f"no images in {printable(path)} (looked for {', '.join(sorted(SUFFIXES))}){others}")
     return files
 
 
@@ -188,52 +197,12 @@ def find_normal_images(path: Path, layout: str = "auto") -> Path | None:
 LAYOUTS = {"folder": list_folder, "mvtec": list_mvtec, "sheet": list_sheet}
 
 
-def printable(text: str | Path) -> str:
-    r"""`text` with every byte that is not valid UTF-8 (a surrogate in Python's file names) escaped as `\udcXX`."""
-    return str(text).encode("utf-8", "backslashreplace").decode("utf-8")
+def _walk(folder: Path) -> Iterator[ListedFile]:
+    """Images at any depth below ``folder``, in no order."""
+    return walk_files(folder, SUFFIXES)
 
 
-@dataclass(frozen=True)
-class _ListedFile:
-    relative: str
-    """Path relative to the folder walked, with `/` between its parts."""
-    path: Path
-    problem: str | None
-
-
-def _walk(folder: Path) -> Iterator[_ListedFile]:
-    """Images at any depth below `folder`, in no order; links are followed, except to a folder that contains them."""
-    pending: list[tuple[str, str, frozenset[tuple[int, int]]]] = [(str(folder), "", frozenset())]
-    while pending:
-        path, relative, ancestors = pending.pop()
-        try:
-            status = os.stat(path)
-            identity = (status.st_dev, status.st_ino)
-            if identity in ancestors:
-                continue
-            with os.scandir(path) as scan:
-                entries = list(scan)
-        except OSError as error:
-            if not relative:
-                raise FirstsightError(f"cannot open the folder {printable(path)}: {error.strerror}") from None
-            yield _ListedFile(relative[:-1], Path(path), f"folder cannot be opened: {error.strerror}")
-            continue
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            # For a link to itself entry.is_dir raises, while os.path.isdir returns False.
-            if os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir():
-                pending.append((entry.path, f"{relative}{entry.name}/", ancestors | {identity}))
-            elif os.path.splitext(entry.name)[1].lower() in SUFFIXES:
-                problem = None
-                if entry.is_symlink() and not os.path.exists(entry.path):
-                    problem = "no such file"
-                elif not (os.path.isfile(entry.path) if entry.is_symlink() else entry.is_file()):
-                    problem = "not a file"
-                yield _ListedFile(relative + entry.name, Path(entry.path), problem)
-
-
-def _image_file(file: _ListedFile, image: str, label: str | None = None, mask: Path | None = None) -> ImageFile:
+def _image_file(file: ListedFile, image: str, label: str | None = None, mask: Path | None = None) -> ImageFile:
     escaped = printable(image)
     problem = "name is not UTF-8" if escaped != image else file.problem
     return ImageFile(escaped, file.path, None if label is None else printable(label), mask, problem)

@@ -59,6 +59,14 @@ def transparent(alpha: NDArray[Any], orientation: Any = 1) -> NDArray[np.bool_] 
     return missing if missing.any() else None
 
 
+def split_alpha(values: NDArray[Any], orientation: Any = 1) -> tuple[NDArray[Any], int, NDArray[np.bool_] | None]:
+    """Upright colours (H, W) or (H, W, 3), the number of channels, and where alpha is 0 (None: nowhere)."""
+    channels = 1 if values.ndim == 2 else values.shape[2]
+    colours = values if values.ndim == 2 else values[..., 0] if channels < 3 else values[..., :3]
+    missing = transparent(values[..., -1], orientation) if channels in {2, 4} else None
+    return upright(colours, orientation), channels, missing
+
+
 def without_nan(samples: Samples) -> Samples:
     """Mark pixels with NaN as missing, and replace every NaN by the lowest value; integers are returned unchanged.
 

@@ -3,7 +3,7 @@
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from firstsight.collections.demo import DemoSettings, list_demo
+from firstsight.collections.folders import made_by_the_run, printable
 from firstsight.collections.readers import ImageFile, list_images, with_missing
 from firstsight.collections.references import part_references
 from firstsight.collections.shards import images_per_shard, members_digest, plan_shards
-from firstsight.collections.stacks import real_files
+from firstsight.collections.stacks import guess_stack, real_files
+from firstsight.collections.unread import Unread, count_unread
 from firstsight.errors import ConfigError, FirstsightError, Mistake
 from firstsight.features.registry import EXTRACTORS
 from firstsight.features.timm_models import is_timm_name
@@ -107,6 +109,12 @@ class CollectionPlan:
         """Whether its images are made by a job."""
         return self.settings.layout in MADE_BY_THE_RUN
 
+    @cached_property
+    def unread(self) -> tuple[Unread, ...]:
+        """The files beside its images that cannot be read; looked for when they are asked for."""
+        path = self.settings.path
+        return () if path is None or guess_stack(path) is not None else count_unread(path)
+
     @property
     def weights(self) -> str:
         """The weights of the extractor: a name, or a file that the config gives; ``its own`` for a network of timm with
@@ -174,8 +182,12 @@ class CollectionPlan:
         return next(detector for detector in detectors if detector.folder == folder)
 
 
-def plan_collection(name: str, collection: CollectionSettings, results: Path) -> CollectionPlan:
+def plan_collection(
+    name: str, collection: CollectionSettings, results: Path, names: Collection[str] = ()
+) -> CollectionPlan:
     """List a collection's images, cut them into shards and name what is computed from them.
+
+    ``names``: of all collections of the run, below whose results no images are looked for.
 
     Raises:
         ConfigError: see `firstsight.plan.run.plan_run`; keys begin at the collection's own entry.
@@ -186,7 +198,7 @@ def plan_collection(name: str, collection: CollectionSettings, results: Path) ->
     else:
         assert collection.path is not None
         with _about("path", collection.path):
-            files = list_images(collection.path, collection.layout)
+            files = _without_results(collection.path, list_images(collection.path, collection.layout), results, names)
         if collection.missing:
             with _about("missing", collection.missing):
                 files = with_missing(files, collection.missing)
@@ -205,6 +217,19 @@ def plan_collection(name: str, collection: CollectionSettings, results: Path) ->
         reference_shards=_cut(references, collection, finished),
         own=own,
     )
+
+
+def _without_results(
+    path: Path, files: tuple[ImageFile, ...], results: Path, names: Collection[str]
+) -> tuple[ImageFile, ...]:
+    """The images of a folder without those that the run itself makes below it."""
+    if not path.is_dir() or guess_stack(path) is not None:
+        return files
+    is_made = made_by_the_run(path, results, names)
+    kept = tuple(file for file in files if not is_made(file.path))
+    if not kept:
+        raise FirstsightError(f"no images in {printable(path)} besides those that runs made")
+    return kept
 
 
 @contextmanager

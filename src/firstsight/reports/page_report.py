@@ -89,6 +89,7 @@ class CollectionReport:
         set_aside: (image, status) of the images that were set aside.
         no_textures: (image, score) of the images that may be no texture, highest score first; they are searched too.
         detectors_set_aside: one line for each detector that could not run.
+        unread: one line for each suffix of files that could not be read.
     """
 
     name: str
@@ -102,6 +103,7 @@ class CollectionReport:
     set_aside: tuple[tuple[str, str], ...]
     no_textures: tuple[tuple[str, float], ...] = ()
     detectors_set_aside: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,8 @@ def make_page(*, tables: Mapping[str, Path], collections: Sequence[Mapping[str, 
     Args:
         tables: the tables images, regions, clusters and metrics.
         collections: for each collection its name, path, extractor, weights, the record of the job that found its
-            ``scale``, detectors, and a line for each detector that was set aside; for each detector its name, its
+            ``scale``, detectors, a line for each detector that was set aside, and one for each suffix of files that
+            are ``unread``; for each detector its name, its
             settings as text, the JSON of its ``threshold``, ``clusters`` and ``charts``, the folder of ``overlays``,
             the picture ``colour_bar`` to make; and ``model``, the JSON that says what it learned, for one that learns
             (`firstsight.plan.files.collections_of_page`).
@@ -60,6 +61,7 @@ def _collection(collection: Mapping[str, Any], tables: Mapping[str, pandas.DataF
         set_aside=tuple(zip(aside["image"], aside["status"], strict=True)),
         no_textures=_no_textures(images),
         detectors_set_aside=tuple(collection["set_aside"]),
+        unread=tuple(collection["unread"]),
     )
 
 

@@ -1,6 +1,6 @@
 """The tables of a run: the one place where their columns and types are fixed.
 
-Five tables, each with one kind of row:
+Six tables, each with one kind of row:
 
 | table      | one row                                      | sorted by                           |
 | ---------- | -------------------------------------------- | ----------------------------------- |
@@ -9,6 +9,7 @@ Five tables, each with one kind of row:
 | `clusters` | image and detector                           | collection, image, detector         |
 | `metrics`  | collection, detector, metric and crop        | collection, detector, metric, crop  |
 | `runs`     | job                                          | collection, rule, shard, detector   |
+| `unread`   | suffix of files that cannot be read          | collection, suffix                  |
 """
 
 from collections.abc import Sequence
@@ -122,6 +123,17 @@ SCHEMAS: dict[str, pyarrow.Schema] = {
             _optional("machine", pyarrow.string()),
         ]
     ),
+    "unread": pyarrow.schema(
+        [
+            _required("collection", pyarrow.string()),
+            _required("suffix", pyarrow.string()),
+            _required("n_files", pyarrow.int64()),
+            # Relative to the collection's folder.
+            _required("example", pyarrow.string()),
+            # What to do.
+            _required("advice", pyarrow.string()),
+        ]
+    ),
 }
 """Columns and types by table. `images` has five more columns for every detector: see `images_schema`."""
 
@@ -131,6 +143,7 @@ SORT_KEYS: dict[str, tuple[str, ...]] = {
     "clusters": ("collection", "image", "detector"),
     "metrics": ("collection", "detector", "metric", "crop"),
     "runs": ("collection", "rule", "shard", "detector"),
+    "unread": ("collection", "suffix"),
 }
 
 _SCORE, _P_VALUE, _Q_VALUE, _AREA, _THRESHOLD = "_score", "_p_value", "_q_value", "_anomalous_area", "_threshold"
