@@ -266,6 +266,7 @@ def test_the_true_number_of_kinds_can_be_asked_for(pile: Folder, tmp_path: Path)
     assert clusters["cluster"].max() == 2
     manifest = {"collection": "pile", "path": "", "sha256": "", "channels": 3, "dtype": "uint8", "shard": "s"}
     manifest |= {"texture_score": None, "is_texture": None}
+    manifest |= dict.fromkeys(("value_low", "value_high", "duplicate_of", "remark"))
     for number, shard in enumerate(folder.shards):
         rows = [
             {

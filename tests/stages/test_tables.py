@@ -25,6 +25,7 @@ TABLES = ("images", "regions", "clusters", "metrics", "runs", "unread")
 
 IMAGE = {
     **dict.fromkeys(("missing", "texture_score", "is_texture", "label", "mask")),
+    **dict.fromkeys(("value_low", "value_high", "duplicate_of", "remark")),
     **dict(path="p.png", sha256="5", width=4, height=3, channels=3, dtype="uint8"),
 }
 REGION: dict[str, Any] = dict(region=1, x=0, y=0, width=2, height=2, area=4, score_max=1.0, score_mean=0.5)

@@ -64,6 +64,7 @@ def test_the_token_of_images_changes_with_their_contents_and_their_order(tmp_pat
 def image_row(image: str, status: str) -> dict[str, Any]:
     names = {"collection": "c", "image": image, "path": image, "sha256": None, "dtype": None, "shard": "s"}
     names |= {"texture_score": None, "is_texture": None}
+    names |= dict.fromkeys(("value_low", "value_high", "duplicate_of", "remark"))
     return {
         **names,
         "width": 4,

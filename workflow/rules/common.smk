@@ -130,6 +130,12 @@ def names_of_clusters(wildcards):
     return [PLAN.config.names.as_posix()] if PLAN.config.names and PLAN.config.names.exists() else []
 
 
+def value_sample(wildcards, output):
+    """The images from which the range of values is found. They come and go, which is no reason to look at all again:
+    Snakemake compares no params that are made from ``output``."""
+    return PLAN.collections[of_collection(wildcards).known].value_sample()
+
+
 def made_images(wildcards):
     """The images of the wildcards' collection where the run makes them: they must be there before anything reads them."""
     return of_these(PATHS.images, wildcards) if of_collection(wildcards).made_by_the_run else []

@@ -15,7 +15,7 @@ import struct
 import threading
 import warnings
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -37,9 +37,18 @@ from firstsight.collections.folders import printable
 from firstsight.collections.homogeneity import LARGEST_SCORE, texture_score
 from firstsight.collections.more_formats import HEAD_BYTES, decode_dicom, decode_jpeg_2000, more_kind, pillow_plugin
 from firstsight.collections.readers import ImageFile
-from firstsight.collections.samples import EXIF_ORIENTATION, Samples, check_size, split_alpha, upright, without_nan
+from firstsight.collections.samples import (
+    EXIF_ORIENTATION,
+    Samples,
+    check_size,
+    split_alpha,
+    upright,
+    with_nodata,
+    without_nan,
+)
 from firstsight.collections.stacks import Address, image_shape, open_data, parse_address
 from firstsight.collections.tiff import decode_tiff
+from firstsight.collections.value_range import DrawnValues, ValueRange, draw_values, is_flat, is_open, scale_values
 from firstsight.errors import FirstsightError
 
 # What the decoders raise for damaged files, collected by mutating files; errors of imagecodecs are RuntimeErrors.
@@ -65,22 +74,24 @@ logging.getLogger("tifffile").addHandler(logging.NullHandler())
 _PILLOW_LOCK = threading.Lock()
 
 
-def read_image(path: Path, missing: Path | None = None) -> NDArray[np.float32]:
+def read_image(path: Path, missing: Path | None = None, limits: ValueRange | None = None) -> NDArray[np.float32]:
     """Read the image at a path or address: (H, W, 3) float32, RGB in [0, 1], rotated as its EXIF orientation says.
 
     A pixel is missing, and NaN in all channels, if one of its samples is NaN, if its alpha is 0, or if the mask
     ``missing`` (a file that `read_mask` can read) says so.
 
-    Integers are divided by the largest value of their type (255, 65535, 1 for bits, 4095 for 12-bit TIFF). Floats in
-    [0, 1] are kept. Other floats, and images with negative integers, are scaled so that the image's minimum becomes 0
-    and its maximum 1. Grey is repeated three times. Any other alpha is dropped, not blended with a colour: the colours
-    are what the camera saw, and a background would add edges to the texture. Colour profiles are not applied.
+    Values are brought to [0, 1] by ``limits``, the range of the collection (`firstsight.collections.value_range`).
+    Without it integers are divided by the largest value of their type (255, 65535, 1 for bits, 4095 for 12-bit TIFF).
+    Floats in [0, 1] are kept. Other floats, and images with negative integers, are scaled so that the image's minimum
+    becomes 0 and its maximum 1. Grey is repeated three times. Any other alpha is dropped, not blended with a colour:
+    the colours are what the camera saw, and a background would add edges to the texture. Colour profiles are not
+    applied.
 
     Raises:
         FirstsightError: one short line for a table, without the file's name, that says why it cannot be read.
     """
     samples = _with_missing(_read_samples(path), missing)
-    values = _scale(samples)
+    values = _scale(samples, limits)
     image = np.repeat(values[..., None], 3, axis=2) if values.ndim == 2 else values
     if samples.missing is not None:
         image[samples.missing] = np.nan
@@ -108,13 +119,22 @@ def read_mask(path: Path) -> NDArray[np.bool_]:
     return np.asarray(samples.values > threshold)
 
 
-def inspect_image(file: ImageFile) -> dict[str, str | int | float | None]:
+def inspect_image(
+    file: ImageFile, find_limits: Callable[[], ValueRange | None] | None = None, *, always: bool = False
+) -> dict[str, str | int | float | None]:
     """One row of the manifest: what the file holds and whether it can be used. Never raises because of a file.
+
+    Args:
+        file: the image.
+        find_limits: gives the range of values of the collection; called only for an image that leaves it open.
+        always: whether the range holds for images of 8 bits, too.
 
     Returns:
         image, path, missing: as listed, with bytes that are not UTF-8 escaped.
         sha256: of the file's bytes, in a stack of the image's values; None if they cannot be read.
         width, height (pixels, upright), channels, dtype: of the file's samples; None if it cannot be decoded.
+        value_low, value_high: the values that are black and white; None where the type leaves no doubt.
+        remark: what else a user should know, such as what was left out; None: nothing.
         status: "ok", or the reason why the image is set aside.
         texture_score, is_texture: how much its parts differ, and whether they are alike enough; None for an image that
             is set aside or too small to tell.
@@ -128,6 +148,9 @@ def inspect_image(file: ImageFile) -> dict[str, str | int | float | None]:
         "height": None,
         "channels": None,
         "dtype": None,
+        "value_low": None,
+        "value_high": None,
+        "remark": None,
         "status": file.problem or "ok",
         "texture_score": None,
         "is_texture": None,
@@ -138,10 +161,17 @@ def inspect_image(file: ImageFile) -> dict[str, str | int | float | None]:
         samples = _read_samples(file.path)
         height, width = samples.values.shape[:2]
         row |= {"width": width, "height": height, "channels": samples.channels, "dtype": samples.dtype}
+        row["remark"] = samples.remark
         samples = _with_missing(samples, file.missing)
         if _is_constant(samples):
             raise FirstsightError("constant image: every pixel has the same value")
-        score = texture_score(_scale(samples), samples.missing)
+        limits = find_limits() if find_limits is not None and (always or is_open(samples)) else None
+        if limits is not None and samples.dtype != "bool" and not samples.fixed:
+            row |= {"value_low": limits.low, "value_high": limits.high}
+        scaled = _scale(samples, limits)
+        if is_flat(scaled, samples.missing):
+            row["remark"] = samples.with_remark("it fills less than a thousandth of the range of values").remark
+        score = texture_score(scaled, samples.missing)
         row |= {"texture_score": score, "is_texture": None if score is None else score <= LARGEST_SCORE}
     except FirstsightError as error:
         row["status"] = str(error)
@@ -196,8 +226,24 @@ def _is_constant(samples: Samples) -> bool:
     return bool((colours.min(axis=0) == colours.max(axis=0)).all())
 
 
-def _scale(samples: Samples) -> NDArray[np.float32]:
+def draw_from(path: Path) -> DrawnValues | None:
+    """Values of an image for the range of its collection; None if it leaves nothing open, or cannot be read."""
+    try:
+        samples = _read_samples(path)
+    except FirstsightError:
+        return None
+    return draw_values(samples) if is_open(samples) else None
+
+
+def _scale(samples: Samples, limits: ValueRange | None = None) -> NDArray[np.float32]:
+    if limits is not None and samples.dtype != "bool" and not samples.fixed:
+        return scale_values(samples, limits)
     values = samples.values
+    if samples.missing is not None and is_open(samples) and not samples.missing.all():
+        # What stands for no value may lie far from all values.
+        values = np.where(
+            samples.missing.reshape(values.shape[:2] + (1,) * (values.ndim - 2)), values[~samples.missing].min(), values
+        )
     lowest, highest = values.min(), values.max()
     if samples.maximum is not None and lowest >= 0:
         scaled = values.astype(np.float32)
@@ -346,6 +392,7 @@ def _decode_slice(address: Address) -> Samples:
             return decode_tiff(file, address.index or 0)
     values = _read_slice(address)
     colours, channels, missing = split_alpha(values)
+    nodata = None if address.inside is None else _nodata_of(address)
     match values.dtype.kind:
         case "f":
             maximum = None
@@ -353,7 +400,21 @@ def _decode_slice(address: Address) -> Samples:
             maximum = 1
         case _:
             maximum = int(np.iinfo(values.dtype).max)
-    return Samples(colours, maximum, channels, values.dtype.name, missing)
+    return with_nodata(Samples(colours, maximum, channels, values.dtype.name, missing), nodata)
+
+
+def _nodata_of(address: Address) -> float | None:
+    """The value that stands for no value, as the attributes of a data set say."""
+    with open_data(address) as data:
+        for name in NODATA_ATTRIBUTES:
+            value = np.asarray(data.attrs.get(name, np.nan)).reshape(-1)
+            if value.size == 1 and value.dtype.kind in "iuf" and np.isfinite(value[0]):
+                return float(value[0])
+    return None
+
+
+NODATA_ATTRIBUTES = ("_FillValue", "missing_value", "nodata", "NODATA", "nodata_value")
+"""Attributes of a data set that say which value stands for no value."""
 
 
 def _read_slice(address: Address) -> NDArray[Any]:
@@ -378,9 +439,18 @@ def image_token(row: Mapping[Any, Any]) -> str:
         row: a row of the table `images`.
     """
     mask = "" if pandas.isna(row["missing"]) else f" {file_sha256(Path(row['missing']))}"
-    return f"{row['image']} {row['sha256']} {row['status']}{mask}"
+    limits = limits_of(row)
+    values = "" if limits is None else f" {limits.low!r} to {limits.high!r}"
+    return f"{row['image']} {row['sha256']} {row['status']}{mask}{values}"
+
+
+def limits_of(row: Mapping[Any, Any]) -> ValueRange | None:
+    """The range of values of a row of the table `images`; None where its type leaves no doubt."""
+    low, high = row.get("value_low"), row.get("value_high")
+    return None if low is None or high is None or pandas.isna(low) else ValueRange(float(low), float(high))
 
 
 def read_row(row: Mapping[Any, Any]) -> NDArray[np.float32]:
     """The image (H, W, 3) of a row of the table `images`, NaN where a pixel is missing."""
-    return read_image(Path(row["path"]), None if pandas.isna(row["missing"]) else Path(row["missing"]))
+    missing = None if pandas.isna(row["missing"]) else Path(row["missing"])
+    return read_image(Path(row["path"]), missing, limits_of(row))

@@ -62,7 +62,8 @@ def decode_jpeg_2000(file: BinaryIO) -> Samples:
     colours, channels, missing = split_alpha(values)
     is_signed = depth & 0x80
     maximum = int(np.iinfo(values.dtype).max) if is_signed else 2 ** ((depth & 0x7F) + 1) - 1
-    return Samples(colours, maximum, channels, str(values.dtype), missing)
+    stated = None if is_signed or maximum in {255, 65535} else (0.0, float(maximum))
+    return Samples(colours, maximum, channels, str(values.dtype), missing, stated=stated)
 
 
 def decode_dicom(file: BinaryIO) -> Samples:
@@ -96,7 +97,10 @@ def decode_dicom(file: BinaryIO) -> Samples:
     missing = _padding(data, values) if values.ndim == 2 else None
     if photometric == "MONOCHROME1":
         values = (-1 if is_signed else maximum) - values
-    return Samples(values, maximum, 1 if values.ndim == 2 else values.shape[2], str(values.dtype), missing)
+    stated = None if is_signed or depth == 8 * values.itemsize else (0.0, float(maximum))
+    channels = 1 if values.ndim == 2 else values.shape[2]
+    fixed = photometric == "PALETTE COLOR"
+    return Samples(values, maximum, channels, str(values.dtype), missing, fixed, stated)
 
 
 def _padding(data: Any, values: Any) -> Any:

@@ -28,6 +28,16 @@ class Samples:
     """numpy's name of the stored type."""
     missing: NDArray[np.bool_] | None = None
     """(H, W), True where a pixel is missing, because a sample is NaN or its alpha is 0; None if no pixel is missing."""
+    fixed: bool = False
+    """Whether the values are colours, of which nothing but ``maximum`` can be white: from a palette, or from inks."""
+    stated: tuple[float, float] | None = None
+    """The values that are black and white by the file itself, where it says more than its type does."""
+    remark: str | None = None
+    """What a user should know of an image that can be used: what was left out, for example."""
+
+    def with_remark(self, remark: str) -> "Samples":
+        """The same with one more remark."""
+        return replace(self, remark=remark if self.remark is None else f"{self.remark}; {remark}")
 
 
 def check_size(width: int, height: int) -> None:
@@ -65,6 +75,58 @@ def split_alpha(values: NDArray[Any], orientation: Any = 1) -> tuple[NDArray[Any
     colours = values if values.ndim == 2 else values[..., 0] if channels < 3 else values[..., :3]
     missing = transparent(values[..., -1], orientation) if channels in {2, 4} else None
     return upright(colours, orientation), channels, missing
+
+
+def with_nodata(samples: Samples, nodata: float | None) -> Samples:
+    """Mark pixels that have a value that stands for no value as missing.
+
+    Among colours such a value stands for none where a pixel has it in all channels; one that no channel can have, in
+    any.
+
+    Args:
+        nodata: the value that the file names (NaN needs no name). If it names none, `SENTINELS` count as such where
+            they lie far from all other values.
+
+    Raises:
+        FirstsightError: no pixel is left.
+    """
+    values = samples.values
+    if nodata is None and values.dtype.kind in "if":
+        nodata = _sentinel(values)
+    if nodata is None or np.isnan(nodata):
+        return samples
+    marked = values == np.float32(nodata) if values.dtype == np.float32 else values == nodata
+    if not marked.any():
+        return samples
+    if marked.all():
+        raise FirstsightError(f"every pixel is missing: all have the value {nodata:g}, which stands for no value")
+    missing = marked
+    if marked.ndim == 3:
+        others = values[~marked]
+        is_beyond = values.dtype.kind != "u" and not np.fmin.reduce(others) <= nodata <= np.fmax.reduce(others)
+        missing = marked.any(axis=2) if is_beyond else marked.all(axis=2)
+    if not missing.any():
+        return samples
+    if samples.missing is not None:
+        missing = missing | samples.missing
+    remark = f"pixels of the value {nodata:g} count as missing"
+    return replace(samples, missing=missing).with_remark(remark)
+
+
+SENTINELS = (-9999.0, -99999.0, -32768.0, float(np.finfo(np.float32).min), float(np.finfo(np.float64).min))
+"""Values that programs write where they have none."""
+
+
+def _sentinel(values: NDArray[Any]) -> float | None:
+    """The value that stands for no value although the file does not say so."""
+    lowest = np.fmin.reduce(values, axis=None)
+    if float(lowest) not in SENTINELS:
+        return None
+    others = values[values > lowest].astype(np.float64)
+    if not others.size:
+        return None
+    spread = others.max() / 4 - others.min() / 4
+    return float(lowest) if spread < (others.min() / 4 - float(lowest) / 4) / 4 else None
 
 
 def without_nan(samples: Samples) -> Samples:

@@ -2,13 +2,14 @@
 
 import math
 import os
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from firstsight.collections.samples import EXIF_ORIENTATION, Samples, check_size, transparent, upright
+from firstsight.collections.samples import EXIF_ORIENTATION, Samples, check_size, transparent, upright, with_nodata
 from firstsight.errors import FirstsightError
 
 ALPHA_SAMPLES = (tifffile.EXTRASAMPLE.ASSOCALPHA, tifffile.EXTRASAMPLE.UNASSALPHA)
@@ -31,11 +32,46 @@ def decode_tiff(file: BinaryIO, index: int = 0) -> Samples:
         values = np.moveaxis(values, 0, -1)[..., 0, :] if values.shape[0] > 1 else values[0]
         channels = values.shape[2]
         colours, maximum = _tiff_colours(page, values)
+        fixed = tifffile.PHOTOMETRIC(page.photometric) in {tifffile.PHOTOMETRIC.PALETTE, tifffile.PHOTOMETRIC.SEPARATED}
         tag = page.tags.get(EXIF_ORIENTATION)
         orientation = 1 if tag is None else tag.value
         has_alpha = bool(page.extrasamples) and page.extrasamples[-1] in ALPHA_SAMPLES
         missing = transparent(values[..., -1], orientation) if has_alpha else None
-        return Samples(upright(colours, orientation), maximum, channels, str(values.dtype), missing)
+        samples = Samples(upright(colours, orientation), maximum, channels, str(values.dtype), missing, fixed)
+        return with_nodata(replace(samples, stated=_stated(page, values.dtype)), _nodata(page))
+
+
+def _nodata(page: Any) -> float | None:
+    """The value that stands for no value, by the tag of GDAL."""
+    tag = page.tags.get(GDAL_NODATA)
+    try:
+        return None if tag is None else float(str(tag.value).strip().strip("\0"))
+    except ValueError:
+        return None
+
+
+GDAL_NODATA = 42113
+
+LEAST_GREATEST = ((340, 341), (280, 281))
+"""The tags SMinSampleValue and SMaxSampleValue, MinSampleValue and MaxSampleValue."""
+
+
+def _stated(page: Any, dtype: np.dtype[Any]) -> tuple[float, float] | None:
+    """What is black and white by the tags of a page, where these say less than the type."""
+    if tifffile.PHOTOMETRIC(page.photometric) not in {tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.RGB}:
+        return None
+    whole = (0.0, 0.0) if dtype.kind not in "iu" else (float(np.iinfo(dtype).min), float(np.iinfo(dtype).max))
+    for names in LEAST_GREATEST:
+        low, high = (page.tags.get(name) for name in names)
+        if high is None:
+            continue
+        lows = np.asarray(0 if low is None else low.value, np.float64).reshape(-1)
+        highs = np.asarray(high.value, np.float64).reshape(-1)
+        found = (float(lows.min()), float(highs.max())) if lows.size and highs.size else whole
+        if np.isfinite(found).all() and found[0] < found[1] and found != whole:
+            return found
+    bits = int(page.bitspersample)
+    return (0.0, float(2**bits - 1)) if dtype.kind == "u" and 8 < bits < 8 * dtype.itemsize else None
 
 
 def _tiff_colours(page: Any, values: NDArray[Any]) -> tuple[NDArray[Any], int | None]:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,19 @@ class CollectionPlan:
     def made_by_the_run(self) -> bool:
         """Whether its images are made by a job."""
         return self.settings.layout in MADE_BY_THE_RUN
+
+    def value_sample(self) -> list[str]:
+        """Paths of a sample of its images, from which the range of their values may be found."""
+        names = sorted(self.files, key=lambda image: sha256(image.encode("utf-8", "backslashreplace")).digest())
+        return [str(self.files[image].path) for image in names[:SAMPLED_FILES] if self.files[image].problem is None]
+
+    @property
+    def given_values(self) -> tuple[float, float] | None:
+        """The values that are black and white by the config, or because the run made the images so."""
+        if self.degraded:
+            return 0.0, 1.0
+        given = self.settings.value_range
+        return None if given == "auto" else given
 
     @cached_property
     def unread(self) -> tuple[Unread, ...]:

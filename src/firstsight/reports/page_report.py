@@ -90,6 +90,7 @@ class CollectionReport:
         no_textures: (image, score) of the images that may be no texture, highest score first; they are searched too.
         detectors_set_aside: one line for each detector that could not run.
         unread: one line for each suffix of files that could not be read.
+        remarks: one line for each thing that a user should know of the images.
     """
 
     name: str
@@ -104,6 +105,7 @@ class CollectionReport:
     no_textures: tuple[tuple[str, float], ...] = ()
     detectors_set_aside: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

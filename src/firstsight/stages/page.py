@@ -12,6 +12,7 @@ from firstsight.reports.overlays import draw_colour_bar, replace_image
 from firstsight.reports.page import write_page
 from firstsight.reports.page_report import ClusterReport, CollectionReport, DetectorReport, Page
 from firstsight.stages.job import Job
+from firstsight.stages.remarks import remarks_on
 from firstsight.storage.json import read_json
 from firstsight.storage.tables import read_table
 
@@ -62,6 +63,7 @@ def _collection(collection: Mapping[str, Any], tables: Mapping[str, pandas.DataF
         no_textures=_no_textures(images),
         detectors_set_aside=tuple(collection["set_aside"]),
         unread=tuple(collection["unread"]),
+        remarks=tuple(remarks_on(images)),
     )
 
 

@@ -20,6 +20,7 @@ from firstsight.clustering.false_alarms import FEWEST_IMAGES, image_p_values
 from firstsight.clustering.names import Cluster, bind_names, read_names, rename_clusters
 from firstsight.plan.files import ImageParts
 from firstsight.stages.job import Job
+from firstsight.stages.remarks import remarks_on, with_duplicates
 from firstsight.storage.json import read_json
 from firstsight.storage.stored_images import read_images
 from firstsight.storage.table_schemas import SCHEMAS, SORT_KEYS
@@ -108,6 +109,9 @@ def _images(images: Sequence[ImageParts], detectors: Sequence[str], job: Job) ->
             detector: list(chain.from_iterable(_in_batches(_read_scores, paths)))
             for detector, paths in parts.scores.items()
         }
+        rows = with_duplicates(rows)
+        for line in remarks_on(rows):
+            job.note(f"{parts.collection}: {line}")
         job.n_images += len(rows)
         yield _sorted(_with_scores(rows, detectors, scores), "images")
 

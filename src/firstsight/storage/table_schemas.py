@@ -42,6 +42,13 @@ SCHEMAS: dict[str, pyarrow.Schema] = {
             # The mask of missing pixels.
             _optional("missing", pyarrow.string()),
             _optional("shard", pyarrow.string()),
+            # The values that are black and white; null where the type leaves no doubt.
+            _optional("value_low", pyarrow.float64()),
+            _optional("value_high", pyarrow.float64()),
+            # The first image of the collection with the same bytes.
+            _optional("duplicate_of", pyarrow.string()),
+            # What was left out of an image, and what else a user should know; null: nothing.
+            _optional("remark", pyarrow.string()),
             _required("status", pyarrow.string()),
             # How much its parts differ (1: not at all), and whether they are alike enough; null: undecidable.
             _optional("texture_score", pyarrow.float32()),
