@@ -378,3 +378,24 @@ def test_pages_that_imagej_left_out(tmp_path: Path) -> None:
     path.write_bytes(content[:cut] + bytes(4) + content[cut + 4 :])
     with pytest.raises(FirstsightError, match="says that it holds 3 images, but has pages for 1 only"):
         list_images(path)
+
+
+@pytest.mark.parametrize("kind", ["hdf5", "zarr"])
+def test_one_colour_image_is_no_stack(tmp_path: Path, kind: str) -> None:
+    values = np.random.default_rng(2).integers(0, 256, (24, 20, 3), dtype=np.uint8)
+    path = write(tmp_path, kind, values)
+    (only,) = list_images(path)
+    assert only.image == "images"
+    assert np.array_equal(read_image(only.path), values / np.float32(255))
+    assert len(list_images(path, axes="NHW")) == 24
+    assert len(list_images(path, axes="HWC")) == 1
+    with pytest.raises(FirstsightError, match=r"axes NHWC do not fit the data set /images of shape \(24, 20, 3\)"):
+        list_images(path, axes="NHWC")
+
+
+def test_thumbnails_among_pages_are_no_images(tmp_path: Path) -> None:
+    page = np.random.default_rng(2).integers(0, 256, (24, 20), dtype=np.uint8)
+    with tifffile.TiffWriter(tmp_path / "pile.tif") as writer:
+        for kind in (1, 0, 0):
+            writer.write(page, subfiletype=kind, photometric="minisblack")
+    assert [file.image for file in list_images(tmp_path / "pile.tif")] == ["pile/00001", "pile/00002"]

@@ -23,7 +23,7 @@ from firstsight.collections.value_range import (
 )
 
 NOISE = np.random.default_rng(3).random((64, 64))
-BYTES = np.uint8(40 + 170 * NOISE)
+BYTES = (40 + 170 * NOISE).astype(np.uint8)
 
 
 def drawn(values: NDArray[Any], stated: tuple[float, float] | None = None) -> DrawnValues:
@@ -107,7 +107,7 @@ def rows_of(folder: Path, values: dict[str, NDArray[Any]], **options: Any) -> li
     for name, image in values.items():
         tifffile.imwrite(folder / f"{name}.tif", image, photometric="minisblack", **options)
     files = [ImageFile(name, folder / f"{name}.tif", None, None, None) for name in values]
-    limits = find_range([image for file in files if (image := draw_from(file.path)) is not None])
+    limits = find_range([found for file in files if (found := draw_from(file.path)) is not None])
     return [dict(inspect_image(file, lambda: limits)) for file in files]
 
 

@@ -15,7 +15,7 @@ from firstsight.stages.manifest import Values, make_manifest
 from firstsight.storage.json import read_json
 from firstsight.storage.tables import read_table
 
-BYTES = np.uint8(40 + 170 * np.random.default_rng(3).random((64, 64)))
+BYTES = (40 + 170 * np.random.default_rng(3).random((64, 64))).astype(np.uint8)
 
 
 @pytest.fixture
@@ -43,23 +43,23 @@ def manifest(folder: Path, names: list[str], values: Values | None) -> tuple[pan
     return read_table(folder / "images.parquet").set_index("image"), job
 
 
-def sample(folder: Path, *names: str) -> Values:
+def sampled(folder: Path, *names: str) -> Values:
     return Values(folder / "values.json", [str(folder / name) for name in names])
 
 
 def test_all_shards_have_the_range_of_the_collection(folder: Path) -> None:
-    rows, job = manifest(folder, ["c.tif", "plain.png"], sample(folder, "plain.png", "a.tif", "b.tif"))
+    rows, job = manifest(folder, ["c.tif", "plain.png"], sampled(folder, "plain.png", "a.tif", "b.tif"))
     assert rows.loc["c.tif", ["value_low", "value_high"]].tolist() == [0, 4095]
     assert rows.loc["plain.png", ["value_low", "value_high"]].isna().all(), "eight bits leave nothing open"
     assert job.says == "values from 0 to 4095: 12 bits, found from 2 images"
-    rows, _ = manifest(folder, ["c.tif"], sample(folder, "c.tif"))
+    rows, _ = manifest(folder, ["c.tif"], sampled(folder, "c.tif"))
     assert rows.loc["c.tif", "value_high"] == 4095, "kept as the collection grows"
 
 
 def test_a_range_is_found_anew_when_nothing_is_left_of_what_it_was_found_from(folder: Path) -> None:
-    manifest(folder, ["a.tif"], sample(folder, "a.tif"))
+    manifest(folder, ["a.tif"], sampled(folder, "a.tif"))
     tifffile.imwrite(folder / "a.tif", BYTES.astype(np.uint16) * np.uint16(4))
-    rows, _ = manifest(folder, ["a.tif"], sample(folder, "a.tif"))
+    rows, _ = manifest(folder, ["a.tif"], sampled(folder, "a.tif"))
     assert rows.loc["a.tif", "value_high"] == 1023
     assert read_json(folder / "values.json")["high"] == 1023
 
@@ -72,6 +72,6 @@ def test_the_range_of_the_config_holds_for_all(folder: Path) -> None:
 
 
 def test_images_of_a_rare_kind_have_the_range_of_their_type(folder: Path) -> None:
-    rows, _ = manifest(folder, ["a.tif"], sample(folder, "plain.png"))
+    rows, _ = manifest(folder, ["a.tif"], sampled(folder, "plain.png"))
     assert rows["value_high"].isna().all()
     assert not (folder / "values.json").exists()

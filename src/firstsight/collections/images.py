@@ -2,9 +2,8 @@
 
 The first bytes of a file decide its format, not its suffix. Pillow decodes PNG, JPEG, BMP and WebP, tifffile decodes
 TIFF, imagecodecs 16-bit PNG (Pillow would reduce colours to 8 bits); for others see
-`firstsight.collections.more_formats`. If a file has several pages or frames, the first
-one is read; an image of a stack has an address, see `firstsight.collections.stacks`. Nothing here unpickles or runs
-anything in a file.
+`firstsight.collections.more_formats`. Of several frames the first one is read, of several pages the largest; an image
+of a stack has an address, see `firstsight.collections.stacks`. Nothing here unpickles or runs anything in a file.
 """
 
 import hashlib
@@ -206,6 +205,8 @@ def file_sha256(path: Path) -> str | None:
 def _with_missing(samples: Samples, mask: Path | None) -> Samples:
     """The samples, also without the pixels that a mask marks as missing; refused if no pixel is left."""
     missing = samples.missing
+    if missing is not None and missing.all():
+        raise FirstsightError("every pixel is missing: it is transparent throughout")
     if mask is not None:
         try:
             marked = read_mask(mask)
@@ -360,6 +361,8 @@ def _decode_with_pillow(file: BinaryIO, plugin: type[PillowFile]) -> Samples:
     with _quiet_pillow():
         image: Image.Image = plugin(file)
     check_size(*image.size)
+    frames = int(getattr(image, "n_frames", 1))
+    remark = f"only the first of its {frames} frames is read" if frames > 1 else None
     image.load()
     with _quiet_pillow():
         try:
@@ -369,7 +372,7 @@ def _decode_with_pillow(file: BinaryIO, plugin: type[PillowFile]) -> Samples:
     if plugin is PngImageFile and head[24] == 16:
         file.seek(0)
         colours, channels, missing = split_alpha(imagecodecs.png_decode(file.read()), orientation)
-        return Samples(colours, 65535, channels, "uint16", missing)
+        return Samples(colours, 65535, channels, "uint16", missing, remark=remark)
     channels = len(image.getbands())
     if image.mode == "1":
         return Samples(upright(np.asarray(image), orientation), 1, 1, "bool")
@@ -382,7 +385,10 @@ def _decode_with_pillow(file: BinaryIO, plugin: type[PillowFile]) -> Samples:
     if image.mode not in {"L", "LA", "RGB", "RGBA"}:
         raise FirstsightError(f"pixels of Pillow's mode '{image.mode}' are not supported")
     colours, _, missing = split_alpha(values, orientation)
-    return Samples(colours, 255, channels, "uint8", missing)
+    if plugin is BmpImageFile and missing is not None and missing.all():
+        # Most programs leave the fourth byte of a pixel empty.
+        missing = None
+    return Samples(colours, 255, channels, "uint8", missing, remark=remark)
 
 
 def _decode_slice(address: Address) -> Samples:

@@ -100,7 +100,9 @@ def decode_dicom(file: BinaryIO) -> Samples:
     stated = None if is_signed or depth == 8 * values.itemsize else (0.0, float(maximum))
     channels = 1 if values.ndim == 2 else values.shape[2]
     fixed = photometric == "PALETTE COLOR"
-    return Samples(values, maximum, channels, str(values.dtype), missing, fixed, stated)
+    frames = int(data.get("NumberOfFrames") or 1)
+    remark = f"only the first of its {frames} frames is read" if frames > 1 else None
+    return Samples(values, maximum, channels, str(values.dtype), missing, fixed, stated, remark)
 
 
 def _padding(data: Any, values: Any) -> Any:

@@ -53,7 +53,7 @@ class ImageFile:
     """A mask of its missing pixels, if any."""
 
 
-def list_images(path: Path, layout: str = "auto") -> tuple[ImageFile, ...]:
+def list_images(path: Path, layout: str = "auto", axes: str = "auto") -> tuple[ImageFile, ...]:
     """List the images of the collection at `path`, sorted by `ImageFile.image`.
 
     Args:
@@ -62,6 +62,7 @@ def list_images(path: Path, layout: str = "auto") -> tuple[ImageFile, ...]:
             that ends in .tif or .tiff a TIFF stack; HDF5 is recognised by its first bytes, Zarr by the files in its
             folder; a folder with `test/` and either `ground_truth/` or `test/good/` has the MVTec layout; any other
             folder is a folder of images.
+        axes: as for `firstsight.collections.stacks.list_stack`.
 
     Raises:
         FirstsightError: `layout` is unknown, or `path` does not exist, is of the wrong kind, cannot be opened or holds
@@ -71,7 +72,7 @@ def list_images(path: Path, layout: str = "auto") -> tuple[ImageFile, ...]:
         raise FirstsightError(f"unknown layout '{layout}': choose auto, {', '.join([*LAYOUTS, *STACKS])}")
     stack = guess_stack(path) if layout == "auto" else layout
     if stack in STACKS:
-        return _list_stack(path, stack)
+        return _list_stack(path, stack, axes)
     if not os.path.exists(path):
         raise FirstsightError(f"no such file or folder: {printable(path)}")
     files = LAYOUTS[_guess_layout(path) if layout == "auto" else layout](path)
@@ -176,9 +177,9 @@ def with_missing(files: tuple[ImageFile, ...], folder: Path) -> tuple[ImageFile,
     return marked
 
 
-def _list_stack(path: Path, layout: str) -> tuple[ImageFile, ...]:
+def _list_stack(path: Path, layout: str, axes: str) -> tuple[ImageFile, ...]:
     files = []
-    for member in list_stack(path, layout):
+    for member in list_stack(path, layout, axes):
         image = printable(member.image)
         problem = "name is not UTF-8" if image != member.image else member.problem
         mask = None if member.mask is None else Path(str(member.mask))

@@ -13,6 +13,7 @@ from typing import Any
 
 from firstsight.collections.demo import DemoSettings, list_demo
 from firstsight.collections.folders import made_by_the_run, printable
+from firstsight.collections.pages import with_pages
 from firstsight.collections.readers import ImageFile, list_images, with_missing
 from firstsight.collections.references import part_references
 from firstsight.collections.shards import images_per_shard, members_digest, plan_shards
@@ -212,12 +213,16 @@ def plan_collection(
     else:
         assert collection.path is not None
         with _about("path", collection.path):
-            files = _without_results(collection.path, list_images(collection.path, collection.layout), results, names)
+            files = list_images(collection.path, collection.layout, collection.axes)
+            files = _without_results(collection.path, files, results, names)
         if collection.missing:
             with _about("missing", collection.missing):
                 files = with_missing(files, collection.missing)
     with _about("reference", collection.reference):
         searched, references = _part_references(collection, files)
+    # The rows of a sheet are images, one each.
+    if collection.path is not None and (collection.path.is_dir() or isinstance(collection.pages, int)):
+        searched, references = (with_pages(images, collection.pages) for images in (searched, references))
     finished = _finished_shards(results, name)
     may_learn = bool(references) or collection.contaminated or collection.assign_to is not None
     own = plan_detectors(name, collection, collection.detectors, may_learn=may_learn, strict=True)

@@ -196,6 +196,13 @@ class CollectionSettings(SharedSettings):
     missing: UserPath | None = None
     """Folder of masks of missing pixels: a file for an image, with the path that the image has in the collection, but
     for the suffix."""
+    pages: Literal["auto", "first", "all"] | Count = "auto"
+    """Which pages of a TIFF in a folder are images. auto: all where they are of one size, else the largest, the first
+    of several; first: always that one; all: all; a number: that page, counted from 1. Thumbnails, pyramid levels and
+    masks among the pages are never images."""
+    axes: Literal["auto", "HW", "HWC", "NHW", "NHWC"] = "auto"
+    """What the axes of a data set in HDF5 or Zarr are: images (N), height, width, channels. auto: three axes are NHW,
+    or HWC if the last one can only be channels; four are NHWC."""
     value_range: Literal["auto"] | Annotated[tuple[float, float], Strict(False)] = "auto"
     """The values that are black and white: [0, 4095]. auto: of images of 8 bits 0 and 255; of others found once for the
     collection, from what their files say or from a sample of their values."""

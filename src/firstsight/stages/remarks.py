@@ -63,7 +63,7 @@ def _sizes(images: pandas.DataFrame) -> list[str]:
     if usable.empty:
         return []
     sides = usable[["width", "height"]].astype(int).min(axis=1)
-    least, most = usable.loc[sides.idxmin()], usable.loc[sides.idxmax()]
+    least, most = usable.iloc[int(sides.argmin())], usable.iloc[int(sides.argmax())]
     if sides.max() < MIXED * sides.min():
         return []
     sizes = [f"{row['width']} x {row['height']} ({row['image']})" for row in (least, most)]
