@@ -144,7 +144,8 @@ def test_what_is_transparent_throughout_says_so_but_a_bmp_is_opaque(tmp_path: Pa
     assert_reads(tmp_path / "0.bmp", rgb(COLOUR, 255))
     clear = np.concatenate([COLOUR, np.zeros((13, 9, 1), np.uint8)], axis=2)
     for name in ("0.png", "0.webp", "0.tif"):
-        Image.fromarray(clear).save(tmp_path / name, **({"lossless": True, "exact": True} if name == "0.webp" else {}))
+        options: dict[str, Any] = {"lossless": True, "exact": True} if name == "0.webp" else {}
+        Image.fromarray(clear).save(tmp_path / name, **options)
         row = inspect_image(ImageFile("0", tmp_path / name, None, None, None))
         assert row["status"] == "every pixel is missing: it is transparent throughout"
 

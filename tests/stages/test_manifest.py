@@ -49,8 +49,8 @@ def sampled(folder: Path, *names: str) -> Values:
 
 def test_all_shards_have_the_range_of_the_collection(folder: Path) -> None:
     rows, job = manifest(folder, ["c.tif", "plain.png"], sampled(folder, "plain.png", "a.tif", "b.tif"))
-    assert rows.loc["c.tif", ["value_low", "value_high"]].tolist() == [0, 4095]
-    assert rows.loc["plain.png", ["value_low", "value_high"]].isna().all(), "eight bits leave nothing open"
+    assert (rows["value_low"].iloc[0], rows["value_high"].iloc[0]) == (0, 4095)
+    assert rows["value_low"].isna().tolist() == [False, True], "eight bits leave nothing open"
     assert job.says == "values from 0 to 4095: 12 bits, found from 2 images"
     rows, _ = manifest(folder, ["c.tif"], sampled(folder, "c.tif"))
     assert rows.loc["c.tif", "value_high"] == 4095, "kept as the collection grows"

@@ -188,8 +188,9 @@ class CollectionPlan:
             files = [os.stat(file) for file in real_files(path)]
         except OSError:
             return None
-        size, latest = sum(file.st_size for file in files), max((file.st_mtime_ns for file in files), default=0)
-        return f"{size}-{latest}"
+        # Files of one size and time may swap their names: then inodes do, too, or the times of the last change.
+        stamps = [f"{file.st_size}-{file.st_mtime_ns}-{file.st_ino}-{file.st_ctime_ns}" for file in files]
+        return stamps[0] if len(stamps) == 1 else sha256(" ".join(stamps).encode()).hexdigest()
 
     def detector_in(self, folder: str) -> DetectorPlan:
         """The detector whose results lie in ``folder`` (its name and fingerprint)."""
