@@ -398,7 +398,7 @@ def _decode_slice(address: Address) -> Samples:
             return decode_tiff(file, address.index or 0)
     values = _read_slice(address)
     colours, channels, missing = split_alpha(values)
-    nodata = None if address.inside is None else _nodata_of(address)
+    nodata, remark = _said_of(address)
     match values.dtype.kind:
         case "f":
             maximum = None
@@ -406,17 +406,19 @@ def _decode_slice(address: Address) -> Samples:
             maximum = 1
         case _:
             maximum = int(np.iinfo(values.dtype).max)
-    return with_nodata(Samples(colours, maximum, channels, values.dtype.name, missing), nodata)
+    return with_nodata(Samples(colours, maximum, channels, values.dtype.name, missing, remark=remark), nodata)
 
 
-def _nodata_of(address: Address) -> float | None:
-    """The value that stands for no value, as the attributes of a data set say."""
+def _said_of(address: Address) -> tuple[float | None, str | None]:
+    """The value that stands for no value by the attributes of a data set; a remark where its axes are in doubt."""
     with open_data(address) as data:
-        for name in NODATA_ATTRIBUTES:
-            value = np.asarray(data.attrs.get(name, np.nan)).reshape(-1)
-            if value.size == 1 and value.dtype.kind in "iuf" and np.isfinite(value[0]):
-                return float(value[0])
-    return None
+        shape = data.shape
+        given = [np.asarray(data.attrs[name]).reshape(-1) for name in NODATA_ATTRIBUTES if name in data.attrs]
+    numbers = [float(value[0]) for value in given if value.size == 1 and value.dtype.kind in "iuf"]
+    nodata = next((number for number in numbers if np.isfinite(number)), None)
+    may_be_colour = address.index is not None and len(shape) == 3 and shape[0] in {3, 4} and min(shape[1:]) > shape[0]
+    doubt = f"the data set of shape {shape} is read as {shape[0]} images; one colour image would be (H, W, C)"
+    return nodata, doubt if may_be_colour else None
 
 
 NODATA_ATTRIBUTES = ("_FillValue", "missing_value", "nodata", "NODATA", "nodata_value")
