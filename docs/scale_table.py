@@ -16,8 +16,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from firstsight.collections.images import read_image, read_mask
-from firstsight.collections.readers import ImageFile, list_images
+from firstsight.collections.images import read_image
+from firstsight.collections.listing import list_collection
+from firstsight.collections.masks import read_masks
+from firstsight.collections.readers import ImageFile
 from firstsight.detectors.layers import finest_layer
 from firstsight.detectors.registry import DETECTORS
 from firstsight.evaluation.localization import pro_from_statistics
@@ -70,14 +72,14 @@ def main() -> None:
 def _images(folder: Path, count: int) -> Iterator[Image]:
     """Images with their masks, one of each kind in turn."""
     kinds: dict[str, list[ImageFile]] = {}
-    for file in list_images(folder, "mvtec"):
+    for file in list_collection(folder, "mvtec").files:
         if file.path.parent.parent.name == "test":
             kinds.setdefault(file.path.parent.name, []).append(file)
     # Neighbours in a folder are often near-copies.
     spread = [files[:: max(1, len(files) // count)] for _, files in sorted(kinds.items())]
     for file in [file for file in chain(*zip_longest(*spread)) if file is not None][:count]:
         image = read_image(file.path)
-        mask = np.zeros(image.shape[:2], bool) if file.mask is None else read_mask(file.mask)
+        mask = read_masks(file.masks) if file.masks else np.zeros(image.shape[:2], bool)
         yield torch.from_numpy(image).permute(2, 0, 1)[None], mask
 
 

@@ -8,9 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from firstsight.collections.demo import DemoSettings, list_demo, make_demo
+from firstsight.collections.demo import GOOD, DemoSettings, list_demo, make_demo
 from firstsight.collections.images import read_image, read_mask
-from firstsight.collections.readers import GOOD
 from firstsight.evaluation.localization import auroc
 from firstsight.features import load_extractor
 from firstsight.stages.features import resize_image
@@ -51,7 +50,7 @@ def make_tiles(folder: Path) -> dict[str, Tile]:
             layer: Geometry(height, width, INPUT, INPUT, extractor.strides[layer], extractor.offsets[layer])
             for layer in features
         }
-        mask = read_mask(file.mask) if file.mask else np.zeros((height, width), np.bool_)
+        mask = read_mask(file.masks[0]) if file.masks else np.zeros((height, width), np.bool_)
         tiles[file.image] = Tile(features, places, str(file.label), mask)
     return tiles
 

@@ -19,7 +19,7 @@ STACK = np.random.default_rng(0).integers(0, 256, (3, 8, 11)).astype(np.uint8)
 
 
 def status(path: Path) -> str:
-    return str(inspect_image(ImageFile("x", path, None, None, None))["status"])
+    return str(inspect_image(ImageFile("x", path, None, (), None))["status"])
 
 
 def test_nothing_leads_out_of_an_hdf5_file(tmp_path: Path) -> None:

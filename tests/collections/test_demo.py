@@ -18,7 +18,7 @@ from firstsight.collections.demo import (
     to_bytes,
 )
 from firstsight.collections.images import inspect_image
-from firstsight.collections.readers import list_images
+from firstsight.collections.listing import list_collection
 from firstsight.errors import FirstsightError
 
 SMALL = DemoSettings(tile_size=96, good=2, per_defect=2)
@@ -32,11 +32,11 @@ def test_listing_before_equals_listing_after(tmp_path: Path) -> None:
     files = list_demo(tmp_path, SMALL)
     assert not list(tmp_path.iterdir())
     make_demo(tmp_path, SMALL)
-    assert list_images(tmp_path) == files
+    assert list_collection(tmp_path).files == files
     assert [file.label for file in files] == ["crack"] * 2 + ["good"] * 2 + ["patch"] * 2 + ["stain"] * 2
     assert all(inspect_image(file)["status"] == "ok" for file in files)
     written = {path for path in tmp_path.rglob("*") if path.is_file()}
-    assert written == {file.path for file in files} | {file.mask for file in files if file.mask}
+    assert written == {file.path for file in files} | {mask for file in files for mask in file.masks}
 
 
 def test_the_default_collections_are_about_forty_images(tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ def test_the_manifest_holds_the_score_and_the_verdict(tmp_path: Path) -> None:
     rows = {}
     for name, image in images.items():
         Image.fromarray((255 * image).round().astype(np.uint8)).save(tmp_path / f"{name}.png")
-        rows[name] = inspect_image(ImageFile(name, tmp_path / f"{name}.png", None, None, None))
+        rows[name] = inspect_image(ImageFile(name, tmp_path / f"{name}.png", None, (), None))
     assert rows["texture"]["is_texture"] is True
     expected = texture_score(read_image(tmp_path / "texture.png"))
     assert rows["texture"]["texture_score"] == pytest.approx(expected, rel=1e-5)

@@ -57,10 +57,10 @@ def test_jpeg_2000(tmp_path: Path, bits: int, channels: int, codec: str) -> None
     (tmp_path / "0.jp2").write_bytes(data)
     assert_reads(tmp_path / "0.jp2", np.broadcast_to(values / (2**bits - 1), (40, 56, 3)), 1e-6)
     (tmp_path / "0.jp2").write_bytes(data[: len(data) // 3])
-    row = inspect_image(ImageFile("0", tmp_path / "0.jp2", None, None, None))
+    row = inspect_image(ImageFile("0", tmp_path / "0.jp2", None, (), None))
     assert row["status"] == "ok" or "JPEG 2000" in str(row["status"])
     (tmp_path / "0.jp2").write_bytes(data[:60])
-    assert "JPEG 2000" in str(inspect_image(ImageFile("0", tmp_path / "0.jp2", None, None, None))["status"])
+    assert "JPEG 2000" in str(inspect_image(ImageFile("0", tmp_path / "0.jp2", None, (), None))["status"])
 
 
 def write_dicom(path: Path, values: NDArray[Any], bits: int, **more: Any) -> None:

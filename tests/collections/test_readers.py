@@ -8,7 +8,8 @@ import pyarrow.parquet
 import pytest
 
 from firstsight.collections.folders import printable
-from firstsight.collections.images import inspect_mask
+from firstsight.collections.listing import list_collection
+from firstsight.collections.masks import inspect_masks
 from firstsight.collections.readers import (
     ImageFile,
     list_folder,
@@ -72,7 +73,7 @@ def test_folder_lists_images_at_any_depth(tmp_path: Path) -> None:
         ]
     )
     for file in files:
-        assert file == ImageFile(file.image, tmp_path / file.image, None, None, None)
+        assert file == ImageFile(file.image, tmp_path / file.image, None, (), None)
     assert list_images(tmp_path) == files
 
 
@@ -131,22 +132,18 @@ def test_a_folder_that_cannot_be_opened(tmp_path: Path) -> None:
         (tmp_path / "closed").chmod(0o700)
 
 
-def test_mvtec_gives_kinds_and_masks(tmp_path: Path) -> None:
+def test_mvtec_gives_kinds(tmp_path: Path) -> None:
     touch(tmp_path, "train/good/000.png", "test/good/000.png", "test/loose.png")
-    touch(tmp_path, "test/crack/000.png", "test/crack/001.JPG", "test/crack/002.png", "test/crack/sub/000.png")
-    touch(tmp_path, "ground_truth/crack/000_mask.png", "ground_truth/crack/000.png", "ground_truth/crack/001.bmp")
-    touch(tmp_path, "ground_truth/crack/sub/000_mask.tif", "ground_truth/good/000_mask.png", "ground_truth/002.png")
-    truth = tmp_path / "ground_truth" / "crack"
+    touch(tmp_path, "test/crack/000.png", "test/crack/001.JPG", "test/crack/sub/000.png", "ground_truth/crack/000.png")
     expected = {
-        "test/crack/000.png": ("crack", truth / "000_mask.png"),
-        "test/crack/001.JPG": ("crack", truth / "001.bmp"),
-        "test/crack/002.png": ("crack", None),
-        "test/crack/sub/000.png": ("crack", truth / "sub" / "000_mask.tif"),
-        "test/good/000.png": ("good", None),
-        "test/loose.png": (None, None),
+        "test/crack/000.png": "crack",
+        "test/crack/001.JPG": "crack",
+        "test/crack/sub/000.png": "crack",
+        "test/good/000.png": "good",
+        "test/loose.png": None,
     }
     files = list_mvtec(tmp_path)
-    assert files == tuple(ImageFile(image, tmp_path / image, *rest, None) for image, rest in expected.items())
+    assert files == tuple(ImageFile(image, tmp_path / image, kind, (), None) for image, kind in expected.items())
     assert list_images(tmp_path) == list_images(tmp_path, "mvtec") == files
 
 
@@ -183,22 +180,27 @@ def test_sheet(tmp_path: Path, name: str) -> None:
     away = outside.as_posix().lstrip("/")
     duplicate = "duplicate row in the sheet: row 6 names the image of row 2"
     expected = [
-        ImageFile("a.png", folder / "a.png", "crack", folder / "a_mask.png", None),
-        ImageFile("sub/b.png", folder / "sub" / "b.png", None, outside / "gone_mask.png", None),
-        ImageFile(f"{away}/c.png", outside / "c.png", "good", None, None),
-        ImageFile("gone.png", folder / "gone.png", None, None, "no such file"),
-        ImageFile("a.png (row 6)", folder / "a.png", "stain", None, duplicate),
-        ImageFile("folder.png", folder / "folder.png", None, None, "not a file"),
-        ImageFile(f"{away}/a.png", outside / "a.png", None, None, None),
-        ImageFile("(row 9)", folder, "good", None, "row 9 of the sheet names no image"),
+        ImageFile("a.png", folder / "a.png", "crack", (folder / "a_mask.png",), None),
+        ImageFile("sub/b.png", folder / "sub" / "b.png", None, (outside / "gone_mask.png",), None),
+        ImageFile(f"{away}/c.png", outside / "c.png", "good", (), None),
+        ImageFile("gone.png", folder / "gone.png", None, (), "no such file"),
+        ImageFile("a.png (row 6)", folder / "a.png", "stain", (), duplicate),
+        ImageFile("folder.png", folder / "folder.png", None, (), "not a file"),
+        ImageFile(f"{away}/a.png", outside / "a.png", None, (), None),
+        ImageFile("(row 9)", folder, "good", (), "row 9 of the sheet names no image"),
     ]
     files = list_sheet(path)
     assert files == tuple(sorted(expected, key=lambda file: file.image))
     assert list_images(path) == list_images(path, "sheet") == files
     # A mask that is not there is no fault of the listing; whoever reads it says so.
-    missing = next(file.mask for file in files if file.image == "sub/b.png")
-    assert missing is not None
-    assert inspect_mask(missing, 1, 1) == "mask cannot be read: no such file"
+    missing = next(file.masks for file in files if file.image == "sub/b.png")
+    assert inspect_masks(missing, 1, 1) == ("mask cannot be read: no such file", None)
+
+
+def test_a_sheet_may_name_a_folder_of_masks(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png", "a/1.png", "a/0.png", "a/notes.txt")
+    (file,) = list_sheet(write_sheet(tmp_path / "s.csv", image=["a.png"], mask=["a"]))
+    assert file.masks == (tmp_path / "a/0.png", tmp_path / "a/1.png")
 
 
 def test_ids_in_a_sheet_stay_unique(tmp_path: Path) -> None:
@@ -222,8 +224,8 @@ def test_cells_may_be_short_or_quoted(tmp_path: Path) -> None:
     path.write_text('image,mask,label\n\n"a, b.png"\n c.png , c_mask.png\n', encoding="utf-8")
     touch(tmp_path, "a, b.png", "c.png")
     assert list_sheet(path) == (
-        ImageFile("a, b.png", tmp_path / "a, b.png", None, None, None),
-        ImageFile("c.png", tmp_path / "c.png", None, tmp_path / "c_mask.png", None),
+        ImageFile("a, b.png", tmp_path / "a, b.png", None, (), None),
+        ImageFile("c.png", tmp_path / "c.png", None, (tmp_path / "c_mask.png",), None),
     )
 
 
@@ -279,10 +281,10 @@ def test_unknown_layout(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("name", "count", "good"), [("magnetic_tile", 256, 60), ("fabric02", 34, 10)])
 def test_real_collections(shared: Path, name: str, count: int, good: int) -> None:
-    files = list_images(shared / "data" / name)
+    files = list_collection(shared / "data" / name).files
     assert len(files) == count
     assert sum(file.label == "good" for file in files) == good
-    assert all((file.mask is None) == (file.label == "good") for file in files)
+    assert all((not file.masks) == (file.label == "good") == file.normal for file in files)
     assert all(file.problem is None for file in files)
 
 
@@ -295,6 +297,6 @@ def test_masks_of_missing_pixels(tmp_path: Path) -> None:
     sheet = write_sheet(tmp_path / "sheet.csv", image=["pile/a.png", "pile/deep/b.jpg"], missing=["own.png", ""])
     assert [file.missing for file in list_sheet(sheet)] == [tmp_path / "own.png", None]
     with pytest.raises(FirstsightError, match=r"no mask in .*pile has the name of an image, such as x\.png"):
-        with_missing((ImageFile("x.png", tmp_path / "x.png", None, None, None),), tmp_path / "pile")
+        with_missing((ImageFile("x.png", tmp_path / "x.png", None, (), None),), tmp_path / "pile")
     with pytest.raises(FirstsightError, match="not a folder"):
         with_missing(found, tmp_path / "gone")

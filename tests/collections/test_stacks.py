@@ -10,7 +10,8 @@ import pytest
 import tifffile
 import zarr
 
-from firstsight.collections.images import inspect_image, inspect_mask, read_image, read_mask
+from firstsight.collections.images import inspect_image, read_image, read_mask
+from firstsight.collections.masks import inspect_masks
 from firstsight.collections.readers import ImageFile, list_images
 from firstsight.collections.stacks import Address, guess_stack, parse_address, real_files
 from firstsight.errors import FirstsightError
@@ -37,7 +38,7 @@ def address(name: str) -> Address | None:
 
 
 def status(path: Path) -> str:
-    return str(inspect_image(ImageFile("x", path, None, None, None))["status"])
+    return str(inspect_image(ImageFile("x", path, None, (), None))["status"])
 
 
 @pytest.mark.parametrize(
@@ -85,7 +86,7 @@ def test_every_image_of_a_stack(tmp_path: Path, kind: str, layout: str) -> None:
     label = "pile" if kind == "tiff_stack" else "images"
     assert [file.image for file in files] == [f"{label}/0000{index}" for index in range(3)]
     for file, values in zip(files, STACK, strict=True):
-        assert (file.label, file.mask, file.problem) == (None, None, None)
+        assert (file.label, file.masks, file.problem) == (None, (), None)
         np.testing.assert_allclose(read_image(file.path), np.repeat(values[..., None], 3, 2) / 255, atol=1e-7)
         row = inspect_image(file)
         assert row["sha256"] == hashlib.sha256(values.tobytes()).hexdigest()
@@ -246,9 +247,8 @@ def test_masks_beside_images(tmp_path: Path, kind: str) -> None:
     else:
         zarr.create_array(tmp_path / "pile.zarr", name="masks", data=masks)
     for file, mask in zip(list_images(path), masks, strict=True):
-        assert file.mask is not None
-        np.testing.assert_array_equal(read_mask(file.mask), mask)
-        assert inspect_mask(file.mask, 8, 11) == "ok"
+        np.testing.assert_array_equal(read_mask(file.masks[0]), mask)
+        assert inspect_masks(file.masks, 8, 11) == ("ok", mask.mean())
     if kind == "hdf5":
         with h5py.File(path, "a") as file:
             del file["masks"]
@@ -405,11 +405,11 @@ def test_thumbnails_among_pages_are_no_images(tmp_path: Path) -> None:
 def test_a_stack_that_may_be_a_colour_image_says_so(tmp_path: Path, kind: str) -> None:
     path = list_images(write(tmp_path, kind, STACK))[0].path
     remark = "the data set of shape (3, 8, 11) is read as 3 images; one colour image would be (H, W, C)"
-    assert inspect_image(ImageFile("x", path, None, None, None))["remark"] == remark
+    assert inspect_image(ImageFile("x", path, None, (), None))["remark"] == remark
     path = list_images(
         write(tmp_path, kind, np.concatenate([STACK] * 2), **({"overwrite": True} if kind == "zarr" else {}))
     )[0].path
-    assert inspect_image(ImageFile("x", path, None, None, None))["remark"] is None
+    assert inspect_image(ImageFile("x", path, None, (), None))["remark"] is None
 
 
 @pytest.mark.parametrize("kind", ["hdf5", "zarr"])

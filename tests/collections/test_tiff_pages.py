@@ -24,7 +24,7 @@ def write(path: Path, *pages: tuple[Any, int], **options: Any) -> Path:
 
 
 def status(path: Path) -> tuple[Any, Any]:
-    row = inspect_image(ImageFile("0", path, None, None, None))
+    row = inspect_image(ImageFile("0", path, None, (), None))
     return row["width"], row["remark"]
 
 

@@ -106,7 +106,7 @@ def rows_of(folder: Path, values: dict[str, NDArray[Any]], **options: Any) -> li
     """What the manifest says of TIFF files of one collection."""
     for name, image in values.items():
         tifffile.imwrite(folder / f"{name}.tif", image, photometric="minisblack", **options)
-    files = [ImageFile(name, folder / f"{name}.tif", None, None, None) for name in values]
+    files = [ImageFile(name, folder / f"{name}.tif", None, (), None) for name in values]
     limits = find_range([found for file in files if (found := draw_from(file.path)) is not None])
     return [dict(inspect_image(file, lambda: limits)) for file in files]
 
@@ -118,7 +118,7 @@ def test_twelve_bits_look_as_eight_bits_do(tmp_path: Path) -> None:
     assert sample is not None
     assert draw_from(tmp_path / "plain.png") is None
     deep, plain = (
-        inspect_image(ImageFile(name, tmp_path / name, None, None, None), lambda: find_range([sample]))
+        inspect_image(ImageFile(name, tmp_path / name, None, (), None), lambda: find_range([sample]))
         for name in ("deep.png", "plain.png")
     )
     assert (deep["value_low"], deep["value_high"]) == (0, 4095)
@@ -175,5 +175,5 @@ def test_nodata_of_colours_and_of_whole_images(tmp_path: Path) -> None:
     missing = np.isnan(read_image(tmp_path / "0.tif")).any(axis=2)
     assert np.argwhere(missing).tolist() == [[0, 0]]
     tifffile.imwrite(tmp_path / "1.tif", np.full((9, 9), -1, np.int16), extratags=[(42113, 2, 0, "-1", True)])
-    status = inspect_image(ImageFile("1", tmp_path / "1.tif", None, None, None))["status"]
+    status = inspect_image(ImageFile("1", tmp_path / "1.tif", None, (), None))["status"]
     assert status == "every pixel is missing: all have the value -1, which stands for no value"

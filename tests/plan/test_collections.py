@@ -13,7 +13,7 @@ import zarr
 from PIL import Image
 
 from firstsight.errors import FirstsightError
-from firstsight.plan.collections import CollectionPlan
+from firstsight.plan.collections import SAMPLED_MASKS, CollectionPlan
 from firstsight.plan.loading import load_settings
 from firstsight.plan.run import plan_run
 from firstsight.storage.table_schemas import SCHEMAS
@@ -76,21 +76,21 @@ def test_a_stamp_changes_with_its_file_and_only_then(folder: Path) -> None:
 
 def test_files_of_one_size_and_time_that_swap_names_change_their_stamps(folder: Path) -> None:
     pile = folder / "pile"
-    for number in (1, 2):
+    for number in (11, 12):
         Image.new("L", (20, 20), number).save(pile / f"{number}.bmp")
         os.utime(pile / f"{number}.bmp", (1_700_000_000, 1_700_000_000))
     shard = next(iter(plan(folder).shards))
     before = plan(folder).shard_files(shard)
-    (pile / "1.bmp").rename(pile / "x")
-    (pile / "2.bmp").rename(pile / "1.bmp")
-    (pile / "x").rename(pile / "2.bmp")
+    (pile / "11.bmp").rename(pile / "x")
+    (pile / "12.bmp").rename(pile / "11.bmp")
+    (pile / "x").rename(pile / "12.bmp")
     swapped = [row["image"] for row, old in zip(plan(folder).shard_files(shard), before, strict=True) if row != old]
-    assert swapped == ["1.bmp", "2.bmp"]
-    time = os.stat(pile / "1.bmp")
-    (pile / "1.bmp").write_bytes((pile / "2.bmp").read_bytes())
-    os.utime(pile / "1.bmp", ns=(time.st_atime_ns, time.st_mtime_ns))
+    assert swapped == ["11.bmp", "12.bmp"]
+    time = os.stat(pile / "11.bmp")
+    (pile / "11.bmp").write_bytes((pile / "12.bmp").read_bytes())
+    os.utime(pile / "11.bmp", ns=(time.st_atime_ns, time.st_mtime_ns))
     written = [row["image"] for row, old in zip(plan(folder).shard_files(shard), before, strict=True) if row != old]
-    assert written == ["1.bmp", "2.bmp"], "in place, too"
+    assert written == ["11.bmp", "12.bmp"], "in place, too"
 
 
 def test_chunks_that_swap_names_change_the_stamp(tmp_path: Path) -> None:
@@ -250,3 +250,62 @@ def test_new_images_have_no_normal_images_of_their_own(good: Path) -> None:
     for key, value in {"reference": "x", "contaminated": True}.items():
         with pytest.raises(FirstsightError, match=rf"collections\.fresh\.{key}: new images are treated as those of"):
             planned(**{key: value})
+
+
+def masked(folder: Path, count: int) -> Path:
+    """Empty files in the MVTec layout: images with a mask each, and one without an anomaly."""
+    names = [f"{place}/cut/{number}.png" for number in range(count) for place in ("test", "ground_truth")]
+    for name in [*names, "test/fine/0.png", "train/fine/1.png"]:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return folder
+
+
+def test_what_the_config_says_of_labels_and_masks(tmp_path: Path) -> None:
+    path = str(masked(tmp_path / "set", 2))
+    planned = plan(tmp_path, collections={"set": {"path": path}})
+    assert planned.remarks[0] == "no label is called normal; the labels are cut, fine; normal_label says which is"
+    assert not planned.reference_shards
+    planned = plan(
+        tmp_path, collections={"set": {"path": path, "normal_label": "Fine", "mask": {"positive": [3, 0.5]}}}
+    )
+    assert planned.remarks == ()
+    assert [*planned.reference_shards.values()] == [("train/fine/1.png",)]
+    assert planned.settings.mask.positive == (3, 0.5)
+    (shard,) = planned.shards
+    rows = {row["image"]: (row["normal"], row["masks"]) for row in planned.shard_truth(shard)}
+    assert rows == {
+        "test/cut/0.png": (False, [f"{path}/ground_truth/cut/0.png"]),
+        "test/cut/1.png": (False, [f"{path}/ground_truth/cut/1.png"]),
+        "test/fine/0.png": (True, []),
+    }
+    numbers = plan(tmp_path, collections={"set": {"path": path, "normal_label": [7, "fine"]}})
+    assert numbers.settings.normal_labels == ("7", "fine")
+    planned = plan(tmp_path, collections={"set": {"path": path, "mask": {"pattern": "*/cut/{stem}.png"}}})
+    assert [file.image for file in planned.files.values()] == ["test/fine/0.png"]
+
+
+def test_what_masks_mean_is_found_from_a_sample_that_seldom_changes(tmp_path: Path) -> None:
+    config = {"set": {"path": str(masked(tmp_path / "set", 100))}}
+    before = plan(tmp_path, collections=config).mask_sample
+    assert len(before) == SAMPLED_MASKS
+    assert all(row["stamp"] for row in before)
+    masked(tmp_path / "set", 102)
+    after = plan(tmp_path, collections=config).mask_sample
+    assert len({row["mask"] for row in before} & {row["mask"] for row in after}) >= SAMPLED_MASKS - 2
+    mask = str(after[0]["mask"])
+    Path(mask).write_bytes(b"0")
+    changed = plan(tmp_path, collections=config).mask_sample
+    assert [row["mask"] for row, old in zip(changed, after, strict=True) if row != old] == [mask]
+
+
+def test_results_below_the_images_are_no_part_of_them(folder: Path) -> None:
+    for name in ("overlays/0.png", "exports/masks/1.png"):
+        (folder / "pile/results" / name).parent.mkdir(parents=True)
+        (folder / "pile/results" / name).touch()
+    planned = plan(folder, results=str(folder / "pile/results"))
+    assert [(file.image, file.masks) for file in planned.files.values()] == [
+        (f"{number}.png", ()) for number in range(5)
+    ]
+    below = {"pile": {"path": str(folder / "pile/results/overlays")}}
+    assert list(plan(folder, results=str(folder / "pile/results"), collections=below).files) == ["0.png"]

@@ -87,6 +87,8 @@ def test_the_page_is_told_where_its_files_lie(tmp_path: Path, tiles: dict[str, A
     planned = plan(tmp_path, collections=tiles, detectors={"padim": {}})
     known, new = collections_of_page(planned, PATHS)
     assert (known["name"], new["name"]) == ("tiles", "later")
+    assert known["remarks"] == []
+    assert known["truth"].startswith("nowhere/results/tiles/shards/")
     (of_known,), (of_new,) = known["detectors"], new["detectors"]
     assert of_new["threshold"].startswith("nowhere/results/later/detectors/padim-")
     assert of_new["clusters"].endswith("/kinds/clusters.json")

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from firstsight.errors import FirstsightError
-from planning import plan, with_normal
+from firstsight.plan.loading import load_settings
+from firstsight.plan.run import plan_run
+from planning import ROOT, plan, with_normal
 
 
 @pytest.mark.parametrize(
@@ -65,3 +67,30 @@ def test_a_mistake_about_normal_images_is_one_line(good: Path, entry: Any, messa
         with_normal(good, **{key: places.get(value, value) for key, value in entry.items()})
     assert str(caught.value).startswith(f"config: collections.{message}")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"normal_label": True}, "pile.normal_label"),
+        (
+            {"mask": {"pattern": "*_mask.png"}},
+            "pile.mask.pattern: '*_mask.png' has no {stem}, which stands for the name of the image",
+        ),
+        ({"mask": {"pattern": "x/{stem}.png"}}, "pile.path: mask.pattern x/{stem}.png fits no file in "),
+        ({"mask": {"positive": []}}, "pile.mask.positive"),
+    ],
+)
+def test_a_mistake_about_labels_and_masks_is_one_line(folder: Path, entry: Any, message: str) -> None:
+    with pytest.raises(FirstsightError) as caught:
+        plan(folder, collections={"pile": {"path": str(folder / "pile"), **entry}})
+    assert str(caught.value).startswith(f"config: collections.{message}")
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_odd_is_said_with_the_name_of_the_collection(folder: Path) -> None:
+    (folder / "pile/ground_truth").mkdir()
+    (folder / "pile/ground_truth/9.png").touch()
+    overrides = {"results": str(folder / "results"), "collections": {"pile": {"path": str(folder / "pile")}}}
+    planned = plan_run(load_settings(ROOT / "config.yaml", overrides))
+    assert planned.remarks == ["collections.pile: 1 mask fits no image: ground_truth/9.png"]

@@ -180,7 +180,7 @@ def test_the_first_screen_says_what_was_found(document: Document) -> None:
     assert "truncated file" in document.text
     assert "above the threshold, 9.75" in document.text
     assert "Number of clusters: 2, estimated." in document.text
-    assert "None: the collection has neither masks nor labels." in document.text
+    assert "None: no masks, and no labels that tell normal images from others." in document.text
 
 
 def test_the_whole_frame_comes_before_the_crop(document: Document) -> None:

@@ -10,7 +10,8 @@ from PIL import Image
 
 from firstsight.stages.compare import compare_maps, join_disagreements
 from firstsight.stages.job import Job
-from firstsight.stages.manifest import make_manifest, read_truth
+from firstsight.stages.manifest import make_manifest
+from firstsight.stages.truth import read_truth
 from firstsight.storage.geometry import Geometry
 from firstsight.storage.store import ShardWriter
 
@@ -34,15 +35,25 @@ def folder(tmp_path: Path, job: Job) -> Path:
     make_manifest(
         files=files, collection="pile", shard="s", output=tmp_path / "images.parquet", members=tmp_path / "m", job=job
     )
-    rows: list[dict[str, str | None]] = [
+    rows: list[dict[str, Any]] = [
         {
             "image": name,
             "label": "square" if name in masks else "good",
-            "mask": str(tmp_path / f"{name[0]}_mask.png") if name in masks else None,
+            "normal": name not in masks,
+            "masks": [str(tmp_path / f"{name[0]}_mask.png")] if name in masks else [],
+            "remark": None,
         }
         for name in names
     ]
-    read_truth(rows=rows, manifest=tmp_path / "images.parquet", output=tmp_path / "truth.json", job=job)
+    sample = [{"mask": mask} for row in rows for mask in row["masks"]]
+    read_truth(
+        rows=rows,
+        sample=sample,
+        positive=None,
+        manifest=tmp_path / "images.parquet",
+        output=tmp_path / "truth.json",
+        job=job,
+    )
     for detector, sign in {"right": 1, "wrong": -1, "blank": 0}.items():
         with ShardWriter(tmp_path / f"{detector}.zarr", dtype="float32") as writer:
             for number, name in enumerate(names):

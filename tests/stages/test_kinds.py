@@ -27,7 +27,7 @@ from firstsight.stages.tables import join_tables
 from firstsight.stages.threshold import find_threshold
 from firstsight.storage.geometry import Geometry
 from firstsight.storage.store import ShardReader, ShardWriter
-from firstsight.storage.table_schemas import SCHEMAS
+from firstsight.storage.table_schemas import SCHEMAS, TRUTH_COLUMNS
 from firstsight.storage.tables import read_table, write_table
 
 CELLS = 12
@@ -81,7 +81,8 @@ class Folder:
                     maps.add(str(index), "", {"map": anomaly_map}, {**names, "geometry": asdict(FINE)})
             labels = [image.split("/")[0] if "/" in image else None for image in shard]
             rows = [
-                {"image": image, "label": label, "mask": None, "status": "ok"}
+                dict.fromkeys(TRUTH_COLUMNS)
+                | {"image": image, "label": label, "is_normal": label and label == "good", "status": "ok"}
                 for image, label in zip(shard, labels, strict=True)
             ]
             (path / f"{number}.truth.json").write_text(json.dumps(rows))
@@ -265,7 +266,7 @@ def test_the_true_number_of_kinds_can_be_asked_for(pile: Folder, tmp_path: Path)
     assert clusters["n_clusters_from"].eq("oracle").all()
     assert clusters["cluster"].max() == 2
     manifest = {"collection": "pile", "path": "", "sha256": "", "channels": 3, "dtype": "uint8", "shard": "s"}
-    manifest |= {"texture_score": None, "is_texture": None}
+    manifest |= dict.fromkeys(("texture_score", "is_texture", *TRUTH_COLUMNS))
     manifest |= dict.fromkeys(("value_low", "value_high", "duplicate_of", "remark"))
     for number, shard in enumerate(folder.shards):
         rows = [
@@ -274,8 +275,6 @@ def test_the_true_number_of_kinds_can_be_asked_for(pile: Folder, tmp_path: Path)
                 "image": image,
                 "width": 192,
                 "height": 192,
-                "label": None,
-                "mask": None,
                 "missing": None,
                 "status": "ok",
             }
@@ -299,7 +298,7 @@ def test_the_true_number_of_kinds_can_be_asked_for(pile: Folder, tmp_path: Path)
     assert metrics["nmi"] == metrics["nmi_oracle"] == metrics["matched_f1_oracle"] == pytest.approx(1)
     for path in folder.each("truth.json"):
         rows = json.loads(path.read_text())
-        path.write_text(json.dumps([{**row, "label": None} for row in rows]))
+        path.write_text(json.dumps([{**row, "label": None, "is_normal": None} for row in rows]))
     with pytest.raises(FirstsightError, match=r"collection pile: clustering\.oracle is set, but no image"):
         folder.cluster(oracle=True, truths=folder.each("truth.json"))
 

@@ -21,8 +21,9 @@ from firstsight.stages.detect import detect_anomalies
 from firstsight.stages.evaluate import evaluate_collection
 from firstsight.stages.features import extract_features
 from firstsight.stages.job import Job
-from firstsight.stages.manifest import make_manifest, read_truth
+from firstsight.stages.manifest import make_manifest
 from firstsight.stages.threshold import find_threshold
+from firstsight.stages.truth import read_truth
 from firstsight.storage.store import ShardReader
 from firstsight.storage.stored_maps import stored_maps
 from firstsight.storage.tables import read_table
@@ -53,15 +54,25 @@ def run_stages(pile: Path, out: Path, job: Job, *, crop: float = 0.0, masks: boo
     make_manifest(
         files=files, collection="pile", shard="s", output=out / "images.parquet", members=out / "m.json", job=job
     )
-    rows: list[dict[str, str | None]] = [
+    rows: list[dict[str, Any]] = [
         {
             "image": name,
             "label": "square" if number >= 2 else "good",
-            "mask": str(pile / f"{number}_mask.tif") if masks and 2 <= number < 5 else None,
+            "normal": number < 2,
+            "masks": [str(pile / f"{number}_mask.tif")] if masks and 2 <= number < 5 else [],
+            "remark": None,
         }
         for number, name in enumerate(names)
     ]
-    read_truth(rows=rows, manifest=out / "images.parquet", output=out / "truth.json", job=job)
+    sample = [{"mask": mask} for row in rows for mask in row["masks"]]
+    read_truth(
+        rows=rows,
+        sample=sample,
+        positive=None,
+        manifest=out / "images.parquet",
+        output=out / "truth.json",
+        job=job,
+    )
     extract_features(
         manifest=out / "images.parquet",
         scale=write_scale(out),

@@ -16,7 +16,7 @@ from firstsight.clustering.false_alarms import FEWEST_IMAGES, image_p_values
 from firstsight.plan.files import ImageParts
 from firstsight.stages.job import Job
 from firstsight.stages.tables import join_tables, n_tasks
-from firstsight.storage.table_schemas import SORT_KEYS
+from firstsight.storage.table_schemas import SORT_KEYS, TRUTH_COLUMNS
 from firstsight.storage.tables import read_table, write_table
 
 SHARDS = {"moss": 70, "Bark": 3, "ash": 1}
@@ -24,7 +24,7 @@ SHARDS = {"moss": 70, "Bark": 3, "ash": 1}
 TABLES = ("images", "regions", "clusters", "metrics", "runs", "unread")
 
 IMAGE = {
-    **dict.fromkeys(("missing", "texture_score", "is_texture", "label", "mask")),
+    **dict.fromkeys(("missing", "texture_score", "is_texture", *TRUTH_COLUMNS)),
     **dict.fromkeys(("value_low", "value_high", "duplicate_of", "remark")),
     **dict(path="p.png", sha256="5", width=4, height=3, channels=3, dtype="uint8"),
 }
@@ -59,7 +59,7 @@ def parts(tmp_path: Path) -> dict[str, Any]:
             common = {"collection": collection, "shard": f"{shard}"}
             rows = [{**IMAGE, **common, "image": i, "status": "ok"} for i in names]
             note_table(own.manifests, "images", f"{stem}.images", rows)
-            truths = [{"image": i, "label": "good", "mask": None, "status": "ok"} for i in names]
+            truths = [dict.fromkeys(TRUTH_COLUMNS) | {"image": i, "label": "good", "status": "ok"} for i in names]
             note(own.truths, f"{stem}.truth", truths)
             note(parts["records"], f"{stem}.run", {**RUN, **common})
             for detector in own.scores:

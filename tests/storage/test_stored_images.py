@@ -9,6 +9,7 @@ import pandas
 
 from firstsight.storage.store import ShardWriter
 from firstsight.storage.stored_images import images_token, random_images, read_images, stored_images
+from firstsight.storage.table_schemas import TRUTH_COLUMNS
 from firstsight.storage.tables import write_table
 
 
@@ -63,15 +64,13 @@ def test_the_token_of_images_changes_with_their_contents_and_their_order(tmp_pat
 
 def image_row(image: str, status: str) -> dict[str, Any]:
     names = {"collection": "c", "image": image, "path": image, "sha256": None, "dtype": None, "shard": "s"}
-    names |= {"texture_score": None, "is_texture": None}
+    names |= dict.fromkeys(("texture_score", "is_texture", *TRUTH_COLUMNS))
     names |= dict.fromkeys(("value_low", "value_high", "duplicate_of", "remark"))
     return {
         **names,
         "width": 4,
         "height": 4,
         "channels": 1,
-        "label": None,
-        "mask": None,
         "missing": None,
         "status": status,
     }
@@ -81,15 +80,17 @@ def test_labels_and_masks_join_their_images(tmp_path: Path) -> None:
     write_table(
         tmp_path / "a.parquet", "images", [image_row("x", "ok"), image_row("y", "empty file"), image_row("z", "ok")]
     )
-    truth = [
-        {"image": "x", "label": "crack", "mask": "x_mask", "status": "mask is 5 x 5, image is 4 x 4"},
-        {"image": "y", "label": None, "mask": None, "status": "ok"},
-        {"image": "z", "label": "good", "mask": None, "status": "ok"},
+    truth: list[dict[str, Any]] = [
+        {"image": "x", "label": "crack", "is_normal": False, "mask": "x_mask", "mask_values": "> 0"},
+        {"image": "y", "status": "ok"},
+        {"image": "z", "label": "good", "is_normal": True, "status": "ok"},
     ]
-    (tmp_path / "a.json").write_text(json.dumps(truth))
+    truth[0] |= {"status": "mask is 5 x 5, image is 4 x 4", "truth_remark": "odd"}
+    (tmp_path / "a.json").write_text(json.dumps([dict.fromkeys(TRUTH_COLUMNS) | row for row in truth]))
     images = read_images([tmp_path / "a.parquet"], [tmp_path / "a.json"]).set_index("image")
     assert images["status"].to_dict() == {"x": "mask is 5 x 5, image is 4 x 4", "y": "empty file", "z": "ok"}
-    assert images.loc["x", "mask"] == "x_mask"
+    assert list(images.loc["x", ["mask", "mask_values", "truth_remark"]]) == ["x_mask", "> 0", "odd"]
+    assert images["is_normal"].tolist() == [False, pandas.NA, True]
     assert images.loc["z", "label"] == "good"
     assert pandas.isna(images["label"]["y"])
     assert pandas.isna(images["mask"]["z"])

@@ -52,5 +52,7 @@ rule truth:
     params:
         config=config_of,
         rows=lambda wildcards: of_collection(wildcards).shard_truth(wildcards.shard),
+        sample=lambda wildcards: of_collection(wildcards).mask_sample,
+        positive=lambda wildcards: of_collection(wildcards).settings.mask.positive,
     script:
         "../scripts/truth.py"

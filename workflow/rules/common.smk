@@ -23,6 +23,9 @@ except FirstsightError as error:
     sys.exit(f"firstsight: {error}")
 for line in PLAN.set_aside:
     print(f"firstsight: set aside: {line}", file=sys.stderr)
+if workflow.is_main_process:
+    for line in PLAN.remarks:
+        print(f"firstsight: {line}", file=sys.stderr)
 
 PATHS = paths_below(PLAN.results)
 # The environment of jobs that may compute on a GPU, from workflow/rules.

@@ -16,9 +16,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from firstsight.collections.readers import GOOD, ImageFile
+from firstsight.collections.readers import ImageFile
 from firstsight.errors import FirstsightError
 from firstsight.storage.replacing import replace_file
+
+GOOD = "good"
+"""The kind of tiles without a defect."""
 
 Pixels = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -63,10 +66,15 @@ class DemoSettings:
 
 
 def list_demo(folder: Path, settings: DemoSettings) -> tuple[ImageFile, ...]:
-    """The images that `make_demo` will write; the same as `list_images(folder)` afterwards."""
+    """The images that `make_demo` will write; the same as `list_collection(folder)` afterwards."""
     return tuple(
         ImageFile(
-            f"test/{kind}/{name}.png", _image_path(folder, kind, name), kind, _mask_path(folder, kind, name), None
+            image=f"test/{kind}/{name}.png",
+            path=_image_path(folder, kind, name),
+            label=kind,
+            masks=() if kind == GOOD else (_mask_path(folder, kind, name),),
+            problem=None,
+            normal=kind == GOOD,
         )
         for kind, name in sorted(_names(settings))
     )
@@ -82,9 +90,7 @@ def make_demo(folder: Path, settings: DemoSettings) -> None:
         tile = cut_tile(settings.texture, settings.tile_size, generator)
         if kind != GOOD:
             tile, mask = DEFECTS[kind](tile, settings.texture, generator)
-            mask_path = _mask_path(folder, kind, name)
-            assert mask_path is not None
-            _write(mask_path, mask.astype(np.uint8) * 255)
+            _write(_mask_path(folder, kind, name), mask.astype(np.uint8) * 255)
         _write(_image_path(folder, kind, name), to_bytes(tile))
 
 
@@ -197,8 +203,8 @@ def _image_path(folder: Path, kind: str, name: str) -> Path:
     return folder / "test" / kind / f"{name}.png"
 
 
-def _mask_path(folder: Path, kind: str, name: str) -> Path | None:
-    return None if kind == GOOD else folder / "ground_truth" / kind / f"{name}_mask.png"
+def _mask_path(folder: Path, kind: str, name: str) -> Path:
+    return folder / "ground_truth" / kind / f"{name}_mask.png"
 
 
 def _write(path: Path, pixels: NDArray[np.uint8]) -> None:

@@ -34,6 +34,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from firstsight.collections.folders import printable
 from firstsight.collections.homogeneity import LARGEST_SCORE, texture_score
+from firstsight.collections.mask_values import MaskRule, StoredValues, find_convention
 from firstsight.collections.more_formats import HEAD_BYTES, decode_dicom, decode_jpeg_2000, more_kind, pillow_plugin
 from firstsight.collections.readers import ImageFile
 from firstsight.collections.samples import (
@@ -41,6 +42,7 @@ from firstsight.collections.samples import (
     Samples,
     check_size,
     split_alpha,
+    tells_classes,
     upright,
     with_nodata,
     without_nan,
@@ -97,25 +99,43 @@ def read_image(path: Path, missing: Path | None = None, limits: ValueRange | Non
     return image
 
 
-def read_mask(path: Path) -> NDArray[np.bool_]:
+def read_mask(path: Path, rule: MaskRule | None = None) -> NDArray[np.bool_]:
     """Read a mask: (H, W) bool, True where anomalous, rotated as `read_image` does.
 
-    A pixel is True if its value is above half the type's range (8 bits: above 127); in a file whose largest integer is
-    1, so is a pixel of value 1. A coloured mask is read by the largest of its three channels, so that any strong colour
-    on black counts.
+    Args:
+        path: of the mask, or its address.
+        rule: which of its values are anomalous; None: as `find_convention` says of this mask alone.
 
     Raises:
         FirstsightError: as `read_image`.
     """
+    stored = read_mask_values(path)
+    return (rule or find_convention([stored]).rule).anomalous(stored.pixels)
+
+
+def read_mask_values(path: Path) -> StoredValues:
+    """The values of a mask, (H, W).
+
+    Grey is as it is; a colour is its largest channel, so that any strong colour on black counts; of a palette whose
+    colours tell classes apart, the index; alpha, if what is visible (all, if nothing is) has one colour throughout.
+    """
     samples = _read_samples(path)
     if samples.missing is not None and samples.values.dtype.kind == "f":
         raise FirstsightError("a mask cannot hold NaN")
-    if samples.values.ndim == 3:
-        samples = replace(samples, values=samples.values.max(axis=2))
-    if samples.maximum is None or samples.values.min() < 0:
-        return np.asarray(_scale(samples) > 0.5)
-    threshold = 0 if samples.values.max() == 1 else samples.maximum // 2
-    return np.asarray(samples.values > threshold)
+    lossy = parse_address(path) is None and _starts_as_jpeg(path)
+    if samples.indices is not None:
+        return StoredValues(samples.indices, lossy)
+    if samples.missing is not None:
+        visible = samples.values[~samples.missing | samples.missing.all()]
+        if (visible == visible[0]).all():
+            return StoredValues((~samples.missing).astype(np.uint8), lossy)
+    values = samples.values
+    return StoredValues(values.max(axis=2) if values.ndim == 3 else values, lossy)
+
+
+def _starts_as_jpeg(path: Path) -> bool:
+    with open(path, "rb") as file:
+        return file.read(3) in SIGNATURES["JPEG"]
 
 
 def inspect_image(
@@ -175,17 +195,6 @@ def inspect_image(
     except FirstsightError as error:
         row["status"] = str(error)
     return row
-
-
-def inspect_mask(path: Path, height: int, width: int) -> str:
-    """Whether a mask fits an image of this size (pixels) and can be read: "ok", or why not. Never raises for a file."""
-    try:
-        mask_height, mask_width = read_mask(path).shape
-    except FirstsightError as error:
-        return f"mask cannot be read: {error}"
-    if (mask_height, mask_width) != (height, width):
-        return f"mask is {mask_width} x {mask_height}, image is {width} x {height}"
-    return "ok"
 
 
 def file_sha256(path: Path) -> str | None:
@@ -374,9 +383,12 @@ def _decode_with_pillow(file: BinaryIO, plugin: type[PillowFile]) -> Samples:
         colours, channels, missing = split_alpha(imagecodecs.png_decode(file.read()), orientation)
         return Samples(colours, 65535, channels, "uint16", missing, remark=remark)
     channels = len(image.getbands())
+    indices = None
     if image.mode == "1":
         return Samples(upright(np.asarray(image), orientation), 1, 1, "bool")
     if image.mode == "P":
+        if tells_classes(np.asarray(image.getpalette(), np.uint8).reshape(-1, 3)):
+            indices = upright(np.asarray(image), orientation)
         # Through RGBA, since Pillow warns when a palette with transparency is converted to RGB directly.
         image = image.convert("RGBA")
     elif image.mode == "CMYK":
@@ -388,7 +400,7 @@ def _decode_with_pillow(file: BinaryIO, plugin: type[PillowFile]) -> Samples:
     if plugin is BmpImageFile and missing is not None and missing.all():
         # Most programs leave the fourth byte of a pixel empty.
         missing = None
-    return Samples(colours, 255, channels, "uint8", missing, remark=remark)
+    return Samples(colours, 255, channels, "uint8", missing, remark=remark, indices=indices)
 
 
 def _decode_slice(address: Address) -> Samples:

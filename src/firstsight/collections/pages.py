@@ -38,14 +38,14 @@ def _pages_of(file: ImageFile, pages: str | int) -> Iterator[ImageFile]:
         yield replace(file, path=_page(file.path, pages - 1)) if len(there) > 1 else file
         return
     full = full_pages(there)
-    masks = pages_of_file(file.mask) if len(full) > 1 and file.mask is not None else []
-    is_pile = len({there[index][:2] for index in full}) == 1 and (file.mask is None or len(masks) == len(there))
+    paged = [mask for mask in file.masks if len(pages_of_file(mask)) == len(there)] if len(full) > 1 else []
+    is_pile = len({there[index][:2] for index in full}) == 1 and len(paged) == len(file.masks)
     if len(full) < 2 or (pages == "auto" and not is_pile):
         yield file
         return
     for index in full:
-        mask = _page(file.mask, index) if file.mask is not None and len(masks) == len(there) else file.mask
-        yield replace(file, image=f"{file.image}/{index:05d}", path=_page(file.path, index), mask=mask)
+        masks = tuple(_page(mask, index) if mask in paged else mask for mask in file.masks)
+        yield replace(file, image=f"{file.image}/{index:05d}", path=_page(file.path, index), masks=masks)
 
 
 def _page(path: Path, index: int) -> Path:

@@ -7,7 +7,7 @@ file's `problem` and does not stop the collection; only a collection that cannot
 
 import csv
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
@@ -15,6 +15,8 @@ import pyarrow
 import pyarrow.parquet
 
 from firstsight.collections.folders import ListedFile, printable, walk_files
+from firstsight.collections.labels import normal_labels
+from firstsight.collections.mask_names import is_mask_folder
 from firstsight.collections.stacks import STACKS, guess_stack, list_stack
 from firstsight.collections.unread import MORE_FORMATS, count_unread, tell_unread
 from firstsight.errors import FirstsightError
@@ -28,7 +30,8 @@ SUFFIXES = frozenset(
 """Suffixes of the files that are listed, in lower case; of some formats only where what reads them is installed."""
 SHEET_SUFFIXES = frozenset({".csv", ".parquet"})
 SHEET_COLUMNS = ("image", "mask", "label", "missing")
-GOOD = "good"
+TEST_FOLDERS = ("test", "test_public")
+"""Where the mvtec layout has the images to search; MVTec AD 2 calls it by the second name."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +47,17 @@ class ImageFile:
     path: Path
     """Where to read it: a file, or an address of `firstsight.collections.stacks`."""
     label: str | None
-    """Its kind; "good" for a normal image; None if unknown."""
-    mask: Path | None
-    """Its ground-truth mask, if any."""
+    """Its kind, as the folder or the sheet calls it; None if unknown."""
+    masks: tuple[Path, ...]
+    """Its ground-truth masks, if any: what one of them marks is anomalous."""
     problem: str | None
     """What is known to be wrong before the file is read, if anything."""
     missing: Path | None = None
     """A mask of its missing pixels, if any."""
+    normal: bool | None = None
+    """Whether it has no anomaly, by its label; None if that is unknown."""
+    remark: str | None = None
+    """What is odd about its label and masks, by their names."""
 
 
 def list_images(path: Path, layout: str = "auto", axes: str = "auto") -> tuple[ImageFile, ...]:
@@ -60,8 +67,8 @@ def list_images(path: Path, layout: str = "auto", axes: str = "auto") -> tuple[I
         path: a folder, a sample sheet, or a stack (`firstsight.collections.stacks.list_stack`).
         layout: a key of `LAYOUTS`, one of `STACKS`, or "auto": a file that ends in .csv or .parquet is a sheet, one
             that ends in .tif or .tiff a TIFF stack; HDF5 is recognised by its first bytes, Zarr by the files in its
-            folder; a folder with `test/` and either `ground_truth/` or `test/good/` has the MVTec layout; any other
-            folder is a folder of images.
+            folder; a folder with `test/` and a folder of masks, or a normal kind in `test/`, has the MVTec layout; any
+            other folder is a folder of images.
         axes: as for `firstsight.collections.stacks.list_stack`.
 
     Raises:
@@ -75,7 +82,7 @@ def list_images(path: Path, layout: str = "auto", axes: str = "auto") -> tuple[I
         return _list_stack(path, stack, axes)
     if not os.path.exists(path):
         raise FirstsightError(f"no such file or folder: {printable(path)}")
-    files = LAYOUTS[_guess_layout(path) if layout == "auto" else layout](path)
+    files = LAYOUTS[guess_layout(path) if layout == "auto" else layout](path)
     if not files:
         others = "".join(f"; {line}" for line in tell_unread(count_unread(path)))
         raise FirstsightError(f"no images in {printable(path)} (looked for {', '.join(sorted(SUFFIXES))}){others}")
@@ -89,38 +96,35 @@ def list_folder(path: Path) -> tuple[ImageFile, ...]:
 
 
 def list_mvtec(path: Path) -> tuple[ImageFile, ...]:
-    """List `<path>/test/<kind>/*` with the masks in `<path>/ground_truth/<kind>/`.
+    """List `<path>/test/<kind>/*` at any depth; an image's kind is its label, one directly in `test/` has none.
 
-    The mask of `<stem>.<suffix>` is `<stem>_mask.<any suffix>`, or else `<stem>.<any suffix>`. The kind is the label.
-    Images of the kind `good` have no mask, whatever `ground_truth/` holds. `train/` is not listed (see
-    `find_normal_images`). Folders below a kind are searched too, in `test/` and in `ground_truth/`; an image directly
-    in `test/` has no label.
+    Masks (`firstsight.collections.listing`) and `train/` (`find_normal_images`) are not listed.
     """
     _require_folder(path)
-    if not os.path.isdir(path / "test"):
+    test = test_folder(path)
+    if test is None:
         raise FirstsightError(f"no folder 'test' in {printable(path)}: the mvtec layout is test/<kind>/<image>")
-    masks: dict[tuple[str, str], Path] = {}
-    if os.path.isdir(path / "ground_truth"):
-        for file in sorted(_walk(path / "ground_truth"), key=lambda file: file.relative):
-            folder, name = os.path.split(file.relative)
-            masks.setdefault((folder, os.path.splitext(name)[0]), file.path)
-    files = []
-    for file in _walk(path / "test"):
-        folder, name = os.path.split(file.relative)
-        stem = os.path.splitext(name)[0]
-        label = folder.split("/")[0] or None
-        mask = None if label == GOOD else masks.get((folder, stem + "_mask"), masks.get((folder, stem)))
-        files.append(_image_file(file, f"test/{file.relative}", label, mask))
-    return _sorted(files)
+    return _sorted(
+        [
+            _image_file(file, f"{test.name}/{file.relative}", file.relative.rpartition("/")[0].split("/")[0] or None)
+            for file in _walk(test)
+            if not any(map(is_mask_folder, file.relative.split("/")[:-1]))
+        ]
+    )
+
+
+def test_folder(path: Path) -> Path | None:
+    """Where a folder in the mvtec layout has the images to search, if it is one; in any case."""
+    return next((path / name for name in sorted(_folders_in(path)) if name.lower() in TEST_FOLDERS), None)
 
 
 def list_sheet(path: Path) -> tuple[ImageFile, ...]:
     """List the images named by the sample sheet `path`, CSV (UTF-8, commas) or Parquet.
 
-    Columns: `image` (required), `mask`, `label`, `missing` (optional; an empty cell means unknown, or none). Paths are
-    absolute or relative to the sheet's folder. Rows are numbered as in a spreadsheet: the header is row 1. The id of an
-    image outside the sheet's folder is its absolute path without the leading `/`. A row that repeats an image gets
-    ` (row N)` added to its id, since ids are unique.
+    Columns: `image` (required), `mask`, `label`, `missing` (optional; an empty cell means unknown, or none). A mask may
+    be a folder of several. Paths are absolute or relative to the sheet's folder. Rows are numbered as in a spreadsheet:
+    the header is row 1. The id of an image outside the sheet's folder is its absolute path without the leading `/`. A
+    row that repeats an image gets ` (row N)` added to its id, since ids are unique.
 
     Raises:
         FirstsightError: the sheet cannot be read, lacks the column `image` or has an unknown column.
@@ -159,8 +163,14 @@ def list_sheet(path: Path) -> tuple[ImageFile, ...]:
         while not image or image in ids:
             image = f"{image} (row {number})".strip()
         ids.add(image)
-        files.append(ImageFile(printable(image), Path(place), row.get("label") or None, mask, problem, missing))
+        masks = () if mask is None else _masks_at(mask)
+        files.append(ImageFile(printable(image), Path(place), row.get("label") or None, masks, problem, missing))
     return _sorted(files)
+
+
+def _masks_at(path: Path) -> tuple[Path, ...]:
+    """The masks that a cell of a sheet names: a file, or all files in a folder."""
+    return tuple(file.path for file in list_folder(path)) if os.path.isdir(path) else (path,)
 
 
 def with_missing(files: tuple[ImageFile, ...], folder: Path) -> tuple[ImageFile, ...]:
@@ -182,17 +192,26 @@ def _list_stack(path: Path, layout: str, axes: str) -> tuple[ImageFile, ...]:
     for member in list_stack(path, layout, axes):
         image = printable(member.image)
         problem = "name is not UTF-8" if image != member.image else member.problem
-        mask = None if member.mask is None else Path(str(member.mask))
-        files.append(ImageFile(image, Path(str(member.address)), None, mask, problem))
+        masks = () if member.mask is None else (Path(str(member.mask)),)
+        files.append(ImageFile(image, Path(str(member.address)), None, masks, problem))
     return _sorted(files)
 
 
-def find_normal_images(path: Path, layout: str = "auto") -> Path | None:
-    """The folder ``train/good`` of a collection in the MVTec layout, if it has one; arguments as in `list_images`."""
-    folder = path / "train" / GOOD
-    if not os.path.isdir(folder):
-        return None
-    return folder if (_guess_layout(path) if layout == "auto" else layout) == "mvtec" else None
+def find_normal_images(path: Path, layout: str, normal_label: Sequence[str] = ()) -> tuple[Path, ...]:
+    """The folders in ``train`` of a collection in the MVTec layout whose names say that their images are normal.
+
+    Args:
+        path, layout: as in `list_images`.
+        normal_label: as in `firstsight.collections.labels.normal_labels`.
+    """
+    if os.path.isfile(path) or (guess_layout(path, normal_label) if layout == "auto" else layout) != "mvtec":
+        return ()
+    return tuple(
+        path / train / name
+        for train in sorted(_folders_in(path))
+        if train.lower() == "train"
+        for name in sorted(normal_labels(_folders_in(path / train), normal_label))
+    )
 
 
 LAYOUTS = {"folder": list_folder, "mvtec": list_mvtec, "sheet": list_sheet}
@@ -203,24 +222,34 @@ def _walk(folder: Path) -> Iterator[ListedFile]:
     return walk_files(folder, SUFFIXES)
 
 
-def _image_file(file: ListedFile, image: str, label: str | None = None, mask: Path | None = None) -> ImageFile:
+def _image_file(file: ListedFile, image: str, label: str | None = None) -> ImageFile:
     escaped = printable(image)
     problem = "name is not UTF-8" if escaped != image else file.problem
-    return ImageFile(escaped, file.path, None if label is None else printable(label), mask, problem)
+    return ImageFile(escaped, file.path, None if label is None else printable(label), (), problem)
 
 
 def _sorted(files: list[ImageFile]) -> tuple[ImageFile, ...]:
     return tuple(sorted(files, key=lambda file: file.image))
 
 
-def _guess_layout(path: Path) -> str:
+def guess_layout(path: Path, normal_label: Sequence[str] = ()) -> str:
+    """The layout of a folder or file that is no stack; a FirstsightError for a file that is no sheet either."""
     if os.path.isfile(path):
         if path.suffix.lower() in SHEET_SUFFIXES:
             return "sheet"
         raise FirstsightError(f"neither a folder, a sheet (.csv or .parquet), HDF5 nor TIFF: {printable(path)}")
-    test = path / "test"
-    is_mvtec = os.path.isdir(test) and (os.path.isdir(path / "ground_truth") or os.path.isdir(test / GOOD))
+    test = test_folder(path)
+    if test is None:
+        return "folder"
+    is_mvtec = any(map(is_mask_folder, _folders_in(path))) or bool(normal_labels(_folders_in(test), normal_label))
     return "mvtec" if is_mvtec else "folder"
+
+
+def _folders_in(path: Path) -> list[str]:
+    try:
+        return [name for name in os.listdir(path) if os.path.isdir(path / name)]
+    except OSError:
+        return []
 
 
 def _require_folder(path: Path) -> None:

@@ -34,6 +34,8 @@ class Samples:
     """The values that are black and white by the file itself, where it says more than its type does."""
     remark: str | None = None
     """What a user should know of an image that can be used: what was left out, for example."""
+    indices: NDArray[Any] | None = None
+    """(H, W), what a palette image stores where its palette only tells classes apart (`tells_classes`), or None."""
 
     def with_remark(self, remark: str) -> "Samples":
         """The same with one more remark."""
@@ -127,6 +129,14 @@ def _sentinel(values: NDArray[Any]) -> float | None:
         return None
     spread = others.max() / 4 - others.min() / 4
     return float(lowest) if spread < (others.min() / 4 - float(lowest) / 4) / 4 else None
+
+
+def tells_classes(palette: NDArray[Any]) -> bool:
+    """Whether the colours (n, 3) of a palette stand for numbers: they are no greys, and black, if any, is the first."""
+    if (palette == palette[:, :1]).all():
+        return False
+    black = (palette == 0).all(axis=1)
+    return bool(black[0]) or not black.any()
 
 
 def without_nan(samples: Samples) -> Samples:

@@ -9,7 +9,15 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from firstsight.collections.samples import EXIF_ORIENTATION, Samples, check_size, transparent, upright, with_nodata
+from firstsight.collections.samples import (
+    EXIF_ORIENTATION,
+    Samples,
+    check_size,
+    tells_classes,
+    transparent,
+    upright,
+    with_nodata,
+)
 from firstsight.collections.tiff_pages import full_pages, main_page, read_pages
 from firstsight.errors import FirstsightError
 
@@ -49,7 +57,16 @@ def decode_tiff(file: BinaryIO, index: int | None = None) -> Samples:
         tag = page.tags.get(EXIF_ORIENTATION)
         orientation = 1 if tag is None else tag.value
         missing = transparent(values[..., -1], orientation) if has_alpha else None
-        samples = Samples(upright(colours, orientation), maximum, channels, str(values.dtype), missing, fixed)
+        is_map = page.photometric == tifffile.PHOTOMETRIC.PALETTE and tells_classes(page.colormap.T)
+        samples = Samples(
+            upright(colours, orientation),
+            maximum,
+            channels,
+            str(values.dtype),
+            missing,
+            fixed=fixed,
+            indices=upright(values[..., 0], orientation) if is_map else None,
+        )
         bands = channels - has_alpha
         used = 1 if colours.ndim == 2 else 4 if fixed and channels >= 4 else min(3, bands)
         if bands > used and not (fixed and colours.ndim == 3 and channels == 1):

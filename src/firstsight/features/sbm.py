@@ -136,7 +136,7 @@ def _usable_images(
     """The path of every usable image, and a text that identifies its content and the size at which it is used."""
     usable = []
     for path in images:
-        row = inspect_image(ImageFile(path.name, path, None, None, None))
+        row = inspect_image(ImageFile(path.name, path, None, (), None))
         if row["status"] == "ok":
             height, width = image_size(int(row["height"] or 0), int(row["width"] or 0))
             usable.append((path, f"{row['sha256']} {height} x {width}"))

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from firstsight.collections.demo import DemoSettings, list_demo
-from firstsight.collections.folders import made_by_the_run, printable
+from firstsight.collections.folders import made_by_the_run
+from firstsight.collections.listing import list_collection
 from firstsight.collections.pages import with_pages
-from firstsight.collections.readers import ImageFile, list_images, with_missing
+from firstsight.collections.readers import ImageFile, with_missing
 from firstsight.collections.references import part_references
 from firstsight.collections.shards import images_per_shard, members_digest, plan_shards
 from firstsight.collections.stacks import guess_stack, real_files
@@ -34,6 +35,9 @@ DEGRADED: str = "degraded"
 MADE_BY_THE_RUN = ("demo", DEGRADED)
 """Layouts of collections whose images are made by a job."""
 
+SAMPLED_MASKS = 24
+"""What the values of a collection's masks mean is found from so many of them."""
+
 SAMPLED_FILES = 64
 """The size of a collection's images is estimated from about so many files."""
 
@@ -51,6 +55,8 @@ class CollectionPlan:
     shards: dict[str, tuple[str, ...]]
     reference_shards: dict[str, tuple[str, ...]]
     own: DetectorGroup
+    remarks: tuple[str, ...] = ()
+    """One line for whatever is odd about its files as a whole."""
 
     @cached_property
     def studies(self) -> dict[str, DetectorGroup]:
@@ -159,14 +165,33 @@ class CollectionPlan:
             for file in self._members(shard)
         ]
 
-    def shard_truth(self, shard: str) -> list[dict[str, str | None]]:
-        """What is known of the shard's images: image, label, mask, and a stamp that changes with the mask."""
-        return [
-            {"image": file.image, "label": file.label, "mask": str(file.mask), "stamp": self._stamp(file.mask)}
-            if file.mask is not None and file.problem is None
-            else {"image": file.image, "label": file.label, "mask": None, "stamp": None}
-            for file in self._members(shard)
-        ]
+    def shard_truth(self, shard: str) -> list[dict[str, Any]]:
+        """What is known of the shard's images: image, label, normal, masks, remark, and stamps of the masks."""
+        rows = []
+        for file in self._members(shard):
+            masks = file.masks if file.problem is None else ()
+            rows.append(
+                {
+                    "image": file.image,
+                    "label": file.label,
+                    "normal": file.normal,
+                    "masks": list(map(str, masks)),
+                    "remark": file.remark,
+                    "stamps": list(map(self._stamp, masks)),
+                }
+            )
+        return rows
+
+    @cached_property
+    def mask_sample(self) -> list[dict[str, str | None]]:
+        """Some of its masks, with a stamp each, from which it is found what the values of all of them mean.
+
+        They are drawn by their images' names, so that images that are added seldom change the sample.
+        """
+        masked = [file for file in self.files.values() if file.masks and file.problem is None]
+        masked.sort(key=lambda file: sha256(file.image.encode("utf-8", "backslashreplace")).digest())
+        chosen = sorted(str(mask) for file in masked[:SAMPLED_MASKS] for mask in file.masks[:1])
+        return [{"mask": mask, "stamp": self._stamp(Path(mask))} for mask in chosen]
 
     def learned_shards(self, detector: DetectorPlan) -> dict[str, tuple[str, ...]]:
         """The shards that a detector learns from."""
@@ -211,11 +236,19 @@ def plan_collection(
     if collection.layout == "demo":
         folder = Path(paths_below(results).images.format(collection=name))
         files = list_demo(folder, DemoSettings(texture=str(collection.texture)))
+        remarks: tuple[str, ...] = ()
     else:
         assert collection.path is not None
         with _about("path", collection.path):
-            files = list_images(collection.path, collection.layout, collection.axes)
-            files = _without_results(collection.path, files, results, names)
+            listing = list_collection(
+                collection.path,
+                collection.layout,
+                axes=collection.axes,
+                normal_label=collection.normal_labels,
+                pattern=collection.mask.pattern,
+                is_result=made_by_the_run(collection.path, results, names),
+            )
+        files, remarks = listing.files, listing.remarks
         if collection.missing:
             with _about("missing", collection.missing):
                 files = with_missing(files, collection.missing)
@@ -236,20 +269,8 @@ def plan_collection(
         shards=_cut(searched, collection, finished),
         reference_shards=_cut(references, collection, finished),
         own=own,
+        remarks=remarks,
     )
-
-
-def _without_results(
-    path: Path, files: tuple[ImageFile, ...], results: Path, names: Collection[str]
-) -> tuple[ImageFile, ...]:
-    """The images of a folder without those that the run itself makes below it."""
-    if not path.is_dir() or guess_stack(path) is not None:
-        return files
-    is_made = made_by_the_run(path, results, names)
-    kept = tuple(file for file in files if not is_made(file.path))
-    if not kept:
-        raise FirstsightError(f"no images in {printable(path)} besides those that runs made")
-    return kept
 
 
 @contextmanager
@@ -290,7 +311,13 @@ def _part_references(
     """The images to search, and the normal ones; none if the collection learns from itself or from another."""
     if collection.contaminated or collection.assign_to is not None:
         return files, ()
-    return part_references(files, reference=collection.reference, path=collection.path, layout=collection.layout)
+    return part_references(
+        files,
+        reference=collection.reference,
+        path=collection.path,
+        layout=collection.layout,
+        normal_label=collection.normal_labels,
+    )
 
 
 def _finished_shards(results: Path, collection: str) -> dict[str, tuple[str, ...]]:

@@ -32,7 +32,9 @@ def plan_degraded(plan: Plan) -> dict[str, CollectionPlan]:
     """
     copies = {}
     for name, collection in plan.collections.items():
-        masked = sorted(file.image for file in collection.files.values() if file.mask and not file.problem)
+        masked = sorted(
+            file.image for file in collection.files.values() if file.masks and not file.normal and not file.problem
+        )
         if not masked or collection.is_new:
             continue
         chosen = sorted(np.random.default_rng(SEED).permutation(masked)[:IMAGES].tolist())

@@ -137,6 +137,8 @@ def collections_of_page(plan: Plan, paths: Paths) -> list[dict[str, Any]]:
             "scale": paths.scale_record.format(collection=collection.known, features=collection.features_folder),
             "set_aside": list(collection.own.set_aside.values()),
             "unread": tell_unread(collection.unread),
+            "remarks": list(collection.remarks),
+            "truth": paths.truth_record.format(collection=name, shard=next(iter(collection.shards))),
             "detectors": [_detector_of_page(collection, detector, paths) for detector in collection.detectors.values()],
         }
         for name, collection in plan.collections.items()

@@ -46,6 +46,11 @@ class Plan:
             for line in tell_unread(collection.unread)
         ]
 
+    @property
+    def remarks(self) -> list[str]:
+        """One line for whatever is odd about the files of a collection as a whole."""
+        return [f"collections.{name}: {line}" for name, planned in self.collections.items() for line in planned.remarks]
+
 
 def plan_run(config: Config) -> Plan:
     """List every collection's images, cut them into shards and name what is computed from them.

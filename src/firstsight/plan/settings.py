@@ -162,6 +162,24 @@ class EvaluationSettings(SettingsModel):
     """Share of the frame cut from each side, for metrics besides those of the whole frame."""
 
 
+class MaskSettings(SettingsModel):
+    """Where masks are and what they mean, if neither shows by itself."""
+
+    positive: Annotated[tuple[float, ...], Field(min_length=1), Strict(False)] | None = None
+    """The values in the masks that are anomalous. null: found from the masks of the collection."""
+    pattern: str | None = None
+    """Which files below path are masks, as truth/*/{stem}_defect.png: {stem} is the image's name without its suffix, *
+    is anything. null: those in folders such as ground_truth and masks, and those beside their images with names such as
+    7_mask, 7_GT and 7_label."""
+
+    @field_validator("pattern")
+    @classmethod
+    def _has_stem(cls, pattern: str | None) -> str | None:
+        if pattern is not None and "{stem}" not in pattern:
+            raise ValueError("has no {stem}, which stands for the name of the image")
+        return pattern
+
+
 class SharedSettings(SettingsModel):
     """What holds for all collections, unless one has its own."""
 
@@ -208,13 +226,27 @@ class CollectionSettings(SharedSettings):
     collection, from what their files say or from a sample of their values."""
     reference: UserPath | None = None
     """Folder of normal images of this texture, at any depth, for padim, patchcore and cfa. With layout mvtec,
-    train/good is found by itself. Normal images are not searched, even where the collection lists them."""
+    train/good (or train/ok and its like) is found by itself. Normal images are not searched, even where the collection
+    lists them."""
+    normal_label: str | int | Annotated[tuple[str | int, ...], Field(min_length=1), Strict(False)] | None = None
+    """Label, or labels, of images without an anomaly, in folders and sheets. null: good, ok, normal, negative,
+    defect-free, 0 and their like."""
+    mask: MaskSettings = MaskSettings()
+    """Where masks are and what they mean, if neither shows by itself."""
     contaminated: bool = False
     """Whether detectors that learn from normal images learn from the collection itself, anomalies and all."""
     assign_to: str | None = None
     """Name of a collection: these are new images, compared with its models, threshold and clusters (`snakemake
     assign`). They have no features, detectors, threshold, clustering, value_range, reference or contaminated of their
     own."""
+
+    @property
+    def normal_labels(self) -> tuple[str, ...]:
+        """The labels that ``normal_label`` names."""
+        given = self.normal_label
+        if given is None:
+            return ()
+        return tuple(map(str, given)) if isinstance(given, tuple) else (str(given),)
 
     @model_validator(mode="before")
     @classmethod

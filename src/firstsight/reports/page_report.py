@@ -90,7 +90,8 @@ class CollectionReport:
         no_textures: (image, score) of the images that may be no texture, highest score first; they are searched too.
         detectors_set_aside: one line for each detector that could not run.
         unread: one line for each suffix of files that could not be read.
-        remarks: one line for each thing that a user should know of the images.
+        masks: what the values of its masks mean, in words; empty if it has none.
+        remarks: one line for each thing that a user should know of its files, images, labels and masks.
     """
 
     name: str
@@ -105,6 +106,7 @@ class CollectionReport:
     no_textures: tuple[tuple[str, float], ...] = ()
     detectors_set_aside: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
+    masks: str = ""
     remarks: tuple[str, ...] = ()
 
 

@@ -10,7 +10,8 @@ import numpy as np
 import pandas
 from numpy.typing import NDArray
 
-from firstsight.collections.images import read_mask, read_row
+from firstsight.collections.images import read_row
+from firstsight.collections.masks import read_row_masks
 from firstsight.evaluation.disagreement import disagreement
 from firstsight.reports.markdown import markdown_table
 from firstsight.reports.side_by_side import MapPair, draw_map_pairs
@@ -135,11 +136,10 @@ def _most_telling(pairs: pandas.DataFrame) -> list[dict[Any, Any]]:
 
 
 def _pair(row: Mapping[Any, Any], stored: Maps, images: pandas.DataFrame) -> MapPair:
-    image = images.loc[row["image"]]
-    with_mask = not pandas.isna(image["mask"]) and image["status"] == "ok"
+    image = images.loc[row["image"]].to_dict()
     return MapPair(
         title=f"{row['image']} ({row['largest']:.2f})",
-        image=read_row(image.to_dict()),
-        mask=read_mask(Path(image["mask"])) if with_mask else None,
+        image=read_row(image),
+        mask=read_row_masks(image),
         maps={name: stored[name][row["image"]].pixels() for name in (row["detector"], row["other"])},
     )

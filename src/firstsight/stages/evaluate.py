@@ -13,7 +13,8 @@ from dask.delayed import delayed
 from numpy.typing import NDArray
 
 from firstsight.clustering.kinds import fit_kinds
-from firstsight.collections.images import read_mask
+from firstsight.collections.mask_values import MaskRule, parse_rule
+from firstsight.collections.masks import read_masks, split_masks
 from firstsight.detectors.image_score import image_score
 from firstsight.evaluation import clustering, localization
 from firstsight.evaluation.localization_statistics import Part, localization_statistics_of
@@ -22,9 +23,6 @@ from firstsight.stages.job import Job
 from firstsight.storage.stored_images import read_images
 from firstsight.storage.stored_maps import StoredMap, images_with_maps, stored_maps
 from firstsight.storage.tables import read_table, write_table
-
-GOOD = "good"
-"""Label of an image without an anomaly."""
 
 
 @dataclass(frozen=True)
@@ -44,15 +42,16 @@ class LazyMaps:
 class LazyMasks:
     """The masks that belong to `LazyMaps`; without a mask file all pixels of an image are normal."""
 
-    paths: Sequence[str | None]
+    paths: Sequence[Sequence[Path]]
+    rules: Sequence[MaskRule | None]
     shapes: Sequence[tuple[int, int]]
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> NDArray[np.bool_]:
-        path = self.paths[index]
-        return np.zeros(self.shapes[index], bool) if path is None else read_mask(Path(path))
+        paths = self.paths[index]
+        return read_masks(paths, self.rules[index]) if paths else np.zeros(self.shapes[index], bool)
 
 
 def evaluate_collection(
@@ -71,8 +70,8 @@ def evaluate_collection(
 ) -> None:
     """Compute every metric that the collection's masks and labels allow.
 
-    Localization metrics count images that have a mask, or that are labelled good; on the whole frame (``crop`` 0) and,
-    where ``crop`` is not 0, with it. Clustering metrics count images with a map and a label, good ones included;
+    Localization metrics count images that have a mask, or that are known to be normal; on the whole frame (``crop`` 0)
+    and, where ``crop`` is not 0, with it. Clustering metrics count images with a map and a label, normal ones included;
     outliers count as one more cluster. A metric that is not defined (no anomalous pixel, one kind only) is left out.
 
     Args:
@@ -104,15 +103,16 @@ def localization_rows(stores: Mapping[str, Path], images: pandas.DataFrame, crop
         crop: share of the frame cut from each side, in [0, 0.5).
     """
     known = images[images["status"].eq("ok") & images.index.isin(list(stores))]
-    with_truth = known[known["mask"].notna() | known["label"].eq(GOOD)]
+    with_truth = known[known["mask"].notna() | known["is_normal"].eq(True)]
     if not with_truth["mask"].notna().any():
         return _image_rows(stores, known) if crop == 0 else []
     parts = []
     for store, rows in _by_store(stores, with_truth):
         # Workers of dask may be elsewhere.
-        masks = [None if pandas.isna(mask) else str(Path(mask).absolute()) for mask in rows["mask"]]
+        paths = [[] if pandas.isna(mask) else [path.absolute() for path in split_masks(mask)] for mask in rows["mask"]]
+        rules = [None if pandas.isna(rule) else parse_rule(rule) for rule in rows["mask_values"]]
         shapes = list(zip(rows["height"].astype(int), rows["width"].astype(int), strict=True))
-        parts.append(Part(len(rows), partial(_open_part, store, rows.index.tolist(), masks, shapes)))
+        parts.append(Part(len(rows), partial(_open_part, store, rows.index.tolist(), LazyMasks(paths, rules, shapes))))
     statistics = localization_statistics_of(parts, crop=crop)
     values = {
         "pro": localization.pro_from_statistics(statistics),
@@ -137,10 +137,8 @@ def _maps_in(store: Path, images: Sequence[str]) -> LazyMaps:
     return LazyMaps([by_image[image] for image in images])
 
 
-def _open_part(
-    store: Path, images: Sequence[str], masks: Sequence[str | None], shapes: Sequence[tuple[int, int]]
-) -> tuple[LazyMasks, LazyMaps]:
-    return LazyMasks(masks, shapes), _maps_in(store, images)
+def _open_part(store: Path, images: Sequence[str], masks: LazyMasks) -> tuple[LazyMasks, LazyMaps]:
+    return masks, _maps_in(store, images)
 
 
 def _image_scores(store: Path, images: Sequence[str]) -> list[float]:
@@ -148,12 +146,12 @@ def _image_scores(store: Path, images: Sequence[str]) -> list[float]:
 
 
 def _image_rows(stores: Mapping[str, Path], known: pandas.DataFrame) -> list[dict[str, Any]]:
-    labelled = known[known["label"].notna()]
+    labelled = known[known["is_normal"].notna()]
     if labelled.empty:
         return []
     parts = list(_by_store(stores, labelled))
     scores = compute(*(delayed(_image_scores)(store, rows.index.tolist()) for store, rows in parts))  # type: ignore[no-untyped-call]
-    defective = np.concatenate([rows["label"].ne(GOOD).to_numpy(bool) for _, rows in parts])
+    defective = np.concatenate([rows["is_normal"].ne(True).to_numpy(bool) for _, rows in parts])
     value = localization.image_auroc_from_scores(defective, np.concatenate(scores))
     return [{"metric": "image_auroc", "value": value, "n_images": len(labelled), "n_regions": None, "crop": 0.0}]
 

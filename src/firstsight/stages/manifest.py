@@ -1,4 +1,4 @@
-"""Stages manifest and truth: look at every image and every mask of a shard once, before anything uses them."""
+"""Stage manifest: look at every image of a shard once, before anything uses it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from firstsight.collections.demo import DemoSettings, make_demo
-from firstsight.collections.images import draw_from, file_sha256, inspect_image, inspect_mask
+from firstsight.collections.images import draw_from, file_sha256, inspect_image
 from firstsight.collections.readers import ImageFile
 from firstsight.collections.value_range import DrawnValues, ValueRange, find_range
 from firstsight.stages.job import Job
 from firstsight.storage.json import read_json, write_json
 from firstsight.storage.replacing import replace_folder
-from firstsight.storage.tables import read_table, write_table
+from firstsight.storage.table_schemas import TRUTH_COLUMNS
+from firstsight.storage.tables import write_table
 
 SAMPLED_IMAGES = 32
 """The range of values of a collection is found from so many of its images at most."""
@@ -71,14 +72,14 @@ def make_manifest(
                     image=str(file["image"]),
                     path=Path(str(file["path"])),
                     label=None,
-                    mask=None,
+                    masks=(),
                     problem=file["problem"],
                     missing=Path(file["missing"]) if file["missing"] else None,
                 ),
                 find_limits,
                 always=values is not None and values.given is not None,
             )
-            known_later = dict.fromkeys(("label", "mask", "duplicate_of"))
+            known_later = dict.fromkeys((*TRUTH_COLUMNS, "duplicate_of"))
             rows.append({"collection": collection, "shard": shard, **known_later, **row})
     _count_and_note(rows, job)
     write_table(output, "images", rows)
@@ -119,28 +120,6 @@ def _kept_limits(file: Path) -> ValueRange | None:
     if not any(sha256 is not None and file_sha256(Path(path)) == sha256 for path, sha256 in kept["found_in"]):
         return None
     return ValueRange(kept["low"], kept["high"], kept["says"])
-
-
-def read_truth(*, rows: Sequence[Mapping[str, str | None]], manifest: Path, output: Path, job: Job) -> None:
-    """Check the masks of a shard and note them with the labels.
-
-    Args:
-        rows: image, label and mask (a path, or None) of every image, as the plan has them.
-        manifest: the shard's rows of the table `images`.
-        output: JSON to make: for every image a row with image, label, mask and status; the status says if the mask
-            cannot be read or has another size than its image.
-    """
-    sizes = read_table(manifest).set_index("image")
-    checked = []
-    with job.step("inspect"):
-        for row in rows:
-            image = sizes.loc[row["image"]]
-            status = "ok"
-            if row["mask"] is not None and image["status"] == "ok":
-                status = inspect_mask(Path(row["mask"]), *image[["height", "width"]].astype(int))
-            checked.append({"image": row["image"], "label": row["label"], "mask": row["mask"], "status": status})
-    _count_and_note(checked, job)
-    write_json(output, checked)
 
 
 def _count_and_note(rows: Sequence[Mapping[str, Any]], job: Job) -> None:

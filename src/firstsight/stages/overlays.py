@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import numpy as np
-import pandas
 
-from firstsight.collections.images import read_mask, read_row
+from firstsight.collections.images import read_row
+from firstsight.collections.masks import read_row_masks
 from firstsight.reports.overlays import draw_layers, overlay_name, thumbnail, write_image
 from firstsight.stages.job import Job
 from firstsight.storage.json import read_json
@@ -33,15 +33,14 @@ def draw_overlays(*, maps: Path, manifest: Path, truth: Path, threshold: Path, o
         for stored in job.progress(entries, len(entries)):
             if stored.status != "ok":
                 continue
-            row = images.loc[stored.image]
-            mask = None if pandas.isna(row["mask"]) or row["status"] != "ok" else read_mask(Path(row["mask"]))
+            row = images.loc[stored.image].to_dict()
             with job.step("draw"):
                 layers = draw_layers(
-                    np.nan_to_num(read_row(row.to_dict()), nan=MISSING_GREY),
+                    np.nan_to_num(read_row(row), nan=MISSING_GREY),
                     stored.pixels(),
                     scale=tuple(shared["scale"]),
                     threshold=shared["threshold"],
-                    mask=mask,
+                    mask=read_row_masks(row),
                 )
             with job.step("encode"):
                 name = overlay_name(stored.image)

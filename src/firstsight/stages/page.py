@@ -25,10 +25,11 @@ def make_page(*, tables: Mapping[str, Path], collections: Sequence[Mapping[str, 
     Args:
         tables: the tables images, regions, clusters and metrics.
         collections: for each collection its name, path, extractor, weights, the record of the job that found its
-            ``scale``, detectors, a line for each detector that was set aside, and one for each suffix of files that
-            are ``unread``; for each detector its name, its
-            settings as text, the JSON of its ``threshold``, ``clusters`` and ``charts``, the folder of ``overlays``,
-            the picture ``colour_bar`` to make; and ``model``, the JSON that says what it learned, for one that learns
+            ``scale``, that of a job that read its masks (``truth``), ``remarks`` on its files, detectors, a line for
+            each detector that was set aside, and one for each suffix of files that are ``unread``; for each detector
+            its name, its settings as text, the JSON of its ``threshold``, ``clusters`` and ``charts``, the folder of
+            ``overlays``, the picture ``colour_bar`` to make; and ``model``, the JSON that says what it learned, for
+            one that learns
             (`firstsight.plan.files.collections_of_page`).
         output: the HTML file, its data in the folder ``data`` beside it; all pictures are linked relative to it.
     """
@@ -39,6 +40,9 @@ def make_page(*, tables: Mapping[str, Path], collections: Sequence[Mapping[str, 
                 _draw_legend(read_json(Path(detector["threshold"])), Path(detector["colour_bar"]))
     with job.step("page"):
         reports = tuple(_collection(collection, read, output.parent) for collection in collections)
+        for report in reports:
+            for line in report.remarks:
+                job.note(f"{report.name}: {line}")
         write_page(output, Page(title="firstsight", version=__version__, collections=reports))
     job.n_images = len(read["images"])
 
@@ -63,8 +67,15 @@ def _collection(collection: Mapping[str, Any], tables: Mapping[str, pandas.DataF
         no_textures=_no_textures(images),
         detectors_set_aside=tuple(collection["set_aside"]),
         unread=tuple(collection["unread"]),
-        remarks=tuple(remarks_on(images)),
+        masks=read_json(Path(collection["truth"]))["says"].removeprefix("masks: "),
+        remarks=(*collection["remarks"], *_remarks(images), *remarks_on(images)),
     )
+
+
+def _remarks(images: pandas.DataFrame) -> tuple[str, ...]:
+    """What is odd about labels and masks of images, with the number of images of which it is."""
+    counts = images["truth_remark"].value_counts()
+    return tuple(f"{count:,} image{'' if count == 1 else 's'}: {remark}" for remark, count in counts.items())
 
 
 def _no_textures(images: pandas.DataFrame) -> tuple[tuple[str, float], ...]:

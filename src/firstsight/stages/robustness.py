@@ -65,7 +65,7 @@ def degrade_images(
 
 def _file(row: Mapping[str, str | None]) -> ImageFile:
     missing = Path(row["missing"]) if row["missing"] else None
-    return ImageFile(str(row["image"]), Path(str(row["path"])), None, None, None, missing)
+    return ImageFile(str(row["image"]), Path(str(row["path"])), None, (), None, missing)
 
 
 def draw_robustness(*, rows: Sequence[StudyRow], output: Path) -> None:

@@ -10,6 +10,7 @@ import pandas
 
 from firstsight.storage.json import read_json
 from firstsight.storage.store import ShardReader
+from firstsight.storage.table_schemas import TRUTH_COLUMNS
 from firstsight.storage.tables import read_table
 
 Stored = tuple[ShardReader, str]
@@ -86,7 +87,8 @@ def read_images(manifests: Sequence[Path], truths: Sequence[Path]) -> pandas.Dat
     for manifest, truth in zip(manifests, truths, strict=True):
         part = read_table(manifest).set_index("image", drop=False)
         rows = pandas.DataFrame(read_json(truth)).set_index("image").loc[part.index]
-        part["label"], part["mask"] = rows["label"].astype(object), rows["mask"].astype(object)
+        for column in TRUTH_COLUMNS:
+            part[column] = rows[column].astype("boolean" if column == "is_normal" else object)
         part["status"] = part["status"].where(part["status"].ne("ok"), rows["status"])
         images.append(part.reset_index(drop=True))
     return pandas.concat(images, ignore_index=True)

@@ -38,7 +38,14 @@ SCHEMAS: dict[str, pyarrow.Schema] = {
             _optional("channels", pyarrow.int16()),
             _optional("dtype", pyarrow.string()),
             _optional("label", pyarrow.string()),
+            # Whether the label says that it is normal; null where that is unknown.
+            _optional("is_normal", pyarrow.bool_()),
+            # Several are separated by line ends.
             _optional("mask", pyarrow.string()),
+            # Which of its values are anomalous: "> 0", "> 127.5", or the values.
+            _optional("mask_values", pyarrow.string()),
+            # What is odd about label and mask.
+            _optional("truth_remark", pyarrow.string()),
             # The mask of missing pixels.
             _optional("missing", pyarrow.string()),
             _optional("shard", pyarrow.string()),
@@ -143,6 +150,9 @@ SCHEMAS: dict[str, pyarrow.Schema] = {
     ),
 }
 """Columns and types by table. `images` has five more columns for every detector: see `images_schema`."""
+
+TRUTH_COLUMNS = ("label", "is_normal", "mask", "mask_values", "truth_remark")
+"""Columns of `images` that the stage truth fills in."""
 
 SORT_KEYS: dict[str, tuple[str, ...]] = {
     "images": ("collection", "image"),
