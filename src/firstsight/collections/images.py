@@ -119,7 +119,7 @@ def read_mask_values(path: Path) -> StoredValues:
     Grey is as it is; a colour is its largest channel, so that any strong colour on black counts; of a palette whose
     colours tell classes apart, the index; alpha, if what is visible (all, if nothing is) has one colour throughout.
     """
-    samples = _read_samples(path)
+    samples = _read_samples(path, is_mask=True)
     if samples.missing is not None and samples.values.dtype.kind == "f":
         raise FirstsightError("a mask cannot hold NaN")
     lossy = parse_address(path) is None and _starts_as_jpeg(path)
@@ -269,19 +269,24 @@ def _scale(samples: Samples, limits: ValueRange | None = None) -> NDArray[np.flo
     return np.asarray((values - lowest) / (highest - lowest), np.float32)
 
 
-def _read_samples(path: Path) -> Samples:
-    """Decode a file; the one place where the faults of files and decoders become a FirstsightError."""
+def _read_samples(path: Path, *, is_mask: bool = False) -> Samples:
+    """Decode a file; the one place where the faults of files and decoders become a FirstsightError.
+
+    ``is_mask``: its values are marks, of which none stands for no value, whatever the file says.
+    """
     kind = None
     try:
         address = parse_address(path)
         if address is not None:
             kind = address.kind
-            return without_nan(_decode_slice(address))
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise FirstsightError("not a file")
-        with open(path, "rb") as file:
-            kind = _kind(file.read(HEAD_BYTES))
-            return without_nan(_decode(file, kind))
+            samples = _decode_slice(address)
+        else:
+            if not stat.S_ISREG(os.stat(path).st_mode):
+                raise FirstsightError("not a file")
+            with open(path, "rb") as file:
+                kind = _kind(file.read(HEAD_BYTES))
+                samples = _decode(file, kind)
+        return without_nan(samples if is_mask else with_nodata(samples))
     except FirstsightError:
         raise
     except FileNotFoundError:
@@ -418,7 +423,7 @@ def _decode_slice(address: Address) -> Samples:
             maximum = 1
         case _:
             maximum = int(np.iinfo(values.dtype).max)
-    return with_nodata(Samples(colours, maximum, channels, values.dtype.name, missing, remark=remark), nodata)
+    return Samples(colours, maximum, channels, values.dtype.name, missing, nodata=nodata, remark=remark)
 
 
 def _said_of(address: Address) -> tuple[float | None, str | None]:

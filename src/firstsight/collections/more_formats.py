@@ -102,7 +102,7 @@ def decode_dicom(file: BinaryIO) -> Samples:
     fixed = photometric == "PALETTE COLOR"
     frames = int(data.get("NumberOfFrames") or 1)
     remark = f"only the first of its {frames} frames is read" if frames > 1 else None
-    return Samples(values, maximum, channels, str(values.dtype), missing, fixed, stated, remark)
+    return Samples(values, maximum, channels, str(values.dtype), missing, fixed, stated, remark=remark)
 
 
 def _padding(data: Any, values: Any) -> Any:

@@ -32,6 +32,8 @@ class Samples:
     """Whether the values are colours, of which nothing but ``maximum`` can be white: from a palette, or from inks."""
     stated: tuple[float, float] | None = None
     """The values that are black and white by the file itself, where it says more than its type does."""
+    nodata: float | None = None
+    """The value that stands for no value, by the file itself; NaN needs no name."""
     remark: str | None = None
     """What a user should know of an image that can be used: what was left out, for example."""
     indices: NDArray[Any] | None = None
@@ -79,20 +81,16 @@ def split_alpha(values: NDArray[Any], orientation: Any = 1) -> tuple[NDArray[Any
     return upright(colours, orientation), channels, missing
 
 
-def with_nodata(samples: Samples, nodata: float | None) -> Samples:
-    """Mark pixels that have a value that stands for no value as missing.
+def with_nodata(samples: Samples) -> Samples:
+    """Mark pixels of the value ``nodata`` as missing; without it `SENTINELS` that lie far from all other values.
 
     Among colours such a value stands for none where a pixel has it in all channels; one that no channel can have, in
     any.
 
-    Args:
-        nodata: the value that the file names (NaN needs no name). If it names none, `SENTINELS` count as such where
-            they lie far from all other values.
-
     Raises:
         FirstsightError: no pixel is left.
     """
-    values = samples.values
+    values, nodata = samples.values, samples.nodata
     if nodata is None and values.dtype.kind in "if":
         nodata = _sentinel(values)
     if nodata is None or np.isnan(nodata):

@@ -16,7 +16,6 @@ from firstsight.collections.samples import (
     tells_classes,
     transparent,
     upright,
-    with_nodata,
 )
 from firstsight.collections.tiff_pages import full_pages, main_page, read_pages
 from firstsight.errors import FirstsightError
@@ -74,7 +73,7 @@ def decode_tiff(file: BinaryIO, index: int | None = None) -> Samples:
             samples = samples.with_remark(f"band{'s' if last else ''} {used + 1}{last} of {bands} not read")
         if left_out is not None:
             samples = samples.with_remark(left_out)
-        return with_nodata(replace(samples, stated=_stated(page, values.dtype)), _nodata(page))
+        return replace(samples, stated=_stated(page, values.dtype), nodata=_nodata(page))
 
 
 def _nodata(page: Any) -> float | None:
