@@ -6,6 +6,7 @@ from pathlib import Path
 
 import imagecodecs
 import numpy as np
+import pytest
 import tifffile
 from PIL import Image
 
@@ -18,6 +19,7 @@ def texture(seed: int) -> np.ndarray:
     return values
 
 
+@pytest.mark.slow
 def test_files_as_they_are(tmp_path: Path) -> None:
     for seed in range(4):
         Image.fromarray(texture(seed)).save(tmp_path / f"{seed}.bmp")
