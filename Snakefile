@@ -41,6 +41,8 @@ onstart:
     with one_line():
         RUN.begin()
     bring_to_present(PLAN.results, time.time())
+    for line in PLAN.unread:
+        print(f"firstsight: {line}", file=sys.stderr)
 
 
 onsuccess:

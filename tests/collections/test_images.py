@@ -133,6 +133,23 @@ def test_where_nothing_was_seen_a_pixel_is_missing(tmp_path: Path) -> None:
     assert not np.isnan(read_image(tmp_path / "other.tif")).any()
 
 
+def test_what_is_transparent_throughout_says_so_but_a_bmp_is_opaque(tmp_path: Path) -> None:
+    bytes_of_bmp = np.concatenate([COLOUR[::-1, :, ::-1], np.zeros((13, 9, 1), np.uint8)], axis=2).tobytes()
+    masks = struct.pack("<4I", 0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+    header = struct.pack("<IiiHHIIiiII", 108, 9, 13, 1, 32, 3, len(bytes_of_bmp), 0, 0, 0, 0) + masks + bytes(52)
+    offset = 14 + len(header)
+    start = b"BM" + struct.pack("<IHHI", offset + len(bytes_of_bmp), 0, 0, offset)
+    (tmp_path / "0.bmp").write_bytes(start + header + bytes_of_bmp)
+    assert Image.open(tmp_path / "0.bmp").mode == "RGBA"
+    assert_reads(tmp_path / "0.bmp", rgb(COLOUR, 255))
+    clear = np.concatenate([COLOUR, np.zeros((13, 9, 1), np.uint8)], axis=2)
+    for name in ("0.png", "0.webp", "0.tif"):
+        options: dict[str, Any] = {"lossless": True, "exact": True} if name == "0.webp" else {}
+        Image.fromarray(clear).save(tmp_path / name, **options)
+        row = inspect_image(ImageFile("0", tmp_path / name, None, (), None))
+        assert row["status"] == "every pixel is missing: it is transparent throughout"
+
+
 def test_missing_pixels_turn_with_the_image(tmp_path: Path) -> None:
     values = np.stack([GREY, np.full_like(GREY, 9)], axis=2)
     values[0, 1, 1] = 0
@@ -435,8 +452,8 @@ def write_bad_files(folder: Path) -> dict[str, str]:
         "plain.tif": "truncated TIFF file",
         "packed.tif": "truncated TIFF file",
         "empty.png": "empty file",
-        "text.png": "not a PNG, JPEG, TIFF, BMP or WebP image",
-        "pickle.png": "not a PNG, JPEG, TIFF, BMP or WebP image",
+        "text.png": "not a PNG, JPEG, TIFF, BMP, WebP, AVIF, HEIF, JPEG 2000 or DICOM image",
+        "pickle.png": "not a PNG, JPEG, TIFF, BMP, WebP, AVIF, HEIF, JPEG 2000 or DICOM image",
         "nan.tif": "constant image",
         "hollow.tif": "every pixel is missing",
         "glass.png": "every pixel is missing",
@@ -511,6 +528,9 @@ def test_a_row_of_the_manifest(tmp_path: Path) -> None:
         "height": 9,
         "channels": 3,
         "dtype": "uint8",
+        "value_low": None,
+        "value_high": None,
+        "remark": None,
         "status": "ok",
         "texture_score": None,
         "is_texture": None,

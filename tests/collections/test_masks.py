@@ -1,6 +1,7 @@
 """Reading the masks of an image, as files of any kind hold them."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas
@@ -135,3 +136,13 @@ def test_masks_are_inspected_against_the_size_of_the_image(tmp_path: Path) -> No
     assert inspect("0.png", "empty.png") == ("mask cannot be read: empty file", None)
     assert inspect("gone.png") == ("mask cannot be read: no such file", None)
     assert inspect(".") == ("mask cannot be read: not a file", None)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32])
+@pytest.mark.parametrize("nodata", [0, 255, -9999])
+def test_no_value_of_a_mask_stands_for_none(tmp_path: Path, dtype: type, nodata: int) -> None:
+    tags: Any = [(42113, 2, 0, str(nodata), True)]
+    for name, values in (("marked", MASK * 255), ("empty", MASK * 0)):
+        tifffile.imwrite(tmp_path / f"{name}.tif", values.astype(dtype), photometric="minisblack", extratags=tags)
+    assert np.array_equal(read_masks([tmp_path / "marked.tif"]), MASK)
+    assert inspect_masks([tmp_path / "empty.tif"], *MASK.shape) == ("ok", 0.0)

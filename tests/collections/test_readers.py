@@ -7,6 +7,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
+from firstsight.collections.folders import printable
 from firstsight.collections.listing import list_collection
 from firstsight.collections.masks import inspect_masks
 from firstsight.collections.readers import (
@@ -15,7 +16,6 @@ from firstsight.collections.readers import (
     list_images,
     list_mvtec,
     list_sheet,
-    printable,
     with_missing,
 )
 from firstsight.errors import FirstsightError

@@ -378,3 +378,48 @@ def test_pages_that_imagej_left_out(tmp_path: Path) -> None:
     path.write_bytes(content[:cut] + bytes(4) + content[cut + 4 :])
     with pytest.raises(FirstsightError, match="says that it holds 3 images, but has pages for 1 only"):
         list_images(path)
+
+
+@pytest.mark.parametrize("kind", ["hdf5", "zarr"])
+def test_one_colour_image_is_no_stack(tmp_path: Path, kind: str) -> None:
+    values = np.random.default_rng(2).integers(0, 256, (24, 20, 3), dtype=np.uint8)
+    path = write(tmp_path, kind, values)
+    (only,) = list_images(path)
+    assert only.image == "images"
+    assert np.array_equal(read_image(only.path), values / np.float32(255))
+    assert len(list_images(path, axes="NHW")) == 24
+    assert len(list_images(path, axes="HWC")) == 1
+    with pytest.raises(FirstsightError, match=r"axes NHWC do not fit the data set /images of shape \(24, 20, 3\)"):
+        list_images(path, axes="NHWC")
+
+
+def test_thumbnails_among_pages_are_no_images(tmp_path: Path) -> None:
+    page = np.random.default_rng(2).integers(0, 256, (24, 20), dtype=np.uint8)
+    with tifffile.TiffWriter(tmp_path / "pile.tif") as writer:
+        for kind in (1, 0, 0):
+            writer.write(page, subfiletype=kind, photometric="minisblack")
+    assert [file.image for file in list_images(tmp_path / "pile.tif")] == ["pile/00001", "pile/00002"]
+
+
+@pytest.mark.parametrize("kind", ["hdf5", "zarr"])
+def test_a_stack_that_may_be_a_colour_image_says_so(tmp_path: Path, kind: str) -> None:
+    path = list_images(write(tmp_path, kind, STACK))[0].path
+    remark = "the data set of shape (3, 8, 11) is read as 3 images; one colour image would be (H, W, C)"
+    assert inspect_image(ImageFile("x", path, None, (), None))["remark"] == remark
+    path = list_images(
+        write(tmp_path, kind, np.concatenate([STACK] * 2), **({"overwrite": True} if kind == "zarr" else {}))
+    )[0].path
+    assert inspect_image(ImageFile("x", path, None, (), None))["remark"] is None
+
+
+@pytest.mark.parametrize("kind", ["hdf5", "zarr"])
+def test_the_value_that_a_data_set_names_as_none_is_missing(tmp_path: Path, kind: str) -> None:
+    values = STACK.astype(np.float32)
+    values[:, 0, :2] = -1
+    path = list_images(write(tmp_path, kind, values))[0].path
+    if kind == "hdf5":
+        with h5py.File(tmp_path / "pile.h5", "a") as file:
+            file["images"].attrs["_FillValue"] = np.float32(-1)
+    else:
+        zarr.open_array(tmp_path / "pile.zarr/images", mode="a").attrs["_FillValue"] = -1.0
+    assert np.argwhere(np.isnan(read_image(path)[..., 0])).tolist() == [[0, 0], [0, 1]]

@@ -1,6 +1,7 @@
 """The plan of one collection: its images, its shards, and what changes with its files."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,45 @@ def test_a_stamp_changes_with_its_file_and_only_then(folder: Path) -> None:
     Image.new("L", (30, 20), 9).save(folder / "pile/3.png")
     after = plan(folder).shard_files(shard)
     assert [row["image"] for row, old in zip(after, before, strict=True) if row != old] == ["3.png"]
+
+
+def test_files_of_one_size_and_time_that_swap_names_change_their_stamps(folder: Path) -> None:
+    pile = folder / "pile"
+    for number in (11, 12):
+        Image.new("L", (20, 20), number).save(pile / f"{number}.bmp")
+        os.utime(pile / f"{number}.bmp", (1_700_000_000, 1_700_000_000))
+    shard = next(iter(plan(folder).shards))
+    before = plan(folder).shard_files(shard)
+    (pile / "11.bmp").rename(pile / "x")
+    (pile / "12.bmp").rename(pile / "11.bmp")
+    (pile / "x").rename(pile / "12.bmp")
+    swapped = [row["image"] for row, old in zip(plan(folder).shard_files(shard), before, strict=True) if row != old]
+    assert swapped == ["11.bmp", "12.bmp"]
+    time = os.stat(pile / "11.bmp")
+    (pile / "11.bmp").write_bytes((pile / "12.bmp").read_bytes())
+    os.utime(pile / "11.bmp", ns=(time.st_atime_ns, time.st_mtime_ns))
+    written = [row["image"] for row, old in zip(plan(folder).shard_files(shard), before, strict=True) if row != old]
+    assert written == ["11.bmp", "12.bmp"], "in place, too"
+
+
+def test_chunks_that_swap_names_change_the_stamp(tmp_path: Path) -> None:
+    zarr.create_array(
+        tmp_path / "pile.zarr", data=np.arange(32, dtype=np.uint8).reshape(2, 4, 4), chunks=(2, 2, 4), compressors=None
+    )
+    collections = {"pile": {"path": str(tmp_path / "pile.zarr")}}
+    planned = plan(tmp_path, collections=collections)
+    shard = next(iter(planned.shards))
+    before = planned.shard_files(shard)
+    chunks = sorted(path for path in (tmp_path / "pile.zarr/c").rglob("*") if path.is_file())
+    assert len(chunks) == 2
+    for chunk in chunks:
+        os.utime(chunk, (1_700_000_000, 1_700_000_000))
+    after = planned.shard_files(shard)
+    chunks[0].rename(tmp_path / "x")
+    chunks[1].rename(chunks[0])
+    (tmp_path / "x").rename(chunks[1])
+    stamps = [[row["stamp"] for row in rows] for rows in (before, after, planned.shard_files(shard))]
+    assert stamps[0] != stamps[1] != stamps[2]
 
 
 @pytest.mark.parametrize("kind", ["hdf5", "zarr", "tiff_stack"])

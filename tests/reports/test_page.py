@@ -221,6 +221,12 @@ def test_a_page_of_nothing(tmp_path: Path) -> None:
     write_page(tmp_path / "index.html", Page("bare", "0.1.0", (bare,)))
     text = Document((tmp_path / "index.html").read_text()).text
     assert "bare No image has a map. 2 files set aside" in text
+    unread, remarks = ("3 .<b> files cannot be read",), ("1 image: band 2 of 2 not read",)
+    told = dataclasses.replace(bare, set_aside=(), unread=unread, remarks=remarks)
+    write_page(tmp_path / "index.html", Page("told", "0.1.0", (told,)))
+    text = Document((tmp_path / "index.html").read_text()).text
+    assert "show anomalies. Some files could not be read: see below." in text
+    assert "1 image: band 2 of 2 not read 3 .<b> files cannot be read" in text
     assert not list((tmp_path / "data").glob("images-*"))
 
 

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,7 +40,7 @@ def shard(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if number == 2:
             path.write_text("no image")
         files.append({"image": path.name, "path": str(path), "missing": None, "problem": None})
-    outputs = {"output": folder / "images.parquet", "members": folder / "m.json"}
+    outputs: dict[str, Any] = {"output": folder / "images.parquet", "members": folder / "m.json"}
     make_manifest(files=files, collection="pile", shard="s", **outputs, job=new_job())
     extract_features(
         manifest=folder / "images.parquet",

@@ -45,7 +45,7 @@ def manifest(tmp_path: Path) -> Path:
             path.write_text("no image")
         files.append({"image": path.name, "path": str(path), "missing": None, "problem": None})
     output = tmp_path / "images.parquet"
-    outputs = {"output": output, "members": tmp_path / "m.json"}
+    outputs: dict[str, Any] = {"output": output, "members": tmp_path / "m.json"}
     make_manifest(files=files, collection="pile", shard="s", **outputs, job=new_job())
     return output
 

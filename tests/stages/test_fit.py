@@ -36,7 +36,7 @@ SETTINGS = BlindSettings(
 def prepare(files: list[Path], folder: Path, job: Job, name: str = "features") -> Path:
     """The manifest and the store of features of a shard, which is returned."""
     rows = [{"image": file.name, "path": str(file), "missing": None, "problem": None} for file in files]
-    outputs = {"output": folder / f"{name}.parquet", "members": folder / f"{name}.json"}
+    outputs: dict[str, Any] = {"output": folder / f"{name}.parquet", "members": folder / f"{name}.json"}
     make_manifest(files=rows, collection="pile", shard="s", **outputs, job=job)
     extract_features(
         manifest=outputs["output"],

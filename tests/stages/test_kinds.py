@@ -27,7 +27,7 @@ from firstsight.stages.tables import join_tables
 from firstsight.stages.threshold import find_threshold
 from firstsight.storage.geometry import Geometry
 from firstsight.storage.store import ShardReader, ShardWriter
-from firstsight.storage.table_schemas import TRUTH_COLUMNS
+from firstsight.storage.table_schemas import SCHEMAS, TRUTH_COLUMNS
 from firstsight.storage.tables import read_table, write_table
 
 CELLS = 12
@@ -267,6 +267,7 @@ def test_the_true_number_of_kinds_can_be_asked_for(pile: Folder, tmp_path: Path)
     assert clusters["cluster"].max() == 2
     manifest = {"collection": "pile", "path": "", "sha256": "", "channels": 3, "dtype": "uint8", "shard": "s"}
     manifest |= dict.fromkeys(("texture_score", "is_texture", *TRUTH_COLUMNS))
+    manifest |= dict.fromkeys(("value_low", "value_high", "duplicate_of", "remark"))
     for number, shard in enumerate(folder.shards):
         rows = [
             {
@@ -339,7 +340,7 @@ def joined(folder: Folder, out: Path, names: Path | None) -> dict[str, pandas.Da
     record = {"collection": "pile", "rule": "cluster", "shard": "", "detector": "fca", "device": "cpu", "n_images": 1}
     record |= {"seconds": 1.0, "seconds_by_step": "", "peak_memory_mb": 1.0, "versions": "", "weights_sha256": ""}
     (folder.path / "run.json").write_text(json.dumps(record))
-    output = {name: out / f"{name}.parquet" for name in ("images", "regions", "clusters", "metrics", "runs")}
+    output = {name: out / f"{name}.parquet" for name in SCHEMAS}
     join_tables(
         images=[],
         detectors=["fca"],
@@ -347,6 +348,7 @@ def joined(folder: Folder, out: Path, names: Path | None) -> dict[str, pandas.Da
         clusters=[folder.path / "clusters.parquet"],
         metrics=[folder.path / "metrics.parquet"],
         records=[folder.path / "run.json"],
+        unread=[],
         output=output,
         job=folder.job,
         names=names,

@@ -119,7 +119,7 @@ def test_no_usable_image_is_one_clear_line(
     settings: FeatureSettings, manifest: Path, pile: Path, tmp_path: Path, job: Job
 ) -> None:
     files = [{"image": "5.png", "path": str(pile / "5.png"), "missing": None, "problem": None}]
-    outputs = {"output": manifest, "members": tmp_path / "m.json"}
+    outputs: dict[str, Any] = {"output": manifest, "members": tmp_path / "m.json"}
     make_manifest(files=files, collection="pile", shard="s", **outputs, job=job)
     with pytest.raises(FirstsightError, match="none of the images to tune the extractor with"):
         tune(manifest, tmp_path / "x.pt", settings, job)

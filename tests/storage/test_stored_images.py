@@ -65,6 +65,7 @@ def test_the_token_of_images_changes_with_their_contents_and_their_order(tmp_pat
 def image_row(image: str, status: str) -> dict[str, Any]:
     names = {"collection": "c", "image": image, "path": image, "sha256": None, "dtype": None, "shard": "s"}
     names |= dict.fromkeys(("texture_score", "is_texture", *TRUTH_COLUMNS))
+    names |= dict.fromkeys(("value_low", "value_high", "duplicate_of", "remark"))
     return {
         **names,
         "width": 4,

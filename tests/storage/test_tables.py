@@ -33,6 +33,10 @@ IMAGE = {
     "truth_remark": None,
     "missing": None,
     "shard": "0000",
+    "value_low": None,
+    "value_high": None,
+    "duplicate_of": None,
+    "remark": None,
     "status": "ok",
     "texture_score": 1.25,
     "is_texture": True,
@@ -93,7 +97,8 @@ RUN = {
     "config": None,
     "machine": "node7",
 }
-ROWS = {"images": IMAGE, "regions": REGION, "clusters": CLUSTER, "metrics": METRIC, "runs": RUN}
+UNREAD = {"collection": "tiles", "suffix": ".pdf", "n_files": 3, "example": "a.pdf", "advice": "convert them"}
+ROWS = {"images": IMAGE, "regions": REGION, "clusters": CLUSTER, "metrics": METRIC, "runs": RUN, "unread": UNREAD}
 
 
 def scored(detector: str, score: float | None, area: int | None, threshold: float | None) -> dict[str, object]:

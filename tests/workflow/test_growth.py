@@ -71,14 +71,18 @@ def test_a_collection_grows(tmp_path: Path) -> None:
     plan = run(tmp_path, "--dry-run", config=config)
     assert set(planned(plan)) == {"tables", "page", "all", "total"}, "a detector that is taken away"
 
-    (pile / "3.png").rename(tmp_path / "3.png")
-    plan = run(tmp_path, "--dry-run", config=config)
-    assert {planned(plan)[rule] for rule in ("manifest", "features", "detect")} == {1}, "only the shard that had it"
-    (tmp_path / "3.png").rename(pile / "3.png")
-
     add_image(pile, "0.png", 100)
     plan = run(tmp_path, "--dry-run", config=config)
     assert {planned(plan)[rule] for rule in ("manifest", "features", "detect")} == {1}, "only the shard that has it"
+    add_image(pile, "0.png", 0)
+
+    (pile / "3.png").rename(tmp_path / "3.png")
+    plan = run(tmp_path, "--dry-run", config=config)
+    shards = re.findall(r"^ +output: results/pile/shards/(\w+)/images.parquet", plan.stdout, re.MULTILINE)
+    assert len(set(shards) - {path.name.split(".")[0] for path in before}) == 1, (
+        "of the others, only the shard that had it"
+    )
+    (tmp_path / "3.png").rename(pile / "3.png")
 
     other = {**config, "features": {**LAWS["features"], "border": "paper"}}
     plan = run(tmp_path, "--dry-run", config=other)

@@ -32,6 +32,9 @@ rule manifest:
     params:
         config=config_of,
         files=lambda wildcards: of_collection(wildcards).shard_files(wildcards.shard),
+        given_values=lambda wildcards: of_collection(wildcards).given_values,
+        sample=value_sample,
+        values=of_known(PATHS.values),
     script:
         "../scripts/manifest.py"
 

@@ -4,7 +4,7 @@ from contextlib import contextmanager
 
 from firstsight.errors import ConfigError, FirstsightError
 from firstsight.plan.config_files import refuse_duplicates, tell_mistakes
-from firstsight.plan.files import collections_of_page, everywhere, parts_of_images, records
+from firstsight.plan.files import collections_of_page, everywhere, parts_of_images, records, rows_of_unread
 from firstsight.plan.loading import load_settings
 from firstsight.plan.paths import CONTRASTIVE, DIGEST, PLAIN, paths_below
 from firstsight.plan.run import plan_run
@@ -42,7 +42,7 @@ PATHS = paths_below(PLAN.results)
 ON_GPU = any(planned.settings.features.device.startswith("cuda") for planned in PLAN.collections.values())
 ENVIRONMENT = "../../envs/gpu.yaml" if ON_GPU else "../../envs/cpu.yaml"
 
-TABLES = ("images", "regions", "clusters", "metrics", "runs")
+TABLES = ("images", "regions", "clusters", "metrics", "runs", "unread")
 
 # New images are compared with the collections that are known.
 NEW = [name for name, planned in PLAN.collections.items() if planned.is_new]
@@ -141,6 +141,12 @@ def true_labels(wildcards):
 def names_of_clusters(wildcards):
     """The file of names that a person gave to clusters, where there is one."""
     return [PLAN.config.names.as_posix()] if PLAN.config.names and PLAN.config.names.exists() else []
+
+
+def value_sample(wildcards, output):
+    """The images from which the range of values is found. They come and go, which is no reason to look at all again:
+    Snakemake compares no params that are made from ``output``."""
+    return PLAN.collections[of_collection(wildcards).known].value_sample()
 
 
 def made_images(wildcards):

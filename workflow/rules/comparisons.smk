@@ -56,6 +56,9 @@ rule degrade:
     params:
         config=config_of,
         images=originals_of_copy,
+        sample=value_sample,
+        values=of_known(PATHS.values),
+        given_values=lambda wildcards: PLAN.collections[of_collection(wildcards).known].given_values,
         seed=0,
     script:
         "../scripts/degrade.py"

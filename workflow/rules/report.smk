@@ -68,6 +68,7 @@ rule tables:
     params:
         images=parts_of_images(PLAN, PATHS),
         detectors=list(PLAN.detector_names),
+        unread=lambda wildcards: rows_of_unread(PLAN),
         record=PATHS.tables_record,
     script:
         "../scripts/tables.py"
@@ -96,6 +97,6 @@ rule page:
         mem_mb=growing(4000),
         runtime=growing(60),
     params:
-        collections=collections_of_page(PLAN, PATHS),
+        collections=lambda wildcards: collections_of_page(PLAN, PATHS),
     script:
         "../scripts/page.py"

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from firstsight.plan.degraded import degradation_of
+from firstsight.stages.manifest import Values
 from firstsight.stages.robustness import degrade_images
 from firstsight.stages.rule import run_rule
 
@@ -13,6 +14,7 @@ with run_rule(snakemake, "degrade") as job:
         degradation=degradation,
         level=level,
         output=Path(snakemake.output.images),
+        values=Values(Path(snakemake.params.values), snakemake.params.sample, snakemake.params.given_values),
         seed=snakemake.params.seed,
         job=job,
     )

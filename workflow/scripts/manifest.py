@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from firstsight.stages.manifest import make_manifest
+from firstsight.stages.manifest import Values, make_manifest
 from firstsight.stages.rule import run_rule
 
 with run_rule(snakemake, "manifest") as job:
@@ -12,5 +12,6 @@ with run_rule(snakemake, "manifest") as job:
         shard=job.shard,
         output=Path(snakemake.output.manifest),
         members=Path(snakemake.output.members),
+        values=Values(Path(snakemake.params.values), snakemake.params.sample, snakemake.params.given_values),
         job=job,
     )

@@ -13,6 +13,7 @@ with run_rule(snakemake, "tables", tasks=n_tasks(snakemake.input.records)) as jo
         clusters=as_paths(snakemake.input.clusters),
         metrics=as_paths(snakemake.input.metrics),
         records=as_paths(snakemake.input.records),
+        unread=snakemake.params.unread,
         names=Path(snakemake.input.names[0]) if snakemake.input.names else None,
         output={name: Path(path) for name, path in snakemake.output.items()},
         job=job,

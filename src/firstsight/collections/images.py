@@ -1,9 +1,9 @@
 """Reading one image or one mask of any format, or saying in one line why it cannot be read.
 
 The first bytes of a file decide its format, not its suffix. Pillow decodes PNG, JPEG, BMP and WebP, tifffile decodes
-TIFF, imagecodecs 16-bit PNG (Pillow would reduce colours to 8 bits). If a file has several pages or frames, the first
-one is read; an image of a stack has an address, see `firstsight.collections.stacks`. Nothing here unpickles or runs
-anything in a file.
+TIFF, imagecodecs 16-bit PNG (Pillow would reduce colours to 8 bits); for others see
+`firstsight.collections.more_formats`. Of several frames the first one is read, of several pages the largest; an image
+of a stack has an address, see `firstsight.collections.stacks`. Nothing here unpickles or runs anything in a file.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ import struct
 import threading
 import warnings
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -32,20 +32,24 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from firstsight.collections.folders import printable
 from firstsight.collections.homogeneity import LARGEST_SCORE, texture_score
 from firstsight.collections.mask_values import MaskRule, StoredValues, find_convention
-from firstsight.collections.readers import ImageFile, printable
+from firstsight.collections.more_formats import HEAD_BYTES, decode_dicom, decode_jpeg_2000, more_kind, pillow_plugin
+from firstsight.collections.readers import ImageFile
 from firstsight.collections.samples import (
     EXIF_ORIENTATION,
     Samples,
     check_size,
+    split_alpha,
     tells_classes,
-    transparent,
     upright,
+    with_nodata,
     without_nan,
 )
 from firstsight.collections.stacks import Address, image_shape, open_data, parse_address
 from firstsight.collections.tiff import decode_tiff
+from firstsight.collections.value_range import DrawnValues, ValueRange, draw_values, is_flat, is_open, scale_values
 from firstsight.errors import FirstsightError
 
 # What the decoders raise for damaged files, collected by mutating files; errors of imagecodecs are RuntimeErrors.
@@ -71,22 +75,24 @@ logging.getLogger("tifffile").addHandler(logging.NullHandler())
 _PILLOW_LOCK = threading.Lock()
 
 
-def read_image(path: Path, missing: Path | None = None) -> NDArray[np.float32]:
+def read_image(path: Path, missing: Path | None = None, limits: ValueRange | None = None) -> NDArray[np.float32]:
     """Read the image at a path or address: (H, W, 3) float32, RGB in [0, 1], rotated as its EXIF orientation says.
 
     A pixel is missing, and NaN in all channels, if one of its samples is NaN, if its alpha is 0, or if the mask
     ``missing`` (a file that `read_mask` can read) says so.
 
-    Integers are divided by the largest value of their type (255, 65535, 1 for bits, 4095 for 12-bit TIFF). Floats in
-    [0, 1] are kept. Other floats, and images with negative integers, are scaled so that the image's minimum becomes 0
-    and its maximum 1. Grey is repeated three times. Any other alpha is dropped, not blended with a colour: the colours
-    are what the camera saw, and a background would add edges to the texture. Colour profiles are not applied.
+    Values are brought to [0, 1] by ``limits``, the range of the collection (`firstsight.collections.value_range`).
+    Without it integers are divided by the largest value of their type (255, 65535, 1 for bits, 4095 for 12-bit TIFF).
+    Floats in [0, 1] are kept. Other floats, and images with negative integers, are scaled so that the image's minimum
+    becomes 0 and its maximum 1. Grey is repeated three times. Any other alpha is dropped, not blended with a colour:
+    the colours are what the camera saw, and a background would add edges to the texture. Colour profiles are not
+    applied.
 
     Raises:
         FirstsightError: one short line for a table, without the file's name, that says why it cannot be read.
     """
     samples = _with_missing(_read_samples(path), missing)
-    values = _scale(samples)
+    values = _scale(samples, limits)
     image = np.repeat(values[..., None], 3, axis=2) if values.ndim == 2 else values
     if samples.missing is not None:
         image[samples.missing] = np.nan
@@ -113,7 +119,7 @@ def read_mask_values(path: Path) -> StoredValues:
     Grey is as it is; a colour is its largest channel, so that any strong colour on black counts; of a palette whose
     colours tell classes apart, the index; alpha, if what is visible (all, if nothing is) has one colour throughout.
     """
-    samples = _read_samples(path)
+    samples = _read_samples(path, is_mask=True)
     if samples.missing is not None and samples.values.dtype.kind == "f":
         raise FirstsightError("a mask cannot hold NaN")
     lossy = parse_address(path) is None and _starts_as_jpeg(path)
@@ -132,13 +138,22 @@ def _starts_as_jpeg(path: Path) -> bool:
         return file.read(3) in SIGNATURES["JPEG"]
 
 
-def inspect_image(file: ImageFile) -> dict[str, str | int | float | None]:
+def inspect_image(
+    file: ImageFile, find_limits: Callable[[], ValueRange | None] | None = None, *, always: bool = False
+) -> dict[str, str | int | float | None]:
     """One row of the manifest: what the file holds and whether it can be used. Never raises because of a file.
+
+    Args:
+        file: the image.
+        find_limits: gives the range of values of the collection; called only for an image that leaves it open.
+        always: whether the range holds for images of 8 bits, too.
 
     Returns:
         image, path, missing: as listed, with bytes that are not UTF-8 escaped.
         sha256: of the file's bytes, in a stack of the image's values; None if they cannot be read.
         width, height (pixels, upright), channels, dtype: of the file's samples; None if it cannot be decoded.
+        value_low, value_high: the values that are black and white; None where the type leaves no doubt.
+        remark: what else a user should know, such as what was left out; None: nothing.
         status: "ok", or the reason why the image is set aside.
         texture_score, is_texture: how much its parts differ, and whether they are alike enough; None for an image that
             is set aside or too small to tell.
@@ -152,6 +167,9 @@ def inspect_image(file: ImageFile) -> dict[str, str | int | float | None]:
         "height": None,
         "channels": None,
         "dtype": None,
+        "value_low": None,
+        "value_high": None,
+        "remark": None,
         "status": file.problem or "ok",
         "texture_score": None,
         "is_texture": None,
@@ -162,10 +180,17 @@ def inspect_image(file: ImageFile) -> dict[str, str | int | float | None]:
         samples = _read_samples(file.path)
         height, width = samples.values.shape[:2]
         row |= {"width": width, "height": height, "channels": samples.channels, "dtype": samples.dtype}
+        row["remark"] = samples.remark
         samples = _with_missing(samples, file.missing)
         if _is_constant(samples):
             raise FirstsightError("constant image: every pixel has the same value")
-        score = texture_score(_scale(samples), samples.missing)
+        limits = find_limits() if find_limits is not None and (always or is_open(samples)) else None
+        if limits is not None and samples.dtype != "bool" and not samples.fixed:
+            row |= {"value_low": limits.low, "value_high": limits.high}
+        scaled = _scale(samples, limits)
+        if is_flat(scaled, samples.missing):
+            row["remark"] = samples.with_remark("it fills less than a thousandth of the range of values").remark
+        score = texture_score(scaled, samples.missing)
         row |= {"texture_score": score, "is_texture": None if score is None else score <= LARGEST_SCORE}
     except FirstsightError as error:
         row["status"] = str(error)
@@ -189,6 +214,8 @@ def file_sha256(path: Path) -> str | None:
 def _with_missing(samples: Samples, mask: Path | None) -> Samples:
     """The samples, also without the pixels that a mask marks as missing; refused if no pixel is left."""
     missing = samples.missing
+    if missing is not None and missing.all():
+        raise FirstsightError("every pixel is missing: it is transparent throughout")
     if mask is not None:
         try:
             marked = read_mask(mask)
@@ -209,8 +236,24 @@ def _is_constant(samples: Samples) -> bool:
     return bool((colours.min(axis=0) == colours.max(axis=0)).all())
 
 
-def _scale(samples: Samples) -> NDArray[np.float32]:
+def draw_from(path: Path) -> DrawnValues | None:
+    """Values of an image for the range of its collection; None if it leaves nothing open, or cannot be read."""
+    try:
+        samples = _read_samples(path)
+    except FirstsightError:
+        return None
+    return draw_values(samples) if is_open(samples) else None
+
+
+def _scale(samples: Samples, limits: ValueRange | None = None) -> NDArray[np.float32]:
+    if limits is not None and samples.dtype != "bool" and not samples.fixed:
+        return scale_values(samples, limits)
     values = samples.values
+    if samples.missing is not None and is_open(samples) and not samples.missing.all():
+        # What stands for no value may lie far from all values.
+        values = np.where(
+            samples.missing.reshape(values.shape[:2] + (1,) * (values.ndim - 2)), values[~samples.missing].min(), values
+        )
     lowest, highest = values.min(), values.max()
     if samples.maximum is not None and lowest >= 0:
         scaled = values.astype(np.float32)
@@ -226,19 +269,24 @@ def _scale(samples: Samples) -> NDArray[np.float32]:
     return np.asarray((values - lowest) / (highest - lowest), np.float32)
 
 
-def _read_samples(path: Path) -> Samples:
-    """Decode a file; the one place where the faults of files and decoders become a FirstsightError."""
+def _read_samples(path: Path, *, is_mask: bool = False) -> Samples:
+    """Decode a file; the one place where the faults of files and decoders become a FirstsightError.
+
+    ``is_mask``: its values are marks, of which none stands for no value, whatever the file says.
+    """
     kind = None
     try:
         address = parse_address(path)
         if address is not None:
             kind = address.kind
-            return without_nan(_decode_slice(address))
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise FirstsightError("not a file")
-        with open(path, "rb") as file:
-            kind = _kind(file.read(16))
-            return without_nan(decode_tiff(file) if kind == "TIFF" else _decode_with_pillow(file, PLUGINS[kind]))
+            samples = _decode_slice(address)
+        else:
+            if not stat.S_ISREG(os.stat(path).st_mode):
+                raise FirstsightError("not a file")
+            with open(path, "rb") as file:
+                kind = _kind(file.read(HEAD_BYTES))
+                samples = _decode(file, kind)
+        return without_nan(samples if is_mask else with_nodata(samples))
     except FirstsightError:
         raise
     except FileNotFoundError:
@@ -247,6 +295,18 @@ def _read_samples(path: Path) -> Samples:
         raise FirstsightError("not enough memory to decode it") from None
     except DECODER_ERRORS as error:
         raise FirstsightError(_reason(error, kind)) from error
+
+
+def _decode(file: BinaryIO, kind: str) -> Samples:
+    match kind:
+        case "TIFF":
+            return decode_tiff(file)
+        case "JPEG 2000":
+            return decode_jpeg_2000(file)
+        case "DICOM":
+            return decode_dicom(file)
+        case _:
+            return _decode_with_pillow(file, PLUGINS.get(kind) or pillow_plugin(kind))
 
 
 def _reason(error: BaseException, kind: str | None) -> str:
@@ -270,12 +330,15 @@ TRUNCATED = ("truncated", "too small", "failed to read", "end of file", "unexpec
 def _kind(head: bytes) -> str:
     if not head:
         raise FirstsightError("empty file")
-    for kind, signatures in SIGNATURES.items():
+    for known, signatures in SIGNATURES.items():
         if head.startswith(signatures):
-            return kind
+            return known
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "WebP"
-    raise FirstsightError("not a PNG, JPEG, TIFF, BMP or WebP image")
+    kind = more_kind(head)
+    if kind is None:
+        raise FirstsightError("not a PNG, JPEG, TIFF, BMP, WebP, AVIF, HEIF, JPEG 2000 or DICOM image")
+    return kind
 
 
 SIGNATURES = {
@@ -312,6 +375,8 @@ def _decode_with_pillow(file: BinaryIO, plugin: type[PillowFile]) -> Samples:
     with _quiet_pillow():
         image: Image.Image = plugin(file)
     check_size(*image.size)
+    frames = int(getattr(image, "n_frames", 1))
+    remark = f"only the first of its {frames} frames is read" if frames > 1 else None
     image.load()
     with _quiet_pillow():
         try:
@@ -320,8 +385,8 @@ def _decode_with_pillow(file: BinaryIO, plugin: type[PillowFile]) -> Samples:
             orientation = 1
     if plugin is PngImageFile and head[24] == 16:
         file.seek(0)
-        colours, channels, missing = _split_alpha(imagecodecs.png_decode(file.read()), orientation)
-        return Samples(colours, 65535, channels, "uint16", missing)
+        colours, channels, missing = split_alpha(imagecodecs.png_decode(file.read()), orientation)
+        return Samples(colours, 65535, channels, "uint16", missing, remark=remark)
     channels = len(image.getbands())
     indices = None
     if image.mode == "1":
@@ -336,8 +401,11 @@ def _decode_with_pillow(file: BinaryIO, plugin: type[PillowFile]) -> Samples:
     values = np.asarray(image)
     if image.mode not in {"L", "LA", "RGB", "RGBA"}:
         raise FirstsightError(f"pixels of Pillow's mode '{image.mode}' are not supported")
-    colours, _, missing = _split_alpha(values, orientation)
-    return Samples(colours, 255, channels, "uint8", missing, indices=indices)
+    colours, _, missing = split_alpha(values, orientation)
+    if plugin is BmpImageFile and missing is not None and missing.all():
+        # Most programs leave the fourth byte of a pixel empty.
+        missing = None
+    return Samples(colours, 255, channels, "uint8", missing, remark=remark, indices=indices)
 
 
 def _decode_slice(address: Address) -> Samples:
@@ -346,7 +414,8 @@ def _decode_slice(address: Address) -> Samples:
         with open(address.file, "rb") as file:
             return decode_tiff(file, address.index or 0)
     values = _read_slice(address)
-    colours, channels, missing = _split_alpha(values)
+    colours, channels, missing = split_alpha(values)
+    nodata, remark = _said_of(address)
     match values.dtype.kind:
         case "f":
             maximum = None
@@ -354,15 +423,23 @@ def _decode_slice(address: Address) -> Samples:
             maximum = 1
         case _:
             maximum = int(np.iinfo(values.dtype).max)
-    return Samples(colours, maximum, channels, values.dtype.name, missing)
+    return Samples(colours, maximum, channels, values.dtype.name, missing, nodata=nodata, remark=remark)
 
 
-def _split_alpha(values: NDArray[Any], orientation: Any = 1) -> tuple[NDArray[Any], int, NDArray[np.bool_] | None]:
-    """Upright colours (H, W) or (H, W, 3), the number of channels, and where alpha is 0 (None: nowhere)."""
-    channels = 1 if values.ndim == 2 else values.shape[2]
-    colours = values if values.ndim == 2 else values[..., 0] if channels < 3 else values[..., :3]
-    missing = transparent(values[..., -1], orientation) if channels in {2, 4} else None
-    return upright(colours, orientation), channels, missing
+def _said_of(address: Address) -> tuple[float | None, str | None]:
+    """The value that stands for no value by the attributes of a data set; a remark where its axes are in doubt."""
+    with open_data(address) as data:
+        shape = data.shape
+        given = [np.asarray(data.attrs[name]).reshape(-1) for name in NODATA_ATTRIBUTES if name in data.attrs]
+    numbers = [float(value[0]) for value in given if value.size == 1 and value.dtype.kind in "iuf"]
+    nodata = next((number for number in numbers if np.isfinite(number)), None)
+    may_be_colour = address.index is not None and len(shape) == 3 and shape[0] in {3, 4} and min(shape[1:]) > shape[0]
+    doubt = f"the data set of shape {shape} is read as {shape[0]} images; one colour image would be (H, W, C)"
+    return nodata, doubt if may_be_colour else None
+
+
+NODATA_ATTRIBUTES = ("_FillValue", "missing_value", "nodata", "NODATA", "nodata_value")
+"""Attributes of a data set that say which value stands for no value."""
 
 
 def _read_slice(address: Address) -> NDArray[Any]:
@@ -387,9 +464,18 @@ def image_token(row: Mapping[Any, Any]) -> str:
         row: a row of the table `images`.
     """
     mask = "" if pandas.isna(row["missing"]) else f" {file_sha256(Path(row['missing']))}"
-    return f"{row['image']} {row['sha256']} {row['status']}{mask}"
+    limits = limits_of(row)
+    values = "" if limits is None else f" {limits.low!r} to {limits.high!r}"
+    return f"{row['image']} {row['sha256']} {row['status']}{mask}{values}"
+
+
+def limits_of(row: Mapping[Any, Any]) -> ValueRange | None:
+    """The range of values of a row of the table `images`; None where its type leaves no doubt."""
+    low, high = row.get("value_low"), row.get("value_high")
+    return None if low is None or high is None or pandas.isna(low) else ValueRange(float(low), float(high))
 
 
 def read_row(row: Mapping[Any, Any]) -> NDArray[np.float32]:
     """The image (H, W, 3) of a row of the table `images`, NaN where a pixel is missing."""
-    return read_image(Path(row["path"]), None if pandas.isna(row["missing"]) else Path(row["missing"]))
+    missing = None if pandas.isna(row["missing"]) else Path(row["missing"])
+    return read_image(Path(row["path"]), missing, limits_of(row))

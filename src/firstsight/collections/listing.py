@@ -8,9 +8,10 @@ from pathlib import Path
 
 from PIL import Image
 
+from firstsight.collections.folders import printable
 from firstsight.collections.labels import is_called_defective, is_called_normal, is_nought, normal_labels
 from firstsight.collections.mask_names import Pairs, find_masks, is_mask_folder, masks_of_pattern, pair_masks
-from firstsight.collections.readers import ImageFile, guess_layout, list_folder, list_images, printable, test_folder
+from firstsight.collections.readers import ImageFile, guess_layout, list_folder, list_images, test_folder
 from firstsight.collections.stacks import STACKS, guess_stack
 from firstsight.errors import FirstsightError
 
@@ -36,6 +37,7 @@ def list_collection(
     path: Path,
     layout: str = "auto",
     *,
+    axes: str = "auto",
     normal_label: Sequence[str] = (),
     pattern: str | None = None,
     is_result: Callable[[Path], bool] = lambda file: False,
@@ -43,7 +45,7 @@ def list_collection(
     """List the images of a collection; masks are told from them by their names and never listed.
 
     Args:
-        path, layout: as in `firstsight.collections.readers.list_images`.
+        path, layout, axes: as in `firstsight.collections.readers.list_images`.
         normal_label: labels of normal images, in place of the words of `firstsight.collections.labels`.
         pattern: of the names of masks (`firstsight.collections.mask_names.masks_of_pattern`); None: they are found.
         is_result: whether a file was made by a run; masks that a run exports would fit its images.
@@ -53,7 +55,7 @@ def list_collection(
     """
     if layout in STACKS or (layout == "auto" and guess_stack(path) is not None) or not os.path.exists(path):
         _require_folder_for(pattern)
-        return Listing(list_images(path, layout))
+        return Listing(list_images(path, layout, axes))
     layout = guess_layout(path, normal_label) if layout == "auto" else layout
     files: Sequence[ImageFile] = list_images(path, layout)
     remarks: list[str] = []

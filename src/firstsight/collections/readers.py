@@ -14,13 +14,21 @@ from pathlib import Path, PurePath
 import pyarrow
 import pyarrow.parquet
 
+from firstsight.collections.folders import ListedFile, printable, walk_files
 from firstsight.collections.labels import normal_labels
 from firstsight.collections.mask_names import is_mask_folder
-from firstsight.collections.mistaken import other_files_in, what_it_is
+from firstsight.collections.mistaken import what_it_is
 from firstsight.collections.stacks import STACKS, guess_stack, list_stack
+from firstsight.collections.unread import MORE_FORMATS, count_unread, tell_unread
 from firstsight.errors import FirstsightError
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"})
+SUFFIXES = frozenset(
+    {
+        *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff", ".btf", ".bmp", ".dib", ".webp"),
+        *(suffix for suffix, format in MORE_FORMATS.items() if format.is_there()),
+    }
+)
+"""Suffixes of the files that are listed, in lower case; of some formats only where what reads them is installed."""
 SHEET_SUFFIXES = frozenset({".csv", ".parquet"})
 SHEET_COLUMNS = ("image", "mask", "label", "missing")
 TEST_FOLDERS = ("test", "test_public")
@@ -53,7 +61,7 @@ class ImageFile:
     """What is odd about its label and masks, by their names."""
 
 
-def list_images(path: Path, layout: str = "auto") -> tuple[ImageFile, ...]:
+def list_images(path: Path, layout: str = "auto", axes: str = "auto") -> tuple[ImageFile, ...]:
     """List the images of the collection at `path`, sorted by `ImageFile.image`.
 
     Args:
@@ -62,6 +70,7 @@ def list_images(path: Path, layout: str = "auto") -> tuple[ImageFile, ...]:
             that ends in .tif or .tiff a TIFF stack; HDF5 is recognised by its first bytes, Zarr by the files in its
             folder; a folder with `test/` and a folder of masks, or a normal kind in `test/`, has the MVTec layout; any
             other folder is a folder of images.
+        axes: as for `firstsight.collections.stacks.list_stack`.
 
     Raises:
         FirstsightError: `layout` is unknown, or `path` does not exist, is of the wrong kind, cannot be opened or holds
@@ -71,13 +80,13 @@ def list_images(path: Path, layout: str = "auto") -> tuple[ImageFile, ...]:
         raise FirstsightError(f"unknown layout '{layout}': choose auto, {', '.join([*LAYOUTS, *STACKS])}")
     stack = guess_stack(path) if layout == "auto" else layout
     if stack in STACKS:
-        return _list_stack(path, stack)
+        return _list_stack(path, stack, axes)
     if not os.path.exists(path):
         raise FirstsightError(f"no such file or folder: {printable(path)}")
     files = LAYOUTS[guess_layout(path) if layout == "auto" else layout](path)
     if not files:
-        instead = other_files_in(path) or f"(looked for {', '.join(sorted(SUFFIXES))})"
-        raise FirstsightError(f"no images in {printable(path)} {instead}")
+        others = "".join(f"; {line}" for line in tell_unread(count_unread(path)))
+        raise FirstsightError(f"no images in {printable(path)} (looked for {', '.join(sorted(SUFFIXES))}){others}")
     return files
 
 
@@ -179,9 +188,9 @@ def with_missing(files: tuple[ImageFile, ...], folder: Path) -> tuple[ImageFile,
     return marked
 
 
-def _list_stack(path: Path, layout: str) -> tuple[ImageFile, ...]:
+def _list_stack(path: Path, layout: str, axes: str) -> tuple[ImageFile, ...]:
     files = []
-    for member in list_stack(path, layout):
+    for member in list_stack(path, layout, axes):
         image = printable(member.image)
         problem = "name is not UTF-8" if image != member.image else member.problem
         masks = () if member.mask is None else (Path(str(member.mask)),)
@@ -209,52 +218,12 @@ def find_normal_images(path: Path, layout: str, normal_label: Sequence[str] = ()
 LAYOUTS = {"folder": list_folder, "mvtec": list_mvtec, "sheet": list_sheet}
 
 
-def printable(text: str | Path) -> str:
-    r"""`text` with every byte that is not valid UTF-8 (a surrogate in Python's file names) escaped as `\udcXX`."""
-    return str(text).encode("utf-8", "backslashreplace").decode("utf-8")
+def _walk(folder: Path) -> Iterator[ListedFile]:
+    """Images at any depth below ``folder``, in no order."""
+    return walk_files(folder, SUFFIXES)
 
 
-@dataclass(frozen=True)
-class _ListedFile:
-    relative: str
-    """Path relative to the folder walked, with `/` between its parts."""
-    path: Path
-    problem: str | None
-
-
-def _walk(folder: Path) -> Iterator[_ListedFile]:
-    """Images at any depth below `folder`, in no order; links are followed, except to a folder that contains them."""
-    pending: list[tuple[str, str, frozenset[tuple[int, int]]]] = [(str(folder), "", frozenset())]
-    while pending:
-        path, relative, ancestors = pending.pop()
-        try:
-            status = os.stat(path)
-            identity = (status.st_dev, status.st_ino)
-            if identity in ancestors:
-                continue
-            with os.scandir(path) as scan:
-                entries = list(scan)
-        except OSError as error:
-            if not relative:
-                raise FirstsightError(f"cannot open the folder {printable(path)}: {error.strerror}") from None
-            yield _ListedFile(relative[:-1], Path(path), f"folder cannot be opened: {error.strerror}")
-            continue
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            # For a link to itself entry.is_dir raises, while os.path.isdir returns False.
-            if os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir():
-                pending.append((entry.path, f"{relative}{entry.name}/", ancestors | {identity}))
-            elif os.path.splitext(entry.name)[1].lower() in SUFFIXES:
-                problem = None
-                if entry.is_symlink() and not os.path.exists(entry.path):
-                    problem = "no such file"
-                elif not (os.path.isfile(entry.path) if entry.is_symlink() else entry.is_file()):
-                    problem = "not a file"
-                yield _ListedFile(relative + entry.name, Path(entry.path), problem)
-
-
-def _image_file(file: _ListedFile, image: str, label: str | None = None) -> ImageFile:
+def _image_file(file: ListedFile, image: str, label: str | None = None) -> ImageFile:
     escaped = printable(image)
     problem = "name is not UTF-8" if escaped != image else file.problem
     return ImageFile(escaped, file.path, None if label is None else printable(label), (), problem)

@@ -28,8 +28,20 @@ class Samples:
     """numpy's name of the stored type."""
     missing: NDArray[np.bool_] | None = None
     """(H, W), True where a pixel is missing, because a sample is NaN or its alpha is 0; None if no pixel is missing."""
+    fixed: bool = False
+    """Whether the values are colours, of which nothing but ``maximum`` can be white: from a palette, or from inks."""
+    stated: tuple[float, float] | None = None
+    """The values that are black and white by the file itself, where it says more than its type does."""
+    nodata: float | None = None
+    """The value that stands for no value, by the file itself; NaN needs no name."""
+    remark: str | None = None
+    """What a user should know of an image that can be used: what was left out, for example."""
     indices: NDArray[Any] | None = None
     """(H, W), what a palette image stores where its palette only tells classes apart (`tells_classes`), or None."""
+
+    def with_remark(self, remark: str) -> "Samples":
+        """The same with one more remark."""
+        return replace(self, remark=remark if self.remark is None else f"{self.remark}; {remark}")
 
 
 def check_size(width: int, height: int) -> None:
@@ -59,6 +71,62 @@ def transparent(alpha: NDArray[Any], orientation: Any = 1) -> NDArray[np.bool_] 
     """Where alpha (H, W) is 0, upright; None if it is nowhere 0."""
     missing = upright(alpha == 0, orientation)
     return missing if missing.any() else None
+
+
+def split_alpha(values: NDArray[Any], orientation: Any = 1) -> tuple[NDArray[Any], int, NDArray[np.bool_] | None]:
+    """Upright colours (H, W) or (H, W, 3), the number of channels, and where alpha is 0 (None: nowhere)."""
+    channels = 1 if values.ndim == 2 else values.shape[2]
+    colours = values if values.ndim == 2 else values[..., 0] if channels < 3 else values[..., :3]
+    missing = transparent(values[..., -1], orientation) if channels in {2, 4} else None
+    return upright(colours, orientation), channels, missing
+
+
+def with_nodata(samples: Samples) -> Samples:
+    """Mark pixels of the value ``nodata`` as missing; without it `SENTINELS` that lie far from all other values.
+
+    Among colours such a value stands for none where a pixel has it in all channels; one that no channel can have, in
+    any.
+
+    Raises:
+        FirstsightError: no pixel is left.
+    """
+    values, nodata = samples.values, samples.nodata
+    if nodata is None and values.dtype.kind in "if":
+        nodata = _sentinel(values)
+    if nodata is None or np.isnan(nodata):
+        return samples
+    marked = values == np.float32(nodata) if values.dtype == np.float32 else values == nodata
+    if not marked.any():
+        return samples
+    if marked.all():
+        raise FirstsightError(f"every pixel is missing: all have the value {nodata:g}, which stands for no value")
+    missing = marked
+    if marked.ndim == 3:
+        others = values[~marked]
+        is_beyond = values.dtype.kind != "u" and not np.fmin.reduce(others) <= nodata <= np.fmax.reduce(others)
+        missing = marked.any(axis=2) if is_beyond else marked.all(axis=2)
+    if not missing.any():
+        return samples
+    if samples.missing is not None:
+        missing = missing | samples.missing
+    remark = f"pixels of the value {nodata:g} count as missing"
+    return replace(samples, missing=missing).with_remark(remark)
+
+
+SENTINELS = (-9999.0, -99999.0, -32768.0, float(np.finfo(np.float32).min), float(np.finfo(np.float64).min))
+"""Values that programs write where they have none."""
+
+
+def _sentinel(values: NDArray[Any]) -> float | None:
+    """The value that stands for no value although the file does not say so."""
+    lowest = np.fmin.reduce(values, axis=None)
+    if float(lowest) not in SENTINELS:
+        return None
+    others = values[values > lowest].astype(np.float64)
+    if not others.size:
+        return None
+    spread = others.max() / 4 - others.min() / 4
+    return float(lowest) if spread < (others.min() / 4 - float(lowest) / 4) / 4 else None
 
 
 def tells_classes(palette: NDArray[Any]) -> bool:

@@ -33,6 +33,7 @@ from firstsight.collections.containers import (
     zarr_folder,
     zarr_members,
 )
+from firstsight.collections.tiff_pages import full_pages, pages_of_file
 from firstsight.errors import FirstsightError
 
 STACKS = ("hdf5", "zarr", "tiff_stack")
@@ -124,7 +125,7 @@ def guess_stack(path: Path) -> str | None:
     return "hdf5" if inside or h5py.is_hdf5(file) else None
 
 
-def list_stack(path: Path, layout: str) -> list[Member]:
+def list_stack(path: Path, layout: str, axes: str = "auto") -> list[Member]:
     """List the images of a stack, in no order; no image is read.
 
     A data set ``masks`` beside a data set ``images`` holds the masks of its images.
@@ -133,6 +134,8 @@ def list_stack(path: Path, layout: str) -> list[Member]:
         path: ``file``, or ``file:/name`` of a data set or a group. An HDF5 file or a Zarr group without a name stands
             for its member ``images``, or for its only member. Every member of a group is one image.
         layout: one of `STACKS`.
+        axes: of a data set in HDF5 or Zarr, "HW", "HWC", "NHW" or "NHWC". "auto": three axes are NHW, or HWC if the
+            last one can only be channels; four are NHWC.
 
     Raises:
         FirstsightError: there is no such file or data set, or it cannot be opened or holds no stack of images.
@@ -146,7 +149,7 @@ def list_stack(path: Path, layout: str) -> list[Member]:
     try:
         if inside is not None and (layout == "tiff_stack" or ".." in inside.split("/")):
             raise FirstsightError(f"no data set {inside} can be in it")
-        members = list_members(file, inside)
+        members = list_members(file, inside, axes)
     except FirstsightError as error:
         raise FirstsightError(f"{file}: {error}") from None
     except READ_ERRORS as error:
@@ -195,30 +198,32 @@ def _split(path: Path) -> tuple[Path, str | None]:
     return (Path(file), f"/{inside}".rstrip("/") or "/") if separator else (path, None)
 
 
-def _list_tiff(file: Path, _: str | None) -> list[Member]:
+def _list_tiff(file: Path, _: str | None, __: str) -> list[Member]:
     with tifffile.TiffFile(file, _multifile=False) as tiff:
         count = len(tiff.pages)
         declared = int((tiff.imagej_metadata or {}).get("images", 1)) if tiff.is_imagej else 1
     if declared > count:
         raise FirstsightError(f"it says that it holds {declared} images, but has pages for {count} only")
-    return _numbered(file, None, count, None)
+    full = set(full_pages(pages_of_file(file)))
+    members = _numbered(file, None, count, None)
+    return [member for member in members if member.address.index in full or len(full) < 1]
 
 
-def _list_hdf5(path: Path, inside: str | None) -> list[Member]:
+def _list_hdf5(path: Path, inside: str | None, axes: str) -> list[Member]:
     with open_hdf5(path) as file:
         name = inside or _only_member(path, list(file))
         member = find_hdf5(file, name)
         if isinstance(member, h5py.Group):
             return _named(path, name, list(member))
-    return _list_data(path, name)
+    return _list_data(path, name, axes)
 
 
-def _list_zarr(path: Path, inside: str | None) -> list[Member]:
+def _list_zarr(path: Path, inside: str | None, axes: str) -> list[Member]:
     name = inside or ("/" if is_zarr_array(path) else _only_member(path, zarr_members(path)))
     folder = zarr_folder(path, name)
     if os.path.isdir(folder) and not is_zarr_array(folder):
         return _named(path, name, zarr_members(folder))
-    return _list_data(path, name)
+    return _list_data(path, name, axes)
 
 
 def _only_member(path: Path, members: list[str]) -> str:
@@ -229,22 +234,33 @@ def _only_member(path: Path, members: list[str]) -> str:
     raise FirstsightError(f"say which data set holds the images, as in {path}:/images; {there}")
 
 
-def _list_data(path: Path, name: str) -> list[Member]:
-    """The images of one data set, (N, H, W) or (N, H, W, C); a data set of two dimensions is one image."""
+def _list_data(path: Path, name: str, axes: str) -> list[Member]:
+    """The images of one data set, (N, H, W) or (N, H, W, C), or the only one, (H, W) or (H, W, C)."""
     with open_data(Address(path, name, None)) as data:
         shape = data.shape
-    whole = Address(path, name, None if len(shape) == 2 else 0)
+    if axes == "auto":
+        axes = "HW" if len(shape) == 2 else "HWC" if _is_one_colour_image(shape) else "NHW"
+    elif len(axes) != len(shape):
+        raise FirstsightError(f"axes {axes} do not fit the data set {name} of shape {shape}")
+    whole = Address(path, name, 0 if axes.startswith("N") else None)
     image_shape(shape, whole)
-    if whole.index is None:
-        return [Member(name.strip("/") or path.stem, whole, None, _unwritable(whole))]
     masks = None
     folder, _, last = name.rpartition("/")
     if last == "images" and _exists(path, f"{folder}/masks"):
         masks = f"{folder}/masks"
+    if whole.index is None:
+        mask = None if masks is None else Address(path, masks, None)
+        return [Member(name.strip("/") or path.stem, whole, mask, _unwritable(whole))]
+    if masks is not None:
         with open_data(Address(path, masks, None)) as data:
             if data.shape[0] != shape[0]:
                 raise FirstsightError(f"{masks} has shape {data.shape}, {name} has {shape}")
     return _numbered(path, name, shape[0], masks)
+
+
+def _is_one_colour_image(shape: tuple[int, ...]) -> bool:
+    """Whether three axes are those of one image with channels: as images of a stack they would be slivers."""
+    return len(shape) == 3 and shape[2] <= MOST_CHANNELS < min(shape[:2])
 
 
 def _numbered(file: Path, inside: str | None, count: int, masks: str | None) -> list[Member]:

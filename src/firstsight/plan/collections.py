@@ -3,7 +3,7 @@
 import json
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from firstsight.collections.demo import DemoSettings, list_demo
+from firstsight.collections.folders import made_by_the_run
 from firstsight.collections.listing import list_collection
+from firstsight.collections.pages import with_pages
 from firstsight.collections.readers import ImageFile, with_missing
 from firstsight.collections.references import part_references
 from firstsight.collections.shards import images_per_shard, members_digest, plan_shards
-from firstsight.collections.stacks import real_files
+from firstsight.collections.stacks import guess_stack, real_files
+from firstsight.collections.unread import Unread, count_unread
 from firstsight.errors import ConfigError, FirstsightError, Mistake
 from firstsight.features.registry import EXTRACTORS
 from firstsight.features.timm_models import is_timm_name
@@ -114,6 +117,25 @@ class CollectionPlan:
         """Whether its images are made by a job."""
         return self.settings.layout in MADE_BY_THE_RUN
 
+    def value_sample(self) -> list[str]:
+        """Paths of a sample of its images, from which the range of their values may be found."""
+        names = sorted(self.files, key=lambda image: sha256(image.encode("utf-8", "backslashreplace")).digest())
+        return [str(self.files[image].path) for image in names[:SAMPLED_FILES] if self.files[image].problem is None]
+
+    @property
+    def given_values(self) -> tuple[float, float] | None:
+        """The values that are black and white by the config, or because the run made the images so."""
+        if self.degraded:
+            return 0.0, 1.0
+        given = self.settings.value_range
+        return None if given == "auto" else given
+
+    @cached_property
+    def unread(self) -> tuple[Unread, ...]:
+        """The files beside its images that cannot be read; looked for when they are asked for."""
+        path = self.settings.path
+        return () if path is None or guess_stack(path) is not None else count_unread(path)
+
     @property
     def weights(self) -> str:
         """The weights of the extractor: a name, or a file that the config gives; ``its own`` for a network of timm with
@@ -191,8 +213,9 @@ class CollectionPlan:
             files = [os.stat(file) for file in real_files(path)]
         except OSError:
             return None
-        size, latest = sum(file.st_size for file in files), max((file.st_mtime_ns for file in files), default=0)
-        return f"{size}-{latest}"
+        # Files of one size and time may swap their names: then inodes do, too, or the times of the last change.
+        stamps = [f"{file.st_size}-{file.st_mtime_ns}-{file.st_ino}-{file.st_ctime_ns}" for file in files]
+        return stamps[0] if len(stamps) == 1 else sha256(" ".join(stamps).encode()).hexdigest()
 
     def detector_in(self, folder: str) -> DetectorPlan:
         """The detector whose results lie in ``folder`` (its name and fingerprint)."""
@@ -200,8 +223,12 @@ class CollectionPlan:
         return next(detector for detector in detectors if detector.folder == folder)
 
 
-def plan_collection(name: str, collection: CollectionSettings, results: Path) -> CollectionPlan:
+def plan_collection(
+    name: str, collection: CollectionSettings, results: Path, names: Collection[str] = ()
+) -> CollectionPlan:
     """List a collection's images, cut them into shards and name what is computed from them.
+
+    ``names``: of all collections of the run, below whose results no images are looked for.
 
     Raises:
         ConfigError: see `firstsight.plan.run.plan_run`; keys begin at the collection's own entry.
@@ -216,9 +243,10 @@ def plan_collection(name: str, collection: CollectionSettings, results: Path) ->
             listing = list_collection(
                 collection.path,
                 collection.layout,
+                axes=collection.axes,
                 normal_label=collection.normal_labels,
                 pattern=collection.mask.pattern,
-                is_result=_is_below(results, collection.path),
+                is_result=made_by_the_run(collection.path, results, names),
             )
         files, remarks = listing.files, listing.remarks
         if collection.missing:
@@ -226,6 +254,9 @@ def plan_collection(name: str, collection: CollectionSettings, results: Path) ->
                 files = with_missing(files, collection.missing)
     with _about("reference", collection.reference):
         searched, references = _part_references(collection, files)
+    # The rows of a sheet are images, one each.
+    if collection.path is not None and (collection.path.is_dir() or isinstance(collection.pages, int)):
+        searched, references = (with_pages(images, collection.pages) for images in (searched, references))
     finished = _finished_shards(results, name)
     may_learn = bool(references) or collection.contaminated or collection.assign_to is not None
     own = plan_detectors(name, collection, collection.detectors, may_learn=may_learn, strict=True)
@@ -240,12 +271,6 @@ def plan_collection(name: str, collection: CollectionSettings, results: Path) ->
         own=own,
         remarks=remarks,
     )
-
-
-def _is_below(results: Path, path: Path) -> Callable[[Path], bool]:
-    """Whether a file is among the results, where these lie below the path of a collection."""
-    folder, above = (os.path.join(os.path.abspath(place), "") for place in (results, path))
-    return lambda file: folder.startswith(above) and os.path.abspath(file).startswith(folder)
 
 
 @contextmanager

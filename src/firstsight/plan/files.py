@@ -6,6 +6,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from firstsight.collections.unread import tell_unread, unread_rows
 from firstsight.plan.collections import CollectionPlan
 from firstsight.plan.detectors import DetectorPlan
 from firstsight.plan.paths import Paths
@@ -108,6 +109,11 @@ def parts_of_images(plan: Plan, paths: Paths) -> list[ImageParts]:
     ]
 
 
+def rows_of_unread(plan: Plan) -> list[dict[str, Any]]:
+    """The rows of the table ``unread``."""
+    return [row for name, collection in plan.collections.items() for row in unread_rows(name, collection.unread)]
+
+
 def _tunes(collection: CollectionPlan, detector: DetectorPlan) -> bool:
     return collection.tuning_of(detector.features) is not None and not collection.is_new
 
@@ -130,6 +136,7 @@ def collections_of_page(plan: Plan, paths: Paths) -> list[dict[str, Any]]:
             "weights": collection.weights,
             "scale": paths.scale_record.format(collection=collection.known, features=collection.features_folder),
             "set_aside": list(collection.own.set_aside.values()),
+            "unread": tell_unread(collection.unread),
             "remarks": list(collection.remarks),
             "truth": paths.truth_record.format(collection=name, shard=next(iter(collection.shards))),
             "detectors": [_detector_of_page(collection, detector, paths) for detector in collection.detectors.values()],

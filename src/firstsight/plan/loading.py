@@ -13,7 +13,7 @@ from firstsight.settings_model import M, SettingsModel, read_settings
 REPLACED_WHOLE = ("collections", "detectors", "threshold")
 """Keys whose value in the user's config replaces the default, instead of being merged into it."""
 
-INHERITED = ("features", "detectors", "threshold", "clustering", "contaminated")
+INHERITED = ("features", "detectors", "threshold", "clustering", "contaminated", "value_range")
 """What new images take over from the collection that they are compared with."""
 
 

@@ -34,8 +34,9 @@ class Paths:
     The defaults are relative to the folder of results; `paths_below` puts that before them.
     """
 
-    # A collection whose images the run makes.
+    # A collection whose images the run makes, and the range of values of one whose images have more than 8 bits.
     images: str = f"{_COLLECTION}/images"
+    values: str = f"{_COLLECTION}/values.json"
     demo_record: str = f"{_COLLECTION}/demo.run.json"
     demo_log: str = f"{_LOGS_OF_COLLECTION}/demo.log"
 

@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from firstsight.collections.unread import tell_unread
 from firstsight.errors import ConfigError, FirstsightError, Mistake
 from firstsight.plan.collections import CollectionPlan, plan_collection
 from firstsight.plan.settings import Config
@@ -37,6 +38,15 @@ class Plan:
         ]
 
     @property
+    def unread(self) -> list[str]:
+        """One line for each suffix of files, beside the images of a collection, that cannot be read."""
+        return [
+            f"collections.{name}: {line}"
+            for name, collection in self.collections.items()
+            for line in tell_unread(collection.unread)
+        ]
+
+    @property
     def remarks(self) -> list[str]:
         """One line for whatever is odd about the files of a collection as a whole."""
         return [f"collections.{name}: {line}" for name, planned in self.collections.items() for line in planned.remarks]
@@ -55,7 +65,7 @@ def plan_run(config: Config) -> Plan:
     collections, mistakes = {}, []
     for name, settings in config.collections.items():
         try:
-            collections[name] = plan_collection(name, settings, config.results)
+            collections[name] = plan_collection(name, settings, config.results, set(config.collections))
             require_weights(collections[name], config.results)
         except ConfigError as error:
             mistakes += [Mistake(("collections", name, *key), text) for key, text in error.mistakes]

@@ -5,6 +5,7 @@ The JSON schema, ``docs/settings.md`` and the default ``config.yaml`` are made f
 detector's own file.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -213,6 +214,16 @@ class CollectionSettings(SharedSettings):
     missing: UserPath | None = None
     """Folder of masks of missing pixels: a file for an image, with the path that the image has in the collection, but
     for the suffix."""
+    pages: Literal["auto", "first", "all"] | Count = "auto"
+    """Which pages of a TIFF in a folder are images. auto: all where they are of one size, else the largest, the first
+    of several; first: always that one; all: all; a number: that page, counted from 1. Thumbnails, pyramid levels and
+    masks among the pages are never images."""
+    axes: Literal["auto", "HW", "HWC", "NHW", "NHWC"] = "auto"
+    """What the axes of a data set in HDF5 or Zarr are: images (N), height, width, channels. auto: three axes are NHW,
+    or HWC if the last one can only be channels; four are NHWC."""
+    value_range: Literal["auto"] | Annotated[tuple[float, float], Strict(False)] = "auto"
+    """The values that are black and white: [0, 4095]. auto: of images of 8 bits 0 and 255; of others found once for the
+    collection, from what their files say or from a sample of their values."""
     reference: UserPath | None = None
     """Folder of normal images of this texture, at any depth, for padim, patchcore and cfa. With layout mvtec,
     train/good (or train/ok and its like) is found by itself. Normal images are not searched, even where the collection
@@ -226,7 +237,8 @@ class CollectionSettings(SharedSettings):
     """Whether detectors that learn from normal images learn from the collection itself, anomalies and all."""
     assign_to: str | None = None
     """Name of a collection: these are new images, compared with its models, threshold and clusters (`snakemake
-    assign`). They have no features, detectors, threshold, clustering, reference or contaminated of their own."""
+    assign`). They have no features, detectors, threshold, clustering, value_range, reference or contaminated of their
+    own."""
 
     @property
     def normal_labels(self) -> tuple[str, ...]:
@@ -240,6 +252,13 @@ class CollectionSettings(SharedSettings):
     @classmethod
     def _short_form(cls, given: Any) -> Any:
         return {"path": given} if isinstance(given, str) else given
+
+    @field_validator("value_range")
+    @classmethod
+    def _grows(cls, limits: Any) -> Any:
+        if limits != "auto" and not (math.isfinite(limits[1] - limits[0]) and limits[0] < limits[1]):
+            raise ValueError("must be two numbers, the smaller one first")
+        return limits
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

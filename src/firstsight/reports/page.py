@@ -103,6 +103,7 @@ def _totals(page: Page) -> dict[str, int]:
         "images": sum(collection.n_images for collection in page.collections),
         "anomalous": anomalous,
         "set_aside": sum(len(collection.set_aside) for collection in page.collections),
+        "unread": sum(len(collection.unread) for collection in page.collections),
     }
 
 

@@ -89,8 +89,9 @@ class CollectionReport:
         set_aside: (image, status) of the images that were set aside.
         no_textures: (image, score) of the images that may be no texture, highest score first; they are searched too.
         detectors_set_aside: one line for each detector that could not run.
+        unread: one line for each suffix of files that could not be read.
         masks: what the values of its masks mean, in words; empty if it has none.
-        remarks: one line for whatever is odd about its files, labels and masks.
+        remarks: one line for each thing that a user should know of its files, images, labels and masks.
     """
 
     name: str
@@ -104,6 +105,7 @@ class CollectionReport:
     set_aside: tuple[tuple[str, str], ...]
     no_textures: tuple[tuple[str, float], ...] = ()
     detectors_set_aside: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
     masks: str = ""
     remarks: tuple[str, ...] = ()
 

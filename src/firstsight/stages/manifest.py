@@ -1,17 +1,23 @@
 """Stage manifest: look at every image of a shard once, before anything uses it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from firstsight.collections.demo import DemoSettings, make_demo
-from firstsight.collections.images import inspect_image
+from firstsight.collections.images import draw_from, file_sha256, inspect_image
 from firstsight.collections.readers import ImageFile
+from firstsight.collections.value_range import DrawnValues, ValueRange, find_range
 from firstsight.stages.job import Job
-from firstsight.storage.json import write_json
+from firstsight.storage.json import read_json, write_json
 from firstsight.storage.replacing import replace_folder
 from firstsight.storage.table_schemas import TRUTH_COLUMNS
 from firstsight.storage.tables import write_table
+
+SAMPLED_IMAGES = 32
+"""The range of values of a collection is found from so many of its images at most."""
 
 
 def make_demo_collection(folder: Path, texture: str, job: Job) -> None:
@@ -20,8 +26,31 @@ def make_demo_collection(folder: Path, texture: str, job: Job) -> None:
         make_demo(partial, DemoSettings(texture=texture))
 
 
+@dataclass(frozen=True)
+class Values:
+    """Where the range of values of a collection comes from.
+
+    Attributes:
+        file: JSON of the range, made by whichever shard needs it first: all would find the same. Once found it is kept
+            as the collection grows, as long as one of the images is there that it was found from.
+        sample: paths of images, in the order in which they are looked at.
+        given: the values that are black and white by the config, for all images; or None.
+    """
+
+    file: Path
+    sample: Sequence[str]
+    given: tuple[float, float] | None = None
+
+
 def make_manifest(
-    *, files: Sequence[Mapping[str, str | None]], collection: str, shard: str, output: Path, members: Path, job: Job
+    *,
+    files: Sequence[Mapping[str, str | None]],
+    collection: str,
+    shard: str,
+    output: Path,
+    members: Path,
+    job: Job,
+    values: Values | None = None,
 ) -> None:
     """Read every image of a shard and write one row each: size, type, sha256, status.
 
@@ -31,9 +60,11 @@ def make_manifest(
         shard: id of the shard.
         output: Parquet file of `images` rows, in the order of ``files``, without labels and masks: these may
             come later, and features should not wait for them or be made again.
+        values: where the range of images of more than 8 bits comes from; without it each has that of its type.
         members: JSON list of the shard's image ids; from then on the shard keeps its members.
     """
     rows = []
+    find_limits = None if values is None else cache(partial(find_limits_of, values, job))
     with job.step("inspect"):
         for file in job.progress(files, len(files)):
             row = inspect_image(
@@ -44,12 +75,51 @@ def make_manifest(
                     masks=(),
                     problem=file["problem"],
                     missing=Path(file["missing"]) if file["missing"] else None,
-                )
+                ),
+                find_limits,
+                always=values is not None and values.given is not None,
             )
-            rows.append({"collection": collection, "shard": shard, **dict.fromkeys(TRUTH_COLUMNS), **row})
+            known_later = dict.fromkeys((*TRUTH_COLUMNS, "duplicate_of"))
+            rows.append({"collection": collection, "shard": shard, **known_later, **row})
     _count_and_note(rows, job)
     write_table(output, "images", rows)
     write_json(members, [file["image"] for file in files])
+
+
+def find_limits_of(values: Values, job: Job) -> ValueRange | None:
+    """The range of a collection: given, kept, or found now and kept; None where its sample leaves nothing open."""
+    if values.given is not None:
+        return ValueRange(*values.given, "given")
+    limits = _kept_limits(values.file)
+    if limits is None:
+        drawn: list[DrawnValues] = []
+        found_in: list[list[str | None]] = []
+        with job.step("values"):
+            for path in values.sample:
+                if len(drawn) == SAMPLED_IMAGES:
+                    break
+                image = draw_from(Path(path))
+                if image is not None:
+                    drawn.append(image)
+                    found_in.append([path, file_sha256(Path(path))])
+        if not drawn:
+            # Such images are rare in the collection, and have the range of their type.
+            return None
+        limits = find_range(drawn)
+        write_json(values.file, {"low": limits.low, "high": limits.high, "says": limits.says, "found_in": found_in})
+    job.says = f"values from {limits.low:g} to {limits.high:g}: {limits.says}"
+    job.note(job.says)
+    return limits
+
+
+def _kept_limits(file: Path) -> ValueRange | None:
+    """The range that was found before; None if there is none, or none of the images that it was found from is left."""
+    if not file.exists():
+        return None
+    kept = read_json(file)
+    if not any(sha256 is not None and file_sha256(Path(path)) == sha256 for path, sha256 in kept["found_in"]):
+        return None
+    return ValueRange(kept["low"], kept["high"], kept["says"])
 
 
 def _count_and_note(rows: Sequence[Mapping[str, Any]], job: Job) -> None:

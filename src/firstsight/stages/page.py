@@ -12,6 +12,7 @@ from firstsight.reports.overlays import draw_colour_bar, replace_image
 from firstsight.reports.page import write_page
 from firstsight.reports.page_report import ClusterReport, CollectionReport, DetectorReport, Page
 from firstsight.stages.job import Job
+from firstsight.stages.remarks import remarks_on
 from firstsight.storage.json import read_json
 from firstsight.storage.tables import read_table
 
@@ -24,10 +25,11 @@ def make_page(*, tables: Mapping[str, Path], collections: Sequence[Mapping[str, 
     Args:
         tables: the tables images, regions, clusters and metrics.
         collections: for each collection its name, path, extractor, weights, the record of the job that found its
-            ``scale``, that of a job that read its masks (``truth``), ``remarks`` on its files, detectors, and a line
-            for each detector that was set aside; for each detector its name, its settings as text, the JSON of its
-            ``threshold``, ``clusters`` and ``charts``, the folder of ``overlays``, the picture ``colour_bar`` to make;
-            and ``model``, the JSON that says what it learned, for one that learns
+            ``scale``, that of a job that read its masks (``truth``), ``remarks`` on its files, detectors, a line for
+            each detector that was set aside, and one for each suffix of files that are ``unread``; for each detector
+            its name, its settings as text, the JSON of its ``threshold``, ``clusters`` and ``charts``, the folder of
+            ``overlays``, the picture ``colour_bar`` to make; and ``model``, the JSON that says what it learned, for
+            one that learns
             (`firstsight.plan.files.collections_of_page`).
         output: the HTML file, its data in the folder ``data`` beside it; all pictures are linked relative to it.
     """
@@ -64,8 +66,9 @@ def _collection(collection: Mapping[str, Any], tables: Mapping[str, pandas.DataF
         set_aside=tuple(zip(aside["image"], aside["status"], strict=True)),
         no_textures=_no_textures(images),
         detectors_set_aside=tuple(collection["set_aside"]),
+        unread=tuple(collection["unread"]),
         masks=read_json(Path(collection["truth"]))["says"].removeprefix("masks: "),
-        remarks=(*collection["remarks"], *_remarks(images)),
+        remarks=(*collection["remarks"], *_remarks(images), *remarks_on(images)),
     )
 
 

@@ -2,17 +2,20 @@
 
 import zlib
 from collections.abc import Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 import tifffile
 
 from firstsight.collections.degrade import DEGRADATIONS
-from firstsight.collections.images import read_row
+from firstsight.collections.images import inspect_image, read_row
+from firstsight.collections.readers import ImageFile
 from firstsight.errors import FirstsightError
 from firstsight.plan.study_rows import StudyRow
 from firstsight.reports.side_by_side import draw_curves
 from firstsight.stages.job import Job
+from firstsight.stages.manifest import Values, find_limits_of
 from firstsight.stages.study import study_table
 from firstsight.storage.replacing import replace_file, replace_folder
 
@@ -28,6 +31,7 @@ def degrade_images(
     output: Path,
     seed: int,
     job: Job,
+    values: Values | None = None,
 ) -> None:
     """Write degraded copies of images as TIFF files of floats, NaN where a pixel is missing.
 
@@ -35,14 +39,19 @@ def degrade_images(
         images: rows with image (the copy's name without ``.tif``), path and missing.
         degradation: a key of `DEGRADATIONS`.
         level: percent.
+        values: where the range of images of more than 8 bits comes from.
         output: folder to make. An image that cannot be read has no copy there, and the log says why.
         seed: of all random numbers; those of an image do not depend on the other images.
     """
+    find_limits = None if values is None else cache(partial(find_limits_of, values, job))
     with replace_folder(output) as folder:
         for row in job.progress(images, len(images)):
             name = str(row["image"])
             try:
-                image = read_row(row)
+                looked_at = inspect_image(
+                    _file(row), find_limits, always=values is not None and values.given is not None
+                )
+                image = read_row({**row, **{name: looked_at[name] for name in ("value_low", "value_high")}})
             except FirstsightError as error:
                 job.note(f"{name}: {error}")
                 continue
@@ -52,6 +61,11 @@ def degrade_images(
             path.parent.mkdir(parents=True, exist_ok=True)
             tifffile.imwrite(path, degraded, photometric="rgb")
             job.n_images += 1
+
+
+def _file(row: Mapping[str, str | None]) -> ImageFile:
+    missing = Path(row["missing"]) if row["missing"] else None
+    return ImageFile(str(row["image"]), Path(str(row["path"])), None, (), None, missing)
 
 
 def draw_robustness(*, rows: Sequence[StudyRow], output: Path) -> None:

@@ -1,4 +1,4 @@
-"""Stage tables: the results of all jobs of a run, joined into the five tables.
+"""Stage tables: the results of all jobs of a run, joined into the six tables.
 
 Tasks of dask read the parts, some files each; one table of one collection is in memory at a time, and the records of
 the jobs.
@@ -18,9 +18,10 @@ from scipy.stats import false_discovery_control
 from firstsight.clustering.names import Cluster, bind_names, read_names, rename_clusters
 from firstsight.plan.files import ImageParts
 from firstsight.stages.job import Job
+from firstsight.stages.remarks import remarks_on, with_duplicates
 from firstsight.storage.json import read_json
 from firstsight.storage.stored_images import read_images
-from firstsight.storage.table_schemas import SORT_KEYS
+from firstsight.storage.table_schemas import SCHEMAS, SORT_KEYS
 from firstsight.storage.tables import concatenate_tables, write_blocks, write_table
 
 _FILES_PER_TASK = 64
@@ -35,17 +36,19 @@ def join_tables(
     clusters: Sequence[Path],
     metrics: Sequence[Path],
     records: Sequence[Path],
+    unread: Sequence[Mapping[str, Any]],
     output: Mapping[str, Path],
     job: Job,
     names: Path | None = None,
 ) -> None:
-    """Join the parts of a run into the tables images, regions, clusters, metrics and runs.
+    """Join the parts of a run into the tables images, regions, clusters, metrics, runs and unread.
 
     Args:
         images: the parts of `images`, collection by collection.
         detectors: those that `images` has columns of, in their order.
         regions, clusters, metrics: parts of these tables; regions with their clusters.
         records: JSON records of all jobs.
+        unread: the rows of `unread`.
         output: table name to Parquet file.
         names: CSV of `firstsight.clustering.names` with names that a person gave to clusters.
 
@@ -69,6 +72,10 @@ def join_tables(
         concatenate_tables("metrics", metrics, output["metrics"])
         runs = pandas.DataFrame(list(chain.from_iterable(_in_batches(_read_records, records))))
         write_table(output["runs"], "runs", _sorted(runs, "runs"))
+        table = pandas.DataFrame(list(unread), columns=SCHEMAS["unread"].names)
+        write_table(output["unread"], "unread", _sorted(table, "unread"))
+        for row in unread:
+            job.note(f"{row['collection']}: {row['n_files']} files {row['suffix']} cannot be read: {row['advice']}")
 
 
 def n_tasks(files: Sequence[Any]) -> int:
@@ -100,6 +107,9 @@ def _images(images: Sequence[ImageParts], detectors: Sequence[str], job: Job) ->
             detector: list(chain.from_iterable(_in_batches(_read_scores, paths)))
             for detector, paths in parts.scores.items()
         }
+        rows = with_duplicates(rows)
+        for line in remarks_on(rows):
+            job.note(f"{parts.collection}: {line}")
         job.n_images += len(rows)
         yield _sorted(_with_scores(rows, detectors, scores), "images")
 

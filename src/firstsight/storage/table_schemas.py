@@ -1,6 +1,6 @@
 """The tables of a run: the one place where their columns and types are fixed.
 
-Five tables, each with one kind of row:
+Six tables, each with one kind of row:
 
 | table      | one row                                      | sorted by                           |
 | ---------- | -------------------------------------------- | ----------------------------------- |
@@ -9,6 +9,7 @@ Five tables, each with one kind of row:
 | `clusters` | image and detector                           | collection, image, detector         |
 | `metrics`  | collection, detector, metric and crop        | collection, detector, metric, crop  |
 | `runs`     | job                                          | collection, rule, shard, detector   |
+| `unread`   | suffix of files that cannot be read          | collection, suffix                  |
 """
 
 from collections.abc import Sequence
@@ -48,6 +49,13 @@ SCHEMAS: dict[str, pyarrow.Schema] = {
             # The mask of missing pixels.
             _optional("missing", pyarrow.string()),
             _optional("shard", pyarrow.string()),
+            # The values that are black and white; null where the type leaves no doubt.
+            _optional("value_low", pyarrow.float64()),
+            _optional("value_high", pyarrow.float64()),
+            # The first image of the collection with the same bytes.
+            _optional("duplicate_of", pyarrow.string()),
+            # What was left out of an image, and what else a user should know; null: nothing.
+            _optional("remark", pyarrow.string()),
             _required("status", pyarrow.string()),
             # How much its parts differ (1: not at all), and whether they are alike enough; null: undecidable.
             _optional("texture_score", pyarrow.float32()),
@@ -129,6 +137,17 @@ SCHEMAS: dict[str, pyarrow.Schema] = {
             _optional("machine", pyarrow.string()),
         ]
     ),
+    "unread": pyarrow.schema(
+        [
+            _required("collection", pyarrow.string()),
+            _required("suffix", pyarrow.string()),
+            _required("n_files", pyarrow.int64()),
+            # Relative to the collection's folder.
+            _required("example", pyarrow.string()),
+            # What to do.
+            _required("advice", pyarrow.string()),
+        ]
+    ),
 }
 """Columns and types by table. `images` has five more columns for every detector: see `images_schema`."""
 
@@ -141,6 +160,7 @@ SORT_KEYS: dict[str, tuple[str, ...]] = {
     "clusters": ("collection", "image", "detector"),
     "metrics": ("collection", "detector", "metric", "crop"),
     "runs": ("collection", "rule", "shard", "detector"),
+    "unread": ("collection", "suffix"),
 }
 
 _SCORE, _P_VALUE, _Q_VALUE, _AREA, _THRESHOLD = "_score", "_p_value", "_q_value", "_anomalous_area", "_threshold"
