@@ -70,6 +70,7 @@ def test_a_decision_is_read_from_what_the_threshold_stage_writes() -> None:
     assert [again.call(each)[:3] for each in pile()] == [decision.call(each)[:3] for each in pile()]
     assert Decision.from_json({**stored, "unit": "pixel"}).rate is None
     assert Decision.from_json({"threshold": 1.0}) == Decision(1.0)
+    assert Decision.from_json({**stored, "threshold": None, "normal": None}).rate is None, "no image has a map"
 
 
 @pytest.mark.parametrize("rate", [0.0, 1.0, -0.1, np.nan])

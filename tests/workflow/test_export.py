@@ -33,7 +33,13 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("export")
     make_pile(folder / "pile.h5")
     # A detector that reads the images themselves, so that they are read for features and for maps.
-    config = {"collections": {"pile": {"path": "pile.h5:/tiles"}}, "detectors": {"spectral_residual": {}}, **LAWS}
+    # A threshold that marks something in most images, so that there are regions to export.
+    config = {
+        "collections": {"pile": {"path": "pile.h5:/tiles"}},
+        "detectors": {"spectral_residual": {}},
+        "threshold": {"method": "deviations"},
+        **LAWS,
+    }
     done = run(folder, "export", config=config)
     assert done.returncode == 0, done.stderr
     return folder / "results"

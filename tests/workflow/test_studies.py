@@ -55,7 +55,7 @@ def test_a_study_of_nothing_is_one_line(folder: Path) -> None:
     config = {"collections": {"pile": {"path": "pile/test/good"}}}
     done = run(folder, "--keep-going", "robustness", "reference_table", config=config)
     assert done.returncode != 0
-    assert "firstsight: robustness is measured on images with masks, and no collection has any" in done.stderr
+    assert "robustness: robustness is measured on images with masks, and no collection has any; log: " in done.stderr
     assert "firstsight: reference_table: no collection has normal images: add collections.<name>" in done.stderr
     assert "Traceback" not in done.stderr
     assert not list((folder / "results/tables").glob("[!.]*"))

@@ -146,7 +146,7 @@ def names_of_clusters(wildcards):
 def value_sample(wildcards, output):
     """The images from which the range of values is found. They come and go, which is no reason to look at all again:
     Snakemake compares no params that are made from ``output``."""
-    return PLAN.collections[of_collection(wildcards).known].value_sample()
+    return PLAN.collections[of_collection(wildcards).known].value_sample
 
 
 def made_images(wildcards):

@@ -63,7 +63,8 @@ class Decision:
         normal = content.get("normal")
         return cls(
             content["threshold"],
-            content["rate"] if content.get("unit") == "image" else None,
+            # Without a map nothing is known of normal images, and nothing is to be decided on.
+            content["rate"] if normal is not None and content.get("unit") == "image" else None,
             None if normal is None else NormalImages.from_json(normal),
         )
 

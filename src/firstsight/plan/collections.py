@@ -117,6 +117,7 @@ class CollectionPlan:
         """Whether its images are made by a job."""
         return self.settings.layout in MADE_BY_THE_RUN
 
+    @cached_property
     def value_sample(self) -> list[str]:
         """Paths of a sample of its images, from which the range of their values may be found."""
         names = sorted(self.files, key=lambda image: sha256(image.encode("utf-8", "backslashreplace")).digest())
