@@ -143,9 +143,7 @@ STUDIES = {
         detectors="reference_table",
         rows=reference_rows,
         columns=("image_auroc", "auroc", "pro", "milliseconds"),
-        nothing=(
-            "reference_table: no collection has normal images: add collections.<name>.reference or contaminated: true"
-        ),
+        nothing=("no collection has normal images: add collections.<name>.reference or contaminated: true"),
         published=published.REFERENCE_TABLE,
     ),
     "compare": Study(
