@@ -25,7 +25,7 @@ def pile(count: int = 24) -> NDArray[np.float32]:
 
 
 def decision_of(maps: NDArray[np.float32], rate: float | None = RATE) -> Decision:
-    statistics = MapStatistics(*map(np.concatenate, zip(*map(MapStatistics.of, maps), strict=True)))
+    statistics = MapStatistics.joined(map(MapStatistics.of, maps))
     return Decision(9.5, rate, fit_normal_images(statistics))
 
 

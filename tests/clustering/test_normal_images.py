@@ -21,7 +21,7 @@ Maps = NDArray[np.float64]
 
 
 def statistics(maps: Maps) -> MapStatistics:
-    return MapStatistics(*map(np.concatenate, zip(*map(MapStatistics.of, maps), strict=True)))
+    return MapStatistics.joined(map(MapStatistics.of, maps))
 
 
 def textures(count: int, seed: int = 0, shape: tuple[int, int] = (32, 40)) -> Maps:

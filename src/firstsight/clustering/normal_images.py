@@ -11,7 +11,7 @@ Each gives a p-value: the share of normal images that stand out as much. An imag
 (Bonferroni's correction), so that about the asked rate of normal images is called anomalous.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
@@ -69,6 +69,11 @@ class MapStatistics(NamedTuple):
         """Those of one map, (h, w), finite, with N = 1. Where it has fewer cells than tiles, tiles repeat."""
         tiles = tile_maxima(anomaly_map)
         return cls(tiles[None], np.array([np.median(anomaly_map)]), np.array([image_score(anomaly_map)]))
+
+    @classmethod
+    def joined(cls, parts: Iterable[Self]) -> Self:
+        """Those of several maps, in order; at least one."""
+        return cls(*map(np.concatenate, zip(*parts, strict=True)))
 
 
 class Spread(NamedTuple):

@@ -185,7 +185,7 @@ def inspect_image(
         if _is_constant(samples):
             raise FirstsightError("constant image: every pixel has the same value")
         limits = find_limits() if find_limits is not None and (always or is_open(samples)) else None
-        if limits is not None and samples.dtype != "bool" and not samples.fixed:
+        if limits is not None and _follows_range(samples):
             row |= {"value_low": limits.low, "value_high": limits.high}
         scaled = _scale(samples, limits)
         if is_flat(scaled, samples.missing):
@@ -245,8 +245,13 @@ def draw_from(path: Path) -> DrawnValues | None:
     return draw_values(samples) if is_open(samples) else None
 
 
+def _follows_range(samples: Samples) -> bool:
+    """Whether a range of the collection holds for an image: its values are no bits, and its file leaves them open."""
+    return samples.dtype != "bool" and not samples.fixed
+
+
 def _scale(samples: Samples, limits: ValueRange | None = None) -> NDArray[np.float32]:
-    if limits is not None and samples.dtype != "bool" and not samples.fixed:
+    if limits is not None and _follows_range(samples):
         return scale_values(samples, limits)
     values = samples.values
     if samples.missing is not None and is_open(samples) and not samples.missing.all():

@@ -72,6 +72,7 @@ _how = _options(
     click.option("--verbose", is_flag=True, help="Show all that Snakemake says."),
 )
 _open = click.option("--open", "open_page", is_flag=True, help="Show the page in the browser at the end.")
+_on_results = _options(_results, _config, _how)
 
 
 @click.group(cls=FolderFirst, no_args_is_help=True, context_settings={"max_content_width": 100})
@@ -128,9 +129,7 @@ def run(config: Path, open_page: bool, **how: Any) -> None:
 
 
 @main.command()
-@_results
-@_config
-@_how
+@_on_results
 def names(results: Path, config: Path | None, **how: Any) -> None:
     """Write the file in which you give names to the kinds that were found."""
     results = _run_on_results(results, config, "name_clusters", **how)
@@ -157,9 +156,7 @@ def assign(new: tuple[Path, ...], known: str, results: Path, config: Path | None
 
 
 @main.command()
-@_results
-@_config
-@_how
+@_on_results
 def compare(results: Path, config: Path | None, **how: Any) -> None:
     """Run all detectors on your images, and show them side by side."""
     results = _run_on_results(results, config, "compare", **how)
@@ -169,9 +166,7 @@ def compare(results: Path, config: Path | None, **how: Any) -> None:
 
 
 @main.command()
-@_results
-@_config
-@_how
+@_on_results
 def export(results: Path, config: Path | None, **how: Any) -> None:
     """Write COCO JSON, masks, TIFF, HDF5 and tasks for Label Studio."""
     results = _run_on_results(results, config, "export", **how)

@@ -57,7 +57,7 @@ def find_threshold(*, shards: Sequence[Path], output: Path, settings: Mapping[st
             write_json(output, {**nothing, **chosen, "says": "no image has a map", "n_images": 0})
             return
         scores = _Scores.joined(parts)
-        cells, maxima = scores.cells, scores.maxima
+        cells, maxima = scores.cells, scores.maps.tiles.max(axis=1)
         normal = fit_normal_images(scores.maps)
         if chosen["unit"] == "image":
             threshold, says = _of_images(normal, scores.maps, settings["rate"])
@@ -101,20 +101,15 @@ class _Scores(NamedTuple):
 
     Attributes:
         cells: (n,) scores of random cells, equally many from every map.
-        maxima: (N,) largest score of every map.
         maps: the statistics of every map.
     """
 
     cells: NDArray[np.float32]
-    maxima: NDArray[np.float32]
     maps: MapStatistics
 
     @classmethod
     def joined(cls, parts: Sequence["_Scores"]) -> Self:
-        maps = MapStatistics(*map(np.concatenate, zip(*(part.maps for part in parts), strict=True)))
-        return cls(
-            np.concatenate([part.cells for part in parts]), np.concatenate([part.maxima for part in parts]), maps
-        )
+        return cls(np.concatenate([part.cells for part in parts]), MapStatistics.joined(part.maps for part in parts))
 
 
 def _shard_scores(shard: Path, keys: Sequence[str], limit: int, seed: int) -> _Scores | None:
@@ -124,7 +119,7 @@ def _shard_scores(shard: Path, keys: Sequence[str], limit: int, seed: int) -> _S
     for index, key in enumerate(keys):
         cells = reader.read(key, "map")
         sample = _sample(cells.ravel(), limit, seed + index)
-        parts.append(_Scores(sample, cells.max(keepdims=True).ravel(), MapStatistics.of(cells)))
+        parts.append(_Scores(sample, MapStatistics.of(cells)))
     return _Scores.joined(parts) if parts else None
 
 
