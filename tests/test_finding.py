@@ -53,7 +53,7 @@ def test_a_picture_is_drawn(tmp_path: Path) -> None:
     [
         ("nowhere.png", {}, "no such file: .*nowhere.png"),
         (".", {}, "is a folder: run `firstsight "),
-        ("a.zip", {}, "a.zip is no image by its ending: there are .bmp"),
+        ("a.zip", {}, r"a.zip is no image by its ending: there are .*\.bmp, .*\.png"),
         ("empty.png", {}, "empty.png: empty file"),
         (np.zeros((4, 4, 7)), {}, "an image is .*, not 4 x 4 x 7"),
         (spotted(80, 96), {"detector": "fac"}, "unknown detector 'fac'"),
