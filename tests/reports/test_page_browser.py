@@ -100,13 +100,12 @@ def open_first(chrome: Chrome) -> None:
     until(chrome, lambda: one(chrome, "#viewer").is_displayed())
 
 
-def test_it_opens_with_the_clusters_medoids_first_and_outliers_apart(page: Chrome) -> None:
+def test_it_opens_with_the_worst_kinds_and_medoids_first(page: Chrome) -> None:
     headings = page.execute_script("return [...document.querySelectorAll('#cards h3')].map((each) => each.textContent)")
-    assert headings == ["tiles: cluster 0", "tiles: second & <i>kind</i>", "tiles: outlier", "cloth: not clustered"]
-    first, second = cards(page)[:12], cards(page)[12:24]
-    assert first[0] == "test/009.png"
-    assert second[0] == SCRIPT
-    assert cards(page)[24:] == ["test/005.png", "0.png", "1.png", "2.png"]
+    assert headings == ["tiles: second & <i>kind</i>", "tiles: outlier", "tiles: cluster 0", "cloth: not clustered"]
+    assert cards(page)[0] == SCRIPT
+    assert cards(page)[12:14] == ["test/005.png", "test/009.png"]
+    assert cards(page)[25:] == ["0.png", "1.png", "2.png"]
     assert one(page, "#count").text == "37 images of 37"
     medoids = page.find_elements(By.CSS_SELECTOR, ".card .medoid")
     assert len(medoids) == 2
@@ -164,6 +163,8 @@ def test_filters(page: Chrome) -> None:
 def test_orders(page: Chrome) -> None:
     choose(page, "order", "highest score first")
     assert cards(page)[:2] == ["café.png", ENDING]
+    choose(page, "order", "worst first")
+    assert cards(page)[:2] == ["test/010.png", "test/011.png"]
     choose(page, "order", "lowest score first")
     assert cards(page)[0] == "test/000.png"
     choose(page, "detector", "grnr")
@@ -254,7 +255,7 @@ def test_the_charts_are_drawn_and_lead_to_the_images(page: Chrome) -> None:
     tree = one(page, "[data-chart=tree]")
     assert len(tree.find_elements(By.CSS_SELECTOR, ".branch")) == 1
     assert len(tree.find_elements(By.CSS_SELECTOR, "g > rect")) == 2
-    tree.find_elements(By.CSS_SELECTOR, ".key button")[1].click()
+    tree.find_elements(By.CSS_SELECTOR, ".key button")[0].click()
     assert len(cards(page)) == 18
 
 

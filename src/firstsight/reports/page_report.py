@@ -26,6 +26,7 @@ class DetectorReport:
         settings: its settings, and what it learned, in one line of text.
         threshold: the collection's threshold, in the units of the map; where images have their own, the middle one.
         threshold_says: one line on how the threshold was determined.
+        false_alarms: a sentence on how many normal images are called anomalous, or nothing.
         scale: the values at the two ends of the overlays' colours.
         folder: the folder of its overlays by shard, relative to the page's folder, with forward slashes, not
             percent-encoded.
@@ -56,6 +57,7 @@ class DetectorReport:
     n_clusters: int
     clusters_chosen: str
     charts: Mapping[str, Any]
+    false_alarms: str = ""
 
     @property
     def n_images(self) -> int:

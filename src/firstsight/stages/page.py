@@ -105,7 +105,15 @@ def _detector(detector: Mapping[str, Any], tables: Mapping[str, pandas.DataFrame
         n_clusters=chosen["n_clusters"],
         clusters_chosen=chosen["criterion"],
         charts=read_json(Path(detector["charts"])),
+        false_alarms=_false_alarms(threshold),
     )
+
+
+def _false_alarms(threshold: Mapping[str, Any]) -> str:
+    """How many normal images are called anomalous at a threshold, where it was chosen for that."""
+    if threshold.get("unit") != "image":
+        return ""
+    return f"Up to {100 * threshold['rate']:g}\u00a0% of normal images are called anomalous, too."
 
 
 def _settings(detector: Mapping[str, Any]) -> str:

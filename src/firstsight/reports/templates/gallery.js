@@ -97,17 +97,18 @@ firstsight.gallery = {
       const { collection, detector } = source;
       const { image, label } = collection.columns;
       const medoids = new Set(detector.clusters.map(({ medoid }) => medoid));
+      const places = new Map(detector.clusters.map(({ number }, place) => [number, place]));
       for (let row = 0; row < collection.rows; row += 1) {
         const score = detector.score[row];
         const cluster = detector.cluster[row];
         if (!(score >= from && score <= to)) continue;
         if (wanted !== "" && wanted !== `${collection.place}/${cluster}`) continue;
         if (text && !`${image[row]}\n${label[row] ?? ""}`.toLowerCase().includes(text)) continue;
-        // Clusters in order of their numbers, then the images in none, then those that were not clustered.
-        const rank = Number.isNaN(cluster) ? 1e10 : cluster < 0 ? 1e9 : cluster;
+        // Clusters in the order of the page, then the images that were not clustered.
+        const rank = places.get(cluster) ?? Infinity;
         const distance = medoids.has(row) ? -1 : detector.distance[row];
         const id = collection.first + row;
-        matches.push({ id, row, source, score, place: collection.place, rank, distance: distance || 0, name: image[row] });
+        matches.push({ id, row, source, score, strength: detector.strength[row], place: collection.place, rank, distance: distance || 0, name: image[row] });
       }
     }
     return matches.sort(this.orders[elements.order.value]);
@@ -115,7 +116,8 @@ firstsight.gallery = {
 
   orders: {
     cluster: (one, other) =>
-      one.place - other.place || one.rank - other.rank || one.distance - other.distance || one.id - other.id,
+      one.place - other.place || (one.rank === other.rank ? 0 : one.rank - other.rank) || one.distance - other.distance || one.id - other.id,
+    worst: (one, other) => other.strength - one.strength || other.score - one.score || one.id - other.id,
     highest: (one, other) => other.score - one.score || one.id - other.id,
     lowest: (one, other) => one.score - other.score || one.id - other.id,
     name: (one, other) => (one.name < other.name ? -1 : one.name > other.name ? 1 : one.id - other.id),
