@@ -13,12 +13,16 @@ from page_samples import MAGENTA, SCRIPT, draw_pictures, sample_page
 TILES = sample_page().collections[0]
 
 
-def test_worst_regions_and_one_of_each_kind_but_the_quiet_one() -> None:
+def test_worst_regions_and_a_typical_one_of_each_kind() -> None:
     crops = crops_of(TILES, TILES.detectors[0])
     assert [crop.image for crop in crops.worst] == [f"test/{number:03d}.png" for number in range(10, 10 + WORST_SHOWN)]
     assert {crop.box for crop in crops.worst} == {Box(20, 30, 40, 50)}
     shown = {kind.report.cluster: kind.crop for kind in crops.kinds}
-    assert shown[0] is None
+    assert shown[0] is not None
+    assert (shown[0].image, shown[0].box) == ("test/010.png", Box(20, 30, 40, 50)), "its medoid has no region"
+    normal = replace(TILES.detectors[0].clusters[0], name="normal")
+    quiet = crops_of(TILES, replace(TILES.detectors[0], clusters=(normal,))).kinds[0]
+    assert (quiet.quiet, quiet.crop) == (True, None)
     assert (shown[1].image, shown[1].box) == (SCRIPT, Box(20, 30, 40, 50)) if shown[1] else False
     assert (shown[-1].image, shown[-1].box) == ("test/005.png", None) if shown[-1] else False
 

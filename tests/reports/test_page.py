@@ -149,11 +149,11 @@ def test_every_image_is_in_the_data_once_and_its_pictures_are_there(index: Path)
 def test_the_data_is_in_the_order_of_the_kinds_fronts_first(index: Path) -> None:
     rows = content(index, "images-0-0")
     names, cluster = rows["columns"]["image"], rows["detectors"][0]["cluster"]
-    assert cluster == [*[1] * 12, -1, *[0] * 12, *[1] * 6, *[0] * 3], "what has no region comes last"
-    assert names[13:16] == ["test/009.png", "test/000.png", "test/001.png"], "the medoid, then by distance"
+    assert cluster == [*[1] * 12, *[0] * 12, -1, *[1] * 6, *[0] * 3], "the worst kind first"
+    assert names[12:15] == ["test/009.png", "test/000.png", "test/001.png"], "the medoid, then by distance"
     assert names[:2] == [SCRIPT, "test/016.png"]
     clusters = content(index, "summary")["collections"][0]["detectors"][0]["clusters"]
-    assert [each["medoid"] for each in clusters] == [0, None, 13]
+    assert [each["medoid"] for each in clusters] == [0, 12, None]
     assert {SCRIPT, HANDLER, ENDING, "café.png"} <= set(names)
 
 
@@ -181,7 +181,7 @@ def test_the_first_screen_says_what_was_found(document: Document) -> None:
     assert "fca : 24 of 34 images anomalous, 48 regions, 2 clusters, 1 image in none." in document.text
     assert "PRO 0.773 AUROC 0.988 AP –" in document.text
     worst = " ".join(f"test/{number:03d}.png" for number in range(10, 15))
-    kinds = "second & <i>kind</i> 18 images outlier 1 image cluster 0 15 images"
+    kinds = "second & <i>kind</i> 18 images cluster 0 15 images outlier 1 image"
     assert f"worst {worst} kinds, worst first {kinds}" in document.text
     assert "Up to 5 % of normal images are called anomalous, too." in document.text
     assert "grnr : 0 of 33 images anomalous, 0 regions, 0 clusters." in document.text
@@ -208,7 +208,7 @@ def test_the_whole_frame_comes_before_the_crop(document: Document) -> None:
 
 def test_pictures_have_words_and_keep_their_place(document: Document) -> None:
     pictures = [attributes for tag, attributes in document.tags if tag == "img" and "src" in attributes]
-    assert len(pictures) == 10
+    assert len(pictures) == 11
     assert all(attributes["alt"] and attributes["width"] for attributes in pictures)
     assert all(attributes["loading"] == "lazy" for attributes in pictures)
 

@@ -102,10 +102,10 @@ def open_first(chrome: Chrome) -> None:
 
 def test_it_opens_with_the_worst_kinds_and_medoids_first(page: Chrome) -> None:
     headings = page.execute_script("return [...document.querySelectorAll('#cards h3')].map((each) => each.textContent)")
-    assert headings == ["tiles: second & <i>kind</i>", "tiles: outlier", "tiles: cluster 0", "cloth: not clustered"]
+    assert headings == ["tiles: second & <i>kind</i>", "tiles: cluster 0", "tiles: outlier", "cloth: not clustered"]
     assert cards(page)[0] == SCRIPT
-    assert cards(page)[12:14] == ["test/005.png", "test/009.png"]
-    assert cards(page)[25:] == ["0.png", "1.png", "2.png"]
+    assert cards(page)[12] == "test/009.png"
+    assert cards(page)[24:] == ["test/005.png", "0.png", "1.png", "2.png"]
     assert one(page, "#count").text == "37 images of 37"
     medoids = page.find_elements(By.CSS_SELECTOR, ".card .medoid")
     assert len(medoids) == 2
@@ -201,6 +201,36 @@ def test_an_image_opens_and_the_keys_go_through(page: Chrome) -> None:
     press(page, Keys.ENTER)
     until(page, lambda: one(page, "#viewer").is_displayed())
     assert shown(page) == HANDLER
+
+
+def test_the_address_holds_what_is_looked_at(page: Chrome, index: Path) -> None:
+    choose(page, "order", "by name")
+    fill(page, "text", "café")
+    filtered = page.current_url
+    assert filtered.endswith("#gallery?order=name&text=caf%C3%A9")
+    open_first(page)
+    address = page.current_url
+    assert address.endswith("#tiles/fca/caf%C3%A9.png")
+    page.back()
+    until(page, lambda: not one(page, "#viewer").is_displayed())
+    assert page.current_url == filtered
+    for there in (filtered, address):
+        page.get("about:blank")
+        page.get(there)
+        until(page, lambda: page.execute_script(EVERYTHING_READ))
+        if there == filtered:
+            until(page, lambda: cards(page) == ["café.png"])
+    until(page, lambda: shown(page) == "café.png")
+    press(page, Keys.ESCAPE)
+    until(page, lambda: not one(page, "#viewer").is_displayed())
+    page.get("about:blank")
+    page.get(index.as_uri())
+    until(page, lambda: page.execute_script(EVERYTHING_READ))
+    one(page, ".worst a").click()
+    until(page, lambda: shown(page) == "test/010.png")
+    for nowhere in ("#no/such/image", "#tiles/fca/%E0%A4%A"):
+        page.execute_script(f"location.hash = '{nowhere}'")
+        settle(page)
 
 
 def test_the_viewer_shows_scores_regions_and_layers(page: Chrome) -> None:

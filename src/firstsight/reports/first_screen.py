@@ -9,7 +9,7 @@ from urllib.parse import quote
 from firstsight.reports.crops import CROP_SIDE, Box, crop_region
 from firstsight.reports.overlays import overlay_name, pieces_of, write_image
 from firstsight.reports.page_report import ClusterReport, CollectionReport, DetectorReport
-from firstsight.reports.severity import is_quiet, severities, worst_regions
+from firstsight.reports.severity import image_strengths, is_quiet, severities, worst_regions
 
 WORST_SHOWN = 5
 """How many of the worst regions of a detector the first screen shows, one of an image."""
@@ -87,7 +87,10 @@ class DetectorCrops:
 
 
 def crops_of(collection: CollectionReport, detector: DetectorReport) -> DetectorCrops:
-    """Choose what the first screen shows: the worst regions, and of each kind the strongest region of its medoid."""
+    """Choose what the first screen shows: the worst regions, and of each kind the strongest region of its medoid.
+
+    Where the medoid has no region, or there is none, the image with the highest score stands for it.
+    """
     images = collection.images.set_index("image")[["shard", "width", "height"]].to_dict("index")
     worst = worst_regions(detector, WORST_SHOWN)
     regions = detector.regions.sort_values(["score_max", "region"], ascending=[False, True], kind="stable")
@@ -98,7 +101,7 @@ def crops_of(collection: CollectionReport, detector: DetectorReport) -> Detector
         quiet = is_quiet(report, severity[report.cluster])
         crop = None
         if not quiet and place < KINDS_PICTURED:
-            image = report.medoid or _strongest_of(detector, report.cluster)
+            image = report.medoid if report.medoid in strongest.index else _highest_of(detector, report.cluster)
             row = strongest.loc[image].to_dict() if image in strongest.index else None
             crop = None if image is None else _crop(detector, images, image, row)
         kinds.append(Kind(report, quiet, crop))
@@ -110,10 +113,11 @@ def crops_of(collection: CollectionReport, detector: DetectorReport) -> Detector
     )
 
 
-def _strongest_of(detector: DetectorReport, cluster: int) -> str | None:
-    """The image with the highest score in no kind, which has no medoid."""
-    scores = detector.image_results.loc[detector.image_results["cluster"].eq(cluster).fillna(value=False), "score"]
-    return str(scores.idxmax()) if len(scores) else None
+def _highest_of(detector: DetectorReport, cluster: int) -> str | None:
+    """The image of a cluster that stands out most; among equals the one with the highest score."""
+    members = detector.image_results["cluster"].eq(cluster).fillna(value=False)
+    results = detector.image_results.assign(strength=image_strengths(detector))[members]
+    return str(results.sort_values(["strength", "score"]).index[-1]) if len(results) else None
 
 
 def _crop(

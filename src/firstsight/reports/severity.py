@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import numpy
 import pandas
 
 from firstsight.reports.page_report import ClusterReport, DetectorReport
@@ -38,17 +37,15 @@ def worst_regions(detector: DetectorReport, most: int) -> pandas.DataFrame:
 
 
 def is_quiet(cluster: ClusterReport, severity: float) -> bool:
-    """Whether a kind is of images without anomalies: it is called normal, or most of its images have no region."""
+    """Whether a kind is of images without anomalies: it is called normal, or none of its images has a region."""
     return cluster.cluster >= 0 and (cluster.name == NORMAL or severity == 0)
 
 
 def severities(detector: DetectorReport) -> dict[int, float]:
-    """The middle strength of the images of each cluster, by its number."""
+    """The mean strength of the images of each cluster, by its number."""
     strength, cluster = image_strengths(detector), detector.image_results["cluster"]
     return {
-        report.cluster: float(numpy.median(strength[cluster.eq(report.cluster).fillna(value=False)]))
-        if cluster.eq(report.cluster).any()
-        else 0.0
+        report.cluster: float(strength[cluster.eq(report.cluster).fillna(value=False)].sum()) / report.n_images
         for report in detector.clusters
     }
 
@@ -57,8 +54,8 @@ def by_severity(detector: DetectorReport) -> DetectorReport:
     """The same report with its clusters in the order of the page: worst first, images in none, then quiet kinds."""
     severity = severities(detector)
 
-    def place(report: ClusterReport) -> tuple[bool, bool, float, int]:
+    def place(report: ClusterReport) -> tuple[bool, bool, bool, float, int]:
         own = severity[report.cluster]
-        return is_quiet(report, own), report.cluster < 0, -own, report.cluster
+        return report.name == NORMAL, is_quiet(report, own), report.cluster < 0, -own, report.cluster
 
     return replace(detector, clusters=tuple(sorted(detector.clusters, key=place)))

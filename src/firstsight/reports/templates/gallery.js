@@ -21,12 +21,12 @@ firstsight.gallery = {
     this.form.addEventListener("submit", (event) => event.preventDefault());
     this.form.addEventListener("change", ({ target }) => {
       if (["collection", "detector"].includes(target.name)) this.listClusters();
-      if (target.matches("select")) this.refresh();
+      if (target.matches("select")) this.filter();
     });
     this.form.addEventListener("input", ({ target }) => {
-      if (target.matches("input")) this.refresh();
+      if (target.matches("input")) this.filter();
     });
-    this.form.addEventListener("reset", () => setTimeout(() => { this.listClusters(); this.refresh(); }));
+    this.form.addEventListener("reset", () => setTimeout(() => { this.listClusters(); this.filter(); }));
     this.more.addEventListener("click", () => this.showMore());
     this.cards.addEventListener("click", (event) => {
       const card = event.target.closest(".card");
@@ -70,6 +70,27 @@ firstsight.gallery = {
     if (select.selectedIndex < 0) select.value = "";
   },
 
+  filter() {
+    this.refresh();
+    firstsight.address.gallery();
+  },
+
+  /* The filters that are not as they were at the beginning. */
+  filters() {
+    const first = (field) => (field.matches("select") ? field.options[0]?.value : "");
+    const fields = [...this.form.elements].filter((field) => field.name && field.value !== first(field));
+    return new URLSearchParams(fields.map(({ name, value }) => [name, value]));
+  },
+
+  /* Set the filters as an address has them. */
+  restore(filters) {
+    this.form.reset();
+    for (const name of ["collection", "detector"]) if (filters.has(name)) this.form.elements[name].value = filters.get(name);
+    this.listClusters();
+    for (const [name, value] of filters) if (name in this.form.elements) this.form.elements[name].value = value;
+    this.refresh();
+  },
+
   /* Show one cluster ("<collection>/<number>") and nothing else. */
   showCluster(detector, cluster) {
     const { elements } = this.form;
@@ -79,7 +100,7 @@ firstsight.gallery = {
     elements.detector.value = detector;
     this.listClusters();
     elements.cluster.value = cluster;
-    this.refresh();
+    this.filter();
     const gallery = document.getElementById("gallery");
     gallery.scrollIntoView();
     gallery.focus({ preventScroll: true });

@@ -6,6 +6,7 @@ firstsight.load("summary").then(() => {
   firstsight.gallery.start();
   firstsight.viewer.start();
   firstsight.draw.start();
+  firstsight.address.start();
   document.addEventListener("click", (event) => {
     const kind = event.target.closest("a.kind");
     if (!kind) return;

@@ -18,7 +18,7 @@ firstsight.viewer = {
       if (boxes !== undefined) this.boxes = !this.boxes;
       if (detector) this.detectorName = this.image.collection.detectors[Number(detector)].name;
       if (layer || boxes !== undefined) this.draw();
-      if (detector) { this.fill(); this.parts.detectors.querySelector(`[data-detector="${detector}"]`).focus(); }
+      if (detector) { this.fill(); firstsight.address.image(); this.parts.detectors.querySelector(`[data-detector="${detector}"]`).focus(); }
       if (close !== undefined || event.target === this.dialog) this.dialog.close();
     });
     this.dialog.addEventListener("keydown", (event) => {
@@ -28,6 +28,7 @@ firstsight.viewer = {
       this.step(step);
     });
     this.dialog.addEventListener("close", () => {
+      if (location.hash.includes("/")) firstsight.address.gallery();
       // The browser gives the focus back to what opened the viewer; better is the card of the image seen last.
       document.querySelector(`.card[data-id="${this.image.id}"]`)?.focus();
     });
@@ -43,13 +44,14 @@ firstsight.viewer = {
       firstsight.complain(error);
       return;
     }
+    firstsight.address.image();
     if (!this.dialog.open) this.dialog.showModal();
     this.parts.picture.scrollIntoView({ block: "nearest" });
   },
 
   step(by) {
     const place = this.ids.indexOf(this.image.id) + by;
-    if (place >= 0 && place < this.ids.length) this.show(this.ids[place]).catch((error) => firstsight.complain(error));
+    if (place >= 0 && place < this.ids.length) this.show(this.ids[place]).then(() => firstsight.address.image()).catch((error) => firstsight.complain(error));
   },
 
   async show(id) {
