@@ -16,6 +16,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from browsing import browser, complaints, look
+from firstsight.clustering.verdicts import Verdict, read_verdicts
 from firstsight.reports.page import write_page
 from page_samples import ENDING, HANDLER, MAGENTA, SCRIPT, draw_pictures, large_page, sample_page
 
@@ -231,6 +232,28 @@ def test_the_address_holds_what_is_looked_at(page: Chrome, index: Path) -> None:
     for nowhere in ("#no/such/image", "#tiles/fca/%E0%A4%A"):
         page.execute_script(f"location.hash = '{nowhere}'")
         settle(page)
+
+
+def test_verdicts_are_kept_and_saved_as_a_file(page: Chrome, index: Path, tmp_path: Path) -> None:
+    one(page, ".heading input").send_keys('=long, "cracks"', Keys.ENTER)
+    choose(page, "order", "highest score first")
+    open_first(page)
+    Select(one(page, "#viewer-verdict select")).select_by_visible_text("defect")
+    Select(one(page, "#viewer-regions tbody tr:nth-child(2) select")).select_by_visible_text("normal")
+    press(page, Keys.ESCAPE)
+    page.get("about:blank")
+    page.get(index.as_uri())
+    until(page, lambda: page.execute_script(EVERYTHING_READ))
+    until(page, lambda: one(page, "#verdicts").text == "3 verdicts")
+    page.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
+    one(page, "#save").click()
+    until(page, (tmp_path / "verdicts.csv").exists)
+    assert read_verdicts(tmp_path / "verdicts.csv") == [
+        Verdict("tiles", "fca", SCRIPT, None, "kind", '=long, "cracks"'),
+        Verdict("tiles", "fca", "café.png", None, "defect", ""),
+        Verdict("tiles", "fca", "café.png", (200, 30, 40, 20), "normal", ""),
+    ]
+    page.execute_script("localStorage.clear()")
 
 
 def test_the_viewer_shows_scores_regions_and_layers(page: Chrome) -> None:

@@ -23,7 +23,7 @@ from firstsight.storage.replacing import replace_file, replace_folder
 DATA = "data"
 """The folder beside the page with its style, scripts and data."""
 
-SCRIPTS = ("data.js", "gallery.js", "viewer.js", "charts.js", "address.js", "start.js")
+SCRIPTS = ("data.js", "marks.js", "gallery.js", "viewer.js", "charts.js", "address.js", "start.js")
 """The scripts of the page, in the order in which they are loaded."""
 
 MOST_LISTED = 50
@@ -83,7 +83,9 @@ def write_page(path: Path, page: Page) -> None:
         for script in SCRIPTS:
             source = files("firstsight.reports").joinpath("templates", script)
             (data / script).write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
-        write_script(data / "summary.js", "summary", page_summary(page.collections, orders, folders_of(page)))
+        write_script(
+            data / "summary.js", "summary", page_summary(page.collections, orders, folders_of(page), page.verdicts)
+        )
         for place, (collection, order) in enumerate(zip(page.collections, orders, strict=True)):
             for rank, own in enumerate(crops[place]):
                 own.write(folder, data, place, rank)

@@ -9,6 +9,7 @@ import numpy
 import pandas
 from numpy.typing import NDArray
 
+from firstsight.clustering.verdicts import Verdict
 from firstsight.reports.overlays import overlay_name, pieces_of
 from firstsight.reports.page_report import CollectionReport, DetectorReport
 from firstsight.reports.severity import image_strengths
@@ -47,6 +48,7 @@ def page_summary(
     collections: Sequence[CollectionReport],
     orders: Sequence[Sequence[str]],
     folders: Sequence[Sequence[Mapping[str, str]]],
+    verdicts: Sequence[Verdict] = (),
 ) -> dict[str, Any]:
     """What the scripts need before any image: the collections, their detectors and clusters.
 
@@ -54,10 +56,12 @@ def page_summary(
         collections: of the page.
         orders: for each collection, its images in the order of the data.
         folders: for each collection and each of its detectors, the addresses ``folder`` and ``colour_bar``.
+        verdicts: that the run was given.
     """
     return {
         "chunkRows": CHUNK_ROWS,
         "front": FRONT_OF_CLUSTER,
+        "verdicts": [_verdict(verdict) for verdict in verdicts],
         "collections": [
             {
                 "name": collection.name,
@@ -76,6 +80,12 @@ def page_summary(
             for collection, order, detector_folders in zip(collections, orders, folders, strict=True)
         ],
     }
+
+
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    box = dict(zip(("x", "y", "width", "height"), verdict.box or ("",) * 4, strict=True))
+    names = {key: getattr(verdict, key) for key in ("collection", "detector", "image", "verdict", "name")}
+    return {**names, **box}
 
 
 def write_images(folder: Path, place: int, collection: CollectionReport, order: Sequence[str]) -> None:

@@ -5,6 +5,7 @@
 
 const firstsight = {
   collections: [],
+  given: [],
   total: 0,
   read: 0,
   announced: 0,
@@ -15,6 +16,7 @@ const firstsight = {
   summary(content) {
     this.chunkRows = content.chunkRows;
     this.front = content.front;
+    this.given = content.verdicts;
     for (const [place, collection] of content.collections.entries()) {
       const empty = () => new Float64Array(collection.rows).fill(NaN);
       for (const detector of collection.detectors) {

@@ -223,6 +223,9 @@ firstsight.gallery = {
       firstsight.collections.length > 1 ? `${collection.name}: ` : "", cluster?.name ?? "not clustered");
     const item = firstsight.element("li", { className: "heading" }, title,
       firstsight.element("span", { className: "quiet" }, firstsight.plural(count, "image")));
+    if (cluster && cluster.medoid !== null && collection.columns.image?.[cluster.medoid]) {
+      item.append(firstsight.marks.nameField(firstsight.image(collection.first + cluster.medoid), detector, cluster.name));
+    }
     if (shown < count && cluster && this.form.elements.cluster.value === "") {
       const all = firstsight.element("button", { type: "button" }, `all of ${cluster.name}`);
       all.dataset.all = heading;

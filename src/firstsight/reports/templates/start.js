@@ -3,6 +3,7 @@
 /* Begin: the summary, then the parts of the page, then all images in the background. */
 
 firstsight.load("summary").then(() => {
+  firstsight.marks.start();
   firstsight.gallery.start();
   firstsight.viewer.start();
   firstsight.draw.start();
