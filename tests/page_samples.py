@@ -114,6 +114,7 @@ def sample_page() -> Page:
         image_results(scores, cluster),
         (clusters[1], clusters[0], clusters[2]),
         metrics=metrics(*rows, ("pro", 0.7733, 0.0), ("average_precision", None, 0.0)),
+        false_alarms="Up to 5\u00a0% of normal images are called anomalous, too.",
     )
     fewer = {name: -score for name, score in scores.items() if name != names[2]}
     second = detector("grnr", image_results(fewer, {}), (), clusters_chosen="no image has a map")

@@ -14,6 +14,7 @@ from planning import ROOT, plan, with_normal
 @pytest.mark.parametrize(
     ("config", "message"),
     [
+        ({"verdicts": "absent.csv"}, "verdicts: absent.csv cannot be read (No such file or directory)"),
         ({"detectors": {"fac": {}}}, "detectors.fac: unknown detector 'fac'; did you mean fca?"),
         ({"detectors": {"x": {"method": "nothing"}}}, "detectors.x.method: unknown detector 'nothing'"),
         ({"detectors": {"fca": {"patchsize": 3}}}, "detectors.fca.patchsize: unknown key; did you mean patch_size?"),

@@ -52,7 +52,7 @@ def test_where_nothing_is_wrong_the_picture_is_as_it_was() -> None:
 def test_the_heat_grows_with_the_value_and_stops_at_the_ends_of_the_scale() -> None:
     values = numpy.array([-5, 1, 1.5, 2, 2.5, 3, 9], dtype=numpy.float32)
     anomaly_map = values.repeat(60)[None].repeat(256, axis=0)
-    drawn = draw_overlay(grey(*anomaly_map.shape), anomaly_map, scale=(1, 3), threshold=99, mask=None)
+    drawn = draw_overlay(grey(*anomaly_map.shape), anomaly_map, scale=(1, 3), threshold=-9, mask=None)
     colours = numpy.asarray(drawn).astype(int)[128, 30::60]
     assert (colours[0] == colours[1]).all()
     assert (colours[5] == colours[6]).all()
@@ -62,13 +62,22 @@ def test_the_heat_grows_with_the_value_and_stops_at_the_ends_of_the_scale() -> N
     assert len(set(saturation)) == 5
 
 
+def test_below_the_threshold_the_picture_keeps_its_colours() -> None:
+    anomaly_map = zeros(256, 256)
+    anomaly_map[:, 100:] = 0.4
+    anomaly_map[100:150, 180:220] = 0.9
+    drawn = numpy.asarray(draw_overlay(grey(256, 256), anomaly_map, scale=(0, 1), threshold=0.5, mask=None)).astype(int)
+    assert (numpy.abs(drawn[:90] - 128) <= 1).all()
+    assert (numpy.abs(drawn[110:140, 190:210] - 128).max(axis=2) > 40).all()
+
+
 def test_the_colours_do_not_depend_on_the_image_at_hand() -> None:
     one, other = zeros(256, 256), zeros(256, 256)
     one[:128] = 0.5
     other[:128] = 0.5
     other[200:] = 40
     drawn = [
-        numpy.asarray(draw_overlay(grey(256, 256), m, scale=(0, 1), threshold=99, mask=None)) for m in (one, other)
+        numpy.asarray(draw_overlay(grey(256, 256), m, scale=(0, 1), threshold=-1, mask=None)) for m in (one, other)
     ]
     assert (drawn[0][:100] == drawn[1][:100]).all()
 
@@ -78,7 +87,7 @@ def test_a_scale_without_extent_does_not_divide_by_zero() -> None:
     drawn = numpy.asarray(draw_overlay(grey(256, 256), flat, scale=(2, 2), threshold=2, mask=None))
     assert (numpy.abs(drawn.astype(int) - 128) <= 1).all()
     flat[:50] = 3
-    above = numpy.asarray(draw_overlay(grey(256, 256), flat, scale=(2, 2), threshold=9, mask=None))
+    above = numpy.asarray(draw_overlay(grey(256, 256), flat, scale=(2, 2), threshold=2, mask=None))
     assert above[20, 20, 2] < 80
     assert above[200, 20, 2] > 120
 

@@ -16,6 +16,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from browsing import browser, complaints, look
+from firstsight.clustering.verdicts import Verdict, read_verdicts
 from firstsight.reports.page import write_page
 from page_samples import ENDING, HANDLER, MAGENTA, SCRIPT, draw_pictures, large_page, sample_page
 
@@ -100,12 +101,11 @@ def open_first(chrome: Chrome) -> None:
     until(chrome, lambda: one(chrome, "#viewer").is_displayed())
 
 
-def test_it_opens_with_the_clusters_medoids_first_and_outliers_apart(page: Chrome) -> None:
+def test_it_opens_with_the_worst_kinds_and_medoids_first(page: Chrome) -> None:
     headings = page.execute_script("return [...document.querySelectorAll('#cards h3')].map((each) => each.textContent)")
-    assert headings == ["tiles: cluster 0", "tiles: second & <i>kind</i>", "tiles: outlier", "cloth: not clustered"]
-    first, second = cards(page)[:12], cards(page)[12:24]
-    assert first[0] == "test/009.png"
-    assert second[0] == SCRIPT
+    assert headings == ["tiles: second & <i>kind</i>", "tiles: cluster 0", "tiles: outlier", "cloth: not clustered"]
+    assert cards(page)[0] == SCRIPT
+    assert cards(page)[12] == "test/009.png"
     assert cards(page)[24:] == ["test/005.png", "0.png", "1.png", "2.png"]
     assert one(page, "#count").text == "37 images of 37"
     medoids = page.find_elements(By.CSS_SELECTOR, ".card .medoid")
@@ -164,6 +164,8 @@ def test_filters(page: Chrome) -> None:
 def test_orders(page: Chrome) -> None:
     choose(page, "order", "highest score first")
     assert cards(page)[:2] == ["café.png", ENDING]
+    choose(page, "order", "worst first")
+    assert cards(page)[:2] == ["test/010.png", "test/011.png"]
     choose(page, "order", "lowest score first")
     assert cards(page)[0] == "test/000.png"
     choose(page, "detector", "grnr")
@@ -200,6 +202,58 @@ def test_an_image_opens_and_the_keys_go_through(page: Chrome) -> None:
     press(page, Keys.ENTER)
     until(page, lambda: one(page, "#viewer").is_displayed())
     assert shown(page) == HANDLER
+
+
+def test_the_address_holds_what_is_looked_at(page: Chrome, index: Path) -> None:
+    choose(page, "order", "by name")
+    fill(page, "text", "café")
+    filtered = page.current_url
+    assert filtered.endswith("#gallery?order=name&text=caf%C3%A9")
+    open_first(page)
+    address = page.current_url
+    assert address.endswith("#tiles/fca/caf%C3%A9.png")
+    page.back()
+    until(page, lambda: not one(page, "#viewer").is_displayed())
+    assert page.current_url == filtered
+    for there in (filtered, address):
+        page.get("about:blank")
+        page.get(there)
+        until(page, lambda: page.execute_script(EVERYTHING_READ))
+        if there == filtered:
+            until(page, lambda: cards(page) == ["café.png"])
+    until(page, lambda: shown(page) == "café.png")
+    press(page, Keys.ESCAPE)
+    until(page, lambda: not one(page, "#viewer").is_displayed())
+    page.get("about:blank")
+    page.get(index.as_uri())
+    until(page, lambda: page.execute_script(EVERYTHING_READ))
+    one(page, ".worst a").click()
+    until(page, lambda: shown(page) == "test/010.png")
+    for nowhere in ("#no/such/image", "#tiles/fca/%E0%A4%A"):
+        page.execute_script(f"location.hash = '{nowhere}'")
+        settle(page)
+
+
+def test_verdicts_are_kept_and_saved_as_a_file(page: Chrome, index: Path, tmp_path: Path) -> None:
+    one(page, ".heading input").send_keys('=long, "cracks"', Keys.ENTER)
+    choose(page, "order", "highest score first")
+    open_first(page)
+    Select(one(page, "#viewer-verdict select")).select_by_visible_text("defect")
+    Select(one(page, "#viewer-regions tbody tr:nth-child(2) select")).select_by_visible_text("normal")
+    press(page, Keys.ESCAPE)
+    page.get("about:blank")
+    page.get(index.as_uri())
+    until(page, lambda: page.execute_script(EVERYTHING_READ))
+    until(page, lambda: one(page, "#verdicts").text == "3 verdicts")
+    page.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
+    one(page, "#save").click()
+    until(page, (tmp_path / "verdicts.csv").exists)
+    assert read_verdicts(tmp_path / "verdicts.csv") == [
+        Verdict("tiles", "fca", SCRIPT, None, "kind", '=long, "cracks"'),
+        Verdict("tiles", "fca", "café.png", None, "defect", ""),
+        Verdict("tiles", "fca", "café.png", (200, 30, 40, 20), "normal", ""),
+    ]
+    page.execute_script("localStorage.clear()")
 
 
 def test_the_viewer_shows_scores_regions_and_layers(page: Chrome) -> None:
@@ -254,7 +308,7 @@ def test_the_charts_are_drawn_and_lead_to_the_images(page: Chrome) -> None:
     tree = one(page, "[data-chart=tree]")
     assert len(tree.find_elements(By.CSS_SELECTOR, ".branch")) == 1
     assert len(tree.find_elements(By.CSS_SELECTOR, "g > rect")) == 2
-    tree.find_elements(By.CSS_SELECTOR, ".key button")[1].click()
+    tree.find_elements(By.CSS_SELECTOR, ".key button")[0].click()
     assert len(cards(page)) == 18
 
 

@@ -114,3 +114,23 @@ def test_a_collection_without_a_map(inputs: dict[str, Any], tmp_path: Path, job:
     export_collection(**{**inputs, "maps": [tmp_path / "none.zarr"]}, format=format, output=tmp_path / "out", job=job)
     assert list((tmp_path / "out").iterdir())
     assert not list(tmp_path.glob("*.partial"))
+
+
+def test_regions_that_a_person_left_out_are_not_exported(inputs: dict[str, Any], tmp_path: Path, job: Job) -> None:
+    regions = pandas.read_parquet(inputs["regions"])
+    first = regions[regions["image"].eq("a.png")].iloc[0]
+    box = ",".join(str(first[column]) for column in ("x", "y", "width", "height"))
+    said = tmp_path / "verdicts.csv"
+    said.write_text(
+        "collection,detector,image,x,y,width,height,verdict,name\n"
+        f"pile,fca,a.png,{box},normal,\npile,fca,c.png,,,,,not of interest,\n"
+    )
+    export_collection(**inputs, verdicts=said, format="coco", output=tmp_path / "coco", job=job)
+    content = json.loads((tmp_path / "coco/annotations.json").read_text())
+    names = {image["id"]: image["file_name"] for image in content["images"]}
+    found = [(names[each["image_id"]], each["region"]) for each in content["annotations"]]
+    expected = regions[regions["image"].ne("c.png") & ~regions.index.isin([first.name])]
+    assert sorted(found) == sorted(zip(expected["image"], expected["region"], strict=True))
+    export_collection(**inputs, verdicts=said, format="masks", output=tmp_path / "masks", job=job)
+    with Image.open(tmp_path / "masks/c.png.png") as mask:
+        assert not np.asarray(mask).any()

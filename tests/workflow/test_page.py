@@ -1,17 +1,26 @@
 """The page of a real run with two detectors, hostile names and a broken file, opened from disk in a browser."""
 
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from PIL import Image
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support.ui import WebDriverWait
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import Select, WebDriverWait
 from skimage import data
 
 from browsing import browser, complaints, look
 from running import LAWS, read_tables, run
 
 HOSTILE = ["<img src=x onerror=alert(1)>.png", '" onload="alert(1).png', "été # 100%25?.png"]
+CONFIG = {
+    "collections": {"pile": {"path": "pile"}},
+    "detectors": {"fca": {"patch_size": 5}, "spectral_residual": {}},
+    # A threshold that marks something in most images, so that there are regions to judge.
+    "threshold": {"method": "deviations"},
+    **LAWS,
+}
 READ = "return firstsight.total > 0 && firstsight.read === firstsight.total"
 EVERY_PICTURE = """
 const done = arguments[0];
@@ -38,9 +47,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (pile / "broken.png").write_text("no image")
     with open(bytes(pile) + b"/caf\xe9.png", "wb") as file:
         file.write((pile / "plain.png").read_bytes())
-    collections = {"pile": {"path": "pile"}}
-    detectors = {"fca": {"patch_size": 5}, "spectral_residual": {}}
-    done = run(folder, config={"collections": collections, "detectors": detectors, **LAWS})
+    done = run(folder, config=CONFIG)
     assert done.returncode == 0, done.stderr
     return folder / "results"
 
@@ -59,4 +66,37 @@ def test_the_page_opens_and_every_picture_is_there(results: Path) -> None:
         assert "broken.png" in aside
         assert len(chrome.find_elements(By.CSS_SELECTOR, ".reasons tbody tr")) == len(images) - len(names)
         assert chrome.execute_script("return document.documentElement.scrollWidth") <= 400
+        assert complaints(chrome) == []
+
+
+def test_verdicts_come_back_in_the_next_run(results: Path) -> None:
+    folder = results.parent
+    before = read_tables(results)
+    region = before["regions"].iloc[0]
+    place = ["collection", "detector", "image", "region"]
+    address = "/".join(quote(region[part]) for part in ("collection", "detector", "image"))
+    with browser() as chrome:
+        look(chrome)
+        chrome.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(folder)})
+        chrome.get(f"{(results / 'reports/index.html').as_uri()}#{address}")
+        WebDriverWait(chrome, 10).until(lambda _: chrome.find_elements(By.CSS_SELECTOR, "#viewer-regions select"))
+        Select(chrome.find_element(By.CSS_SELECTOR, "#viewer-regions select")).select_by_visible_text("normal")
+        chrome.find_element(By.CSS_SELECTOR, "[data-close]").click()
+        chrome.find_element(By.CSS_SELECTOR, ".heading input").send_keys("long cracks", Keys.ENTER)
+        chrome.find_element(By.ID, "save").click()
+        WebDriverWait(chrome, 10).until(lambda _: (folder / "verdicts.csv").exists())
+        done = run(folder, config={**CONFIG, "verdicts": "verdicts.csv"})
+        assert done.returncode == 0, done.stderr
+        after = read_tables(results)
+        judged = after["regions"].merge(region[place].to_frame().T, on=place)
+        assert judged["cluster_name"].tolist() == ["judged normal"]
+        assert judged["cluster"].isna().all()
+        assert len(after["regions"]) == len(before["regions"])
+        assert "long cracks" in set(after["clusters"]["cluster_name"])
+        assert set(done.stderr.split()).isdisjoint({"detect:", "features:", "cluster:"})
+        chrome.get("about:blank")
+        chrome.get((results / "reports/index.html").as_uri())
+        assert (
+            "1 region left out of kinds and exports, 1 kind named" in chrome.find_element(By.CSS_SELECTOR, ".said").text
+        )
         assert complaints(chrome) == []

@@ -21,6 +21,7 @@ rule export_collection:
         regions=of_kinds(PATHS.regions),
         clusters=of_kinds(PATHS.clusters),
         names=names_of_clusters,
+        verdicts=verdicts_given,
     output:
         folder=directory(PATHS.export),
         run=PATHS.export_record,

@@ -46,6 +46,7 @@ rule tables:
         clusters=everywhere(PLAN, PATHS.clusters),
         metrics=everywhere(PLAN, PATHS.metrics),
         names=names_of_clusters,
+        verdicts=verdicts_given,
         records=records(PLAN, PATHS),
     output:
         **{
@@ -84,6 +85,7 @@ rule page:
         thresholds=everywhere(PLAN, PATHS.threshold),
         summaries=everywhere(PLAN, PATHS.clusters_summary),
         charts=everywhere(PLAN, PATHS.charts),
+        verdicts=verdicts_given,
     output:
         page=report(PATHS.page, caption="../report/page.rst", category="Page"),
         data=directory(PATHS.page_data),

@@ -12,6 +12,7 @@ with run_rule(snakemake, "export") as job:
         regions=Path(snakemake.input.regions),
         clusters=Path(snakemake.input.clusters),
         names=Path(snakemake.input.names[0]) if snakemake.input.names else None,
+        verdicts=Path(snakemake.input.verdicts[0]) if snakemake.input.verdicts else None,
         collection=job.collection,
         detector=job.detector,
         method=snakemake.params.method,

@@ -10,6 +10,7 @@ TABLES = ("images", "regions", "clusters", "metrics")
 with run_rule(snakemake, "page") as job:
     make_page(
         tables={name: Path(snakemake.input[name]) for name in TABLES},
+        verdicts=Path(snakemake.input.verdicts[0]) if snakemake.input.verdicts else None,
         collections=snakemake.params.collections,
         output=Path(snakemake.output.page),
         job=job,

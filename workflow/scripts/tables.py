@@ -15,6 +15,7 @@ with run_rule(snakemake, "tables", tasks=n_tasks(snakemake.input.records)) as jo
         records=as_paths(snakemake.input.records),
         unread=snakemake.params.unread,
         names=Path(snakemake.input.names[0]) if snakemake.input.names else None,
+        verdicts=Path(snakemake.input.verdicts[0]) if snakemake.input.verdicts else None,
         output={name: Path(path) for name, path in snakemake.output.items()},
         job=job,
     )

@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from firstsight.clustering.verdicts import read_verdicts
 from firstsight.collections.unread import tell_unread
 from firstsight.errors import ConfigError, FirstsightError, Mistake
 from firstsight.plan.collections import CollectionPlan, plan_collection
@@ -58,11 +59,17 @@ def plan_run(config: Config) -> Plan:
     Finished shards keep their members, as ``shards/<shard>/members.json`` records them, so that a collection may grow.
 
     Raises:
-        ConfigError: results that cannot be written; for every collection a missing path, no images, an unknown layer,
-            detector or setting, or weights that are neither there nor to be downloaded.
+        ConfigError: results that cannot be written; verdicts that cannot be read; for every collection a missing path,
+            no images, an unknown layer, detector or setting, or weights that are neither there nor to be downloaded.
     """
     require_writable(config.results)
-    collections, mistakes = {}, []
+    collections: dict[str, CollectionPlan] = {}
+    mistakes: list[Mistake] = []
+    if config.verdicts is not None:
+        try:
+            read_verdicts(config.verdicts)
+        except FirstsightError as error:
+            mistakes.append(Mistake(("verdicts",), str(error)))
     for name, settings in config.collections.items():
         try:
             collections[name] = plan_collection(name, settings, config.results, set(config.collections))

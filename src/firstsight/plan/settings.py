@@ -334,3 +334,6 @@ class Config(SharedSettings):
     """Where jobs over all shards of a collection run their tasks."""
     names: UserPath | None = None
     """CSV file of the names that a person gave to clusters: collection, detector, medoid, name."""
+    verdicts: UserPath | None = None
+    """CSV file of verdicts that the page of a run saved: regions judged normal or not of interest are left out of kinds
+    and exports, kinds get their names."""

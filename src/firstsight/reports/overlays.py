@@ -62,8 +62,9 @@ def draw_layers(
 ) -> Layers:
     """Draw the heat map, the contours of the regions and the mask's outline over a picture.
 
-    The colours are perceptually uniform (matplotlib's plasma) and more opaque for higher values, so that the texture
-    stays visible where it is normal. Lines have the same width on the page whatever the size of the image.
+    The heat map is drawn within the regions alone: everything else keeps the colours that it has in the picture. The
+    colours are perceptually uniform (matplotlib's plasma) and more opaque for higher values. Lines have the same width
+    on the page whatever the size of the image.
 
     Large images are reduced to 1024 pixels on the long side; maps and masks by their maximum, so that a small region
     cannot vanish. Small ones are enlarged until the short side has 256 pixels or the long side 1024. A strip that is
@@ -75,7 +76,7 @@ def draw_layers(
         anomaly_map: its anomaly map, (H, W), finite.
         scale: the values at the two ends of the colours, (low, high), the same for a whole collection; values beyond
             are clipped. If low equals high, everything above has the highest colour.
-        regions: (H, W), true where the contours surround it.
+        regions: (H, W), true where the heat map is drawn and the contours surround it.
         mask: the ground truth, (H, W), true where anomalous, or None.
 
     Raises:
@@ -87,14 +88,16 @@ def draw_layers(
     shape = max(1, int(height * factor + 1e-6)), max(1, int(width * factor + 1e-6))
     picture = _resize_picture(image, shape)
     scores = _resize_map(anomaly_map, shape)
+    within = _resize_map(regions.astype(numpy.float32), shape) > 0.5
     colours, alpha = _heat(scores, scale)
+    alpha *= within
     heated = picture + alpha[..., None] * (colours - picture)
     longest_piece = max(-(-max(shape) // pieces), min(shape))
     line_width = max(2.0, longest_piece / 320)
     lines = numpy.zeros((*shape, 4), dtype=numpy.float32)
     if mask is not None:
         _draw_mask_outline(lines, _resize_map(mask.astype(numpy.float32), shape) > 0.5, line_width)
-    _draw_contour(lines, _resize_map(regions.astype(numpy.float32), shape) > 0.5, line_width)
+    _draw_contour(lines, within, line_width)
     alpha = lines[..., 3:]
     overlay = heated * (1 - alpha) + lines[..., :3]
     lines[..., :3] /= numpy.maximum(alpha, 1e-6)

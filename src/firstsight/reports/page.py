@@ -1,6 +1,7 @@
 """The page of a run: a static HTML file with its style, scripts and data, readable from disk without a network."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -11,20 +12,19 @@ import pandas
 from PIL import Image
 
 from firstsight.errors import FirstsightError
-from firstsight.reports.overlays import CONTOUR_COLOUR, MASK_COLOUR, overlay_name, pieces_of
+from firstsight.reports.first_screen import DetectorCrops, crops_of
+from firstsight.reports.overlays import CONTOUR_COLOUR, MASK_COLOUR, pieces_of
 from firstsight.reports.page_data import page_order, page_summary, write_charts, write_images, write_script
-from firstsight.reports.page_report import CollectionReport, DetectorReport, Page
+from firstsight.reports.page_report import CollectionReport, Page
 from firstsight.reports.page_text import METRIC_TITLES, count, metric_value, number
+from firstsight.reports.severity import by_severity
 from firstsight.storage.replacing import replace_file, replace_folder
 
 DATA = "data"
 """The folder beside the page with its style, scripts and data."""
 
-SCRIPTS = ("data.js", "gallery.js", "viewer.js", "charts.js", "start.js")
+SCRIPTS = ("data.js", "marks.js", "gallery.js", "viewer.js", "charts.js", "address.js", "start.js")
 """The scripts of the page, in the order in which they are loaded."""
-
-KINDS_PICTURED = 6
-"""How many kinds of a detector the summary shows with a picture of their medoid."""
 
 MOST_LISTED = 50
 """How many images that may be no texture are listed by name; the table has them all."""
@@ -40,11 +40,12 @@ def write_page(path: Path, page: Page) -> None:
     the images and their regions in chunks of 2,000 images, and the charts of every detector.
 
     Args:
-        path: the HTML file. The overlays and colour bars already exist, at their paths relative to its folder.
+        path: the HTML file. The overlays and colour bars already exist, at their paths relative to its folder. Crops of
+            the worst regions, and of one region of each kind, are made from them.
         page: what to show.
 
     Raises:
-        FirstsightError: a colour bar that is missing or no picture, or a path that is not relative.
+        FirstsightError: a picture that is missing or none, or a path that is not relative.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("firstsight.reports"),
@@ -55,12 +56,22 @@ def write_page(path: Path, page: Page) -> None:
     )
     environment.filters |= {"number": number, "count": count, "metric": metric_value}
     folder = path.parent
+    page = replace(
+        page,
+        collections=tuple(
+            replace(collection, detectors=tuple(map(by_severity, collection.detectors)))
+            for collection in page.collections
+        ),
+    )
+    crops = [[crops_of(collection, detector) for detector in collection.detectors] for collection in page.collections]
     orders = [page_order(collection) for collection in page.collections]
     text = environment.get_template("page.html.j2").render(
         page=page,
         data=DATA,
         scripts=SCRIPTS,
-        collections=[_collection(folder, place, collection) for place, collection in enumerate(page.collections)],
+        collections=[
+            _collection(folder, place, collection, crops[place]) for place, collection in enumerate(page.collections)
+        ],
         totals=_totals(page),
         most_listed=MOST_LISTED,
         summary_metrics=_SUMMARY_METRICS if _any_summary_metric(page) else {},
@@ -72,8 +83,12 @@ def write_page(path: Path, page: Page) -> None:
         for script in SCRIPTS:
             source = files("firstsight.reports").joinpath("templates", script)
             (data / script).write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
-        write_script(data / "summary.js", "summary", page_summary(page.collections, orders, folders_of(page)))
+        write_script(
+            data / "summary.js", "summary", page_summary(page.collections, orders, folders_of(page), page.verdicts)
+        )
         for place, (collection, order) in enumerate(zip(page.collections, orders, strict=True)):
+            for rank, own in enumerate(crops[place]):
+                own.write(folder, data, place, rank)
             write_images(data, place, collection, order)
             write_charts(data, place, collection, order)
     # A file name that is not valid Unicode must not prevent the page.
@@ -107,7 +122,9 @@ def _totals(page: Page) -> dict[str, int]:
     }
 
 
-def _collection(folder: Path, place: int, collection: CollectionReport) -> dict[str, Any]:
+def _collection(
+    folder: Path, place: int, collection: CollectionReport, crops: Sequence[DetectorCrops]
+) -> dict[str, Any]:
     """What the template needs for one collection: its report, anchors and pictures."""
     anchor = f"collection-{place + 1}"
     images = collection.images.set_index("image")
@@ -124,23 +141,11 @@ def _collection(folder: Path, place: int, collection: CollectionReport) -> dict[
                 "colour_bar": _picture(folder, detector.colour_bar),
                 "summary": {metric: _whole_frame(detector.metrics, metric) for metric in _SUMMARY_METRICS},
                 "metrics": _by_crop(detector.metrics),
-                "kinds": _kinds(detector, images["shard"]),
+                "crops": crops[number].addresses(place, number, DATA),
             }
             for number, detector in enumerate(collection.detectors)
         ],
     }
-
-
-def _kinds(detector: DetectorReport, shards: pandas.Series) -> list[dict[str, Any]]:
-    """The clusters of a detector, the first ones with the thumbnail of their medoid."""
-    kinds = []
-    for place, cluster in enumerate(detector.clusters):
-        url = None
-        if cluster.medoid is not None and place < KINDS_PICTURED:
-            name = Path(overlay_name(cluster.medoid)).with_suffix(".webp")
-            url = _address(f"{detector.folder}/{shards[cluster.medoid]}/thumbnails/{name}")
-        kinds.append({"report": cluster, "url": url})
-    return kinds
 
 
 def _address(relative: str) -> str:

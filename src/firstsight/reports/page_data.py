@@ -9,8 +9,10 @@ import numpy
 import pandas
 from numpy.typing import NDArray
 
+from firstsight.clustering.verdicts import Verdict
 from firstsight.reports.overlays import overlay_name, pieces_of
 from firstsight.reports.page_report import CollectionReport, DetectorReport
+from firstsight.reports.severity import image_strengths
 
 CHUNK_ROWS = 2_000
 """Images per data file."""
@@ -25,15 +27,17 @@ _DIGITS = 5
 def page_order(collection: CollectionReport) -> list[str]:
     """The images of a collection in the order of the page's data.
 
-    Sorted by the clusters of the first detector, outliers last; within a cluster the medoid first, then by distance.
-    But the first 12 of every cluster come before all others, so that the first chunk is enough to show the clusters.
+    Sorted by the clusters of the first detector, in the order that they have there, images that were not clustered
+    last; within a cluster the medoid first, then by distance. But the first 12 of every cluster come before all others,
+    so that the first chunk is enough to show the clusters.
     """
     if not collection.detectors:
         return list(collection.images["image"])
     first = collection.detectors[0]
     medoids = {cluster.medoid for cluster in first.clusters}
     table = collection.images[["image"]].join(first.image_results[["cluster", "distance"]], on="image")
-    cluster = table["cluster"].astype("Float64").fillna(numpy.inf).replace(-1, 1e9)
+    places = {cluster.cluster: place for place, cluster in enumerate(first.clusters)}
+    cluster = table["cluster"].map(places).astype(float).fillna(numpy.inf)
     table = table.assign(cluster=cluster, other=~table["image"].isin(medoids))
     table = table.sort_values(["cluster", "other", "distance", "image"], kind="stable")
     front = table.groupby("cluster").cumcount().lt(FRONT_OF_CLUSTER)
@@ -44,6 +48,7 @@ def page_summary(
     collections: Sequence[CollectionReport],
     orders: Sequence[Sequence[str]],
     folders: Sequence[Sequence[Mapping[str, str]]],
+    verdicts: Sequence[Verdict] = (),
 ) -> dict[str, Any]:
     """What the scripts need before any image: the collections, their detectors and clusters.
 
@@ -51,10 +56,12 @@ def page_summary(
         collections: of the page.
         orders: for each collection, its images in the order of the data.
         folders: for each collection and each of its detectors, the addresses ``folder`` and ``colour_bar``.
+        verdicts: that the run was given.
     """
     return {
         "chunkRows": CHUNK_ROWS,
         "front": FRONT_OF_CLUSTER,
+        "verdicts": [_verdict(verdict) for verdict in verdicts],
         "collections": [
             {
                 "name": collection.name,
@@ -75,6 +82,12 @@ def page_summary(
     }
 
 
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    box = dict(zip(("x", "y", "width", "height"), verdict.box or ("",) * 4, strict=True))
+    names = {key: getattr(verdict, key) for key in ("collection", "detector", "image", "verdict", "name")}
+    return {**names, **box}
+
+
 def write_images(folder: Path, place: int, collection: CollectionReport, order: Sequence[str]) -> None:
     """Write the images of a collection and their regions, column by column, in chunks of `CHUNK_ROWS` images.
 
@@ -86,7 +99,10 @@ def write_images(folder: Path, place: int, collection: CollectionReport, order: 
     """
     images = collection.images.set_index("image").loc[list(order)]
     rows = pandas.Series(range(len(order)), index=images.index)
-    detector_images = [detector.image_results.reindex(images.index) for detector in collection.detectors]
+    detector_images = [
+        detector.image_results.assign(strength=image_strengths(detector)).reindex(images.index)
+        for detector in collection.detectors
+    ]
     detector_regions = [
         detector.regions.assign(row=detector.regions["image"].map(rows)) for detector in collection.detectors
     ]

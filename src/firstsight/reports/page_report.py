@@ -6,6 +6,8 @@ from typing import Any
 
 import pandas
 
+from firstsight.clustering.verdicts import Verdict
+
 
 @dataclass(frozen=True)
 class ClusterReport:
@@ -26,6 +28,8 @@ class DetectorReport:
         settings: its settings, and what it learned, in one line of text.
         threshold: the collection's threshold, in the units of the map; where images have their own, the middle one.
         threshold_says: one line on how the threshold was determined.
+        verdicts_say: what a person's verdicts say of it, or nothing.
+        false_alarms: a sentence on how many normal images are called anomalous, or nothing.
         scale: the values at the two ends of the overlays' colours.
         folder: the folder of its overlays by shard, relative to the page's folder, with forward slashes, not
             percent-encoded.
@@ -56,6 +60,8 @@ class DetectorReport:
     n_clusters: int
     clusters_chosen: str
     charts: Mapping[str, Any]
+    false_alarms: str = ""
+    verdicts_say: str = ""
 
     @property
     def n_images(self) -> int:
@@ -112,8 +118,9 @@ class CollectionReport:
 
 @dataclass(frozen=True)
 class Page:
-    """Everything the page shows."""
+    """Everything the page shows; ``verdicts`` are those that the run was given."""
 
     title: str
     version: str
     collections: tuple[CollectionReport, ...]
+    verdicts: tuple[Verdict, ...] = ()

@@ -4,12 +4,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas
 
 from firstsight import __version__
 from firstsight.clustering.decision import Decision
+from firstsight.clustering.judged import LEFT_OUT, images_left_out, judge_clusters, region_verdicts
 from firstsight.clustering.names import apply_names, bind_names, read_names, rename_clusters
 from firstsight.clustering.regions import find_image_regions
+from firstsight.clustering.verdicts import names_in, read_verdicts
 from firstsight.detectors.image_score import image_score
 from firstsight.reports.exports.findings import UNSORTED, Findings, ImageEntry, ImageFindings, RegionFinding
 from firstsight.reports.exports.registry import EXPORTS
@@ -37,6 +40,7 @@ def export_collection(
     output: Path,
     job: Job,
     names: Path | None = None,
+    verdicts: Path | None = None,
 ) -> None:
     """Write what a detector found in a collection, image by image; images without a map are left out.
 
@@ -49,15 +53,20 @@ def export_collection(
         format: name in `EXPORTS`.
         output: folder to make.
         names: CSV of `firstsight.clustering.names` with names that a person gave to clusters.
+        verdicts: CSV of `firstsight.clustering.verdicts`; regions judged normal or not of interest are no findings.
 
     Raises:
         FirstsightError: the names cannot be read.
     """
     image_rows, region_rows = read_table(clusters), read_table(regions)
-    if names:
-        given = read_names(names)
+    said = read_verdicts(verdicts) if verdicts else []
+    given = (read_names(names) if names else {}) | names_in(said)
+    if given:
         region_rows = rename_clusters(region_rows, bind_names(image_rows, given))
         image_rows = apply_names(image_rows, given)
+    left_out = region_verdicts(region_rows, said).isin(list(LEFT_OUT))
+    image_rows = judge_clusters(image_rows, images_left_out(region_rows, said))
+    region_rows = region_rows[~left_out]
     of_image = dict(zip(image_rows["image"], _clusters(image_rows), strict=True))
     of_region = dict(
         zip(zip(region_rows["image"], region_rows["region"], strict=True), _clusters(region_rows), strict=True)
@@ -114,8 +123,10 @@ def _read(
             cluster_name=of_region[stored.image, region.region][1],
         )
         for region in found.regions
+        if (stored.image, region.region) in of_region
     ]
-    return ImageFindings(entry, image_score(cells), found.anomaly_map, found.labels, findings)
+    labels = np.where(np.isin(found.labels, [region.region for region in findings]), found.labels, 0)
+    return ImageFindings(entry, image_score(cells), found.anomaly_map, labels, findings)
 
 
 def _clusters(rows: pandas.DataFrame) -> list[Cluster]:

@@ -8,6 +8,8 @@ from typing import Any
 import pandas
 
 from firstsight import __version__
+from firstsight.clustering.judged import verdicts_say
+from firstsight.clustering.verdicts import Verdict, read_verdicts
 from firstsight.reports.overlays import draw_colour_bar, replace_image
 from firstsight.reports.page import write_page
 from firstsight.reports.page_report import ClusterReport, CollectionReport, DetectorReport, Page
@@ -19,7 +21,14 @@ from firstsight.storage.tables import read_table
 COLOUR_BAR_HEIGHT = 160
 
 
-def make_page(*, tables: Mapping[str, Path], collections: Sequence[Mapping[str, Any]], output: Path, job: Job) -> None:
+def make_page(
+    *,
+    tables: Mapping[str, Path],
+    collections: Sequence[Mapping[str, Any]],
+    output: Path,
+    job: Job,
+    verdicts: Path | None = None,
+) -> None:
     """Write the page of a run with its data, and beside each detector's maps the legend of its colours.
 
     Args:
@@ -31,27 +40,32 @@ def make_page(*, tables: Mapping[str, Path], collections: Sequence[Mapping[str, 
             ``overlays``, the picture ``colour_bar`` to make; and ``model``, the JSON that says what it learned, for
             one that learns
             (`firstsight.plan.files.collections_of_page`).
+        verdicts: CSV of `firstsight.clustering.verdicts`, from which marks on the page begin.
         output: the HTML file, its data in the folder ``data`` beside it; all pictures are linked relative to it.
     """
+    said = tuple(read_verdicts(verdicts)) if verdicts else ()
     read = {name: read_table(path) for name, path in tables.items()}
     with job.step("legend"):
         for collection in collections:
             for detector in collection["detectors"]:
                 _draw_legend(read_json(Path(detector["threshold"])), Path(detector["colour_bar"]))
     with job.step("page"):
-        reports = tuple(_collection(collection, read, output.parent) for collection in collections)
+        reports = tuple(_collection(collection, read, output.parent, said) for collection in collections)
         for report in reports:
             for line in report.remarks:
                 job.note(f"{report.name}: {line}")
-        write_page(output, Page(title="firstsight", version=__version__, collections=reports))
+        write_page(output, Page(title="firstsight", version=__version__, collections=reports, verdicts=said))
     job.n_images = len(read["images"])
 
 
-def _collection(collection: Mapping[str, Any], tables: Mapping[str, pandas.DataFrame], root: Path) -> CollectionReport:
+def _collection(
+    collection: Mapping[str, Any], tables: Mapping[str, pandas.DataFrame], root: Path, verdicts: Sequence[Verdict]
+) -> CollectionReport:
     own = {name: table[table["collection"].eq(collection["name"])] for name, table in tables.items()}
     images = own["images"]
     aside = images[images["status"].ne("ok")]
-    detectors = [_detector(detector, own, root) for detector in collection["detectors"]]
+    said = [verdict for verdict in verdicts if verdict.collection == collection["name"]]
+    detectors = [_detector(detector, own, root, said) for detector in collection["detectors"]]
     kept = tuple(detector for detector in detectors if detector is not None)
     has_map = images[[f"{detector.name}_score" for detector in kept]].notna().any(axis=1)
     return CollectionReport(
@@ -83,13 +97,17 @@ def _no_textures(images: pandas.DataFrame) -> tuple[tuple[str, float], ...]:
     return tuple(zip(odd["image"].astype(str), odd["texture_score"].astype(float), strict=True))
 
 
-def _detector(detector: Mapping[str, Any], tables: Mapping[str, pandas.DataFrame], root: Path) -> DetectorReport | None:
+def _detector(
+    detector: Mapping[str, Any], tables: Mapping[str, pandas.DataFrame], root: Path, verdicts: Sequence[Verdict]
+) -> DetectorReport | None:
     name = detector["name"]
     threshold = read_json(Path(detector["threshold"]))
     if threshold["threshold"] is None:
         return None
     own = {table: tables[table][tables[table]["detector"].eq(name)] for table in ("regions", "clusters", "metrics")}
     chosen = read_json(Path(detector["clusters"]))
+    results = _image_results(tables["images"], own["regions"], own["clusters"], name)
+    said = [verdict for verdict in verdicts if verdict.detector == name]
     return DetectorReport(
         name=name,
         settings=_settings(detector),
@@ -99,13 +117,22 @@ def _detector(detector: Mapping[str, Any], tables: Mapping[str, pandas.DataFrame
         folder=_relative(detector["overlays"], root),
         colour_bar=_relative(detector["colour_bar"], root),
         metrics=own["metrics"],
-        image_results=_image_results(tables["images"], own["regions"], own["clusters"], name),
+        image_results=results,
         regions=own["regions"],
         clusters=_clusters(own["clusters"]),
         n_clusters=chosen["n_clusters"],
         clusters_chosen=chosen["criterion"],
         charts=read_json(Path(detector["charts"])),
+        false_alarms=_false_alarms(threshold),
+        verdicts_say=verdicts_say(own["regions"], results["score"], said),
     )
+
+
+def _false_alarms(threshold: Mapping[str, Any]) -> str:
+    """How many normal images are called anomalous at a threshold, where it was chosen for that."""
+    if threshold.get("unit") != "image":
+        return ""
+    return f"Up to {100 * threshold['rate']:g}\u00a0% of normal images are called anomalous, too."
 
 
 def _settings(detector: Mapping[str, Any]) -> str:

@@ -5,7 +5,6 @@ the jobs.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -15,14 +14,16 @@ from dask.base import compute
 from dask.delayed import delayed
 from scipy.stats import false_discovery_control
 
+from firstsight.clustering.judged import images_left_out, judge_clusters, judge_regions
 from firstsight.clustering.names import Cluster, bind_names, read_names, rename_clusters
+from firstsight.clustering.verdicts import names_in, read_verdicts
 from firstsight.plan.files import ImageParts
 from firstsight.stages.job import Job
 from firstsight.stages.remarks import remarks_on, with_duplicates
 from firstsight.storage.json import read_json
 from firstsight.storage.stored_images import read_images
 from firstsight.storage.table_schemas import SCHEMAS, SORT_KEYS
-from firstsight.storage.tables import concatenate_tables, write_blocks, write_table
+from firstsight.storage.tables import concatenate_tables, read_table, write_blocks, write_table
 
 _FILES_PER_TASK = 64
 _SCORES = ("status", "score", "p_value", "anomalous_area", "threshold")
@@ -40,6 +41,7 @@ def join_tables(
     output: Mapping[str, Path],
     job: Job,
     names: Path | None = None,
+    verdicts: Path | None = None,
 ) -> None:
     """Join the parts of a run into the tables images, regions, clusters, metrics, runs and unread.
 
@@ -51,24 +53,32 @@ def join_tables(
         unread: the rows of `unread`.
         output: table name to Parquet file.
         names: CSV of `firstsight.clustering.names` with names that a person gave to clusters.
+        verdicts: CSV of `firstsight.clustering.verdicts`; what it leaves out has no cluster, and its names hold against
+            those of ``names``.
 
     Raises:
-        FirstsightError: the names cannot be read.
+        FirstsightError: the names or the verdicts cannot be read.
     """
-    given = read_names(names) if names else {}
+    said = read_verdicts(verdicts) if verdicts else []
+    given = (read_names(names) if names else {}) | names_in(said)
+    out = set().union(*(images_left_out(read_table(path), said) for path in regions)) if said else set()
     bound: dict[Cluster, str] = {}
 
     def named(rows: pandas.DataFrame) -> pandas.DataFrame:
         bound.update(bind_names(rows, given))
-        return rename_clusters(rows, bound)
+        return judge_clusters(rename_clusters(rows, bound), out)
+
+    def named_regions(rows: pandas.DataFrame) -> pandas.DataFrame:
+        return judge_regions(rename_clusters(rows, bound), said)
 
     with job.step("join"):
         write_blocks(output["images"], "images", _images(images, detectors, job), detectors=detectors)
-        concatenate_tables("clusters", clusters, output["clusters"], named if given else None)
+        concatenate_tables("clusters", clusters, output["clusters"], named if given or said else None)
         if given:
             job.note(f"{len(bound)} clusters have one of the {len(given)} names given")
-        renamed = partial(rename_clusters, bound=bound) if bound else None
-        concatenate_tables("regions", regions, output["regions"], renamed)
+        if said:
+            job.note(f"{len(said)} verdicts: {len(out)} images are left out of kinds")
+        concatenate_tables("regions", regions, output["regions"], named_regions if bound or said else None)
         concatenate_tables("metrics", metrics, output["metrics"])
         runs = pandas.DataFrame(list(chain.from_iterable(_in_batches(_read_records, records))))
         write_table(output["runs"], "runs", _sorted(runs, "runs"))

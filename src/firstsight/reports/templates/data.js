@@ -5,6 +5,7 @@
 
 const firstsight = {
   collections: [],
+  given: [],
   total: 0,
   read: 0,
   announced: 0,
@@ -15,10 +16,11 @@ const firstsight = {
   summary(content) {
     this.chunkRows = content.chunkRows;
     this.front = content.front;
+    this.given = content.verdicts;
     for (const [place, collection] of content.collections.entries()) {
       const empty = () => new Float64Array(collection.rows).fill(NaN);
       for (const detector of collection.detectors) {
-        for (const column of ["score", "p_value", "threshold", "area", "regions", "cluster", "distance"]) detector[column] = empty();
+        for (const column of ["score", "p_value", "threshold", "area", "regions", "cluster", "distance", "strength"]) detector[column] = empty();
       }
       this.collections.push({
         ...collection, place, first: this.total, columns: {}, chunks: new Set(), regionsOf: new Map(),

@@ -21,12 +21,12 @@ firstsight.gallery = {
     this.form.addEventListener("submit", (event) => event.preventDefault());
     this.form.addEventListener("change", ({ target }) => {
       if (["collection", "detector"].includes(target.name)) this.listClusters();
-      if (target.matches("select")) this.refresh();
+      if (target.matches("select")) this.filter();
     });
     this.form.addEventListener("input", ({ target }) => {
-      if (target.matches("input")) this.refresh();
+      if (target.matches("input")) this.filter();
     });
-    this.form.addEventListener("reset", () => setTimeout(() => { this.listClusters(); this.refresh(); }));
+    this.form.addEventListener("reset", () => setTimeout(() => { this.listClusters(); this.filter(); }));
     this.more.addEventListener("click", () => this.showMore());
     this.cards.addEventListener("click", (event) => {
       const card = event.target.closest(".card");
@@ -70,6 +70,27 @@ firstsight.gallery = {
     if (select.selectedIndex < 0) select.value = "";
   },
 
+  filter() {
+    this.refresh();
+    firstsight.address.gallery();
+  },
+
+  /* The filters that are not as they were at the beginning. */
+  filters() {
+    const first = (field) => (field.matches("select") ? field.options[0]?.value : "");
+    const fields = [...this.form.elements].filter((field) => field.name && field.value !== first(field));
+    return new URLSearchParams(fields.map(({ name, value }) => [name, value]));
+  },
+
+  /* Set the filters as an address has them. */
+  restore(filters) {
+    this.form.reset();
+    for (const name of ["collection", "detector"]) if (filters.has(name)) this.form.elements[name].value = filters.get(name);
+    this.listClusters();
+    for (const [name, value] of filters) if (name in this.form.elements) this.form.elements[name].value = value;
+    this.refresh();
+  },
+
   /* Show one cluster ("<collection>/<number>") and nothing else. */
   showCluster(detector, cluster) {
     const { elements } = this.form;
@@ -79,7 +100,7 @@ firstsight.gallery = {
     elements.detector.value = detector;
     this.listClusters();
     elements.cluster.value = cluster;
-    this.refresh();
+    this.filter();
     const gallery = document.getElementById("gallery");
     gallery.scrollIntoView();
     gallery.focus({ preventScroll: true });
@@ -97,17 +118,18 @@ firstsight.gallery = {
       const { collection, detector } = source;
       const { image, label } = collection.columns;
       const medoids = new Set(detector.clusters.map(({ medoid }) => medoid));
+      const places = new Map(detector.clusters.map(({ number }, place) => [number, place]));
       for (let row = 0; row < collection.rows; row += 1) {
         const score = detector.score[row];
         const cluster = detector.cluster[row];
         if (!(score >= from && score <= to)) continue;
         if (wanted !== "" && wanted !== `${collection.place}/${cluster}`) continue;
         if (text && !`${image[row]}\n${label[row] ?? ""}`.toLowerCase().includes(text)) continue;
-        // Clusters in order of their numbers, then the images in none, then those that were not clustered.
-        const rank = Number.isNaN(cluster) ? 1e10 : cluster < 0 ? 1e9 : cluster;
+        // Clusters in the order of the page, then the images that were not clustered.
+        const rank = places.get(cluster) ?? Infinity;
         const distance = medoids.has(row) ? -1 : detector.distance[row];
         const id = collection.first + row;
-        matches.push({ id, row, source, score, place: collection.place, rank, distance: distance || 0, name: image[row] });
+        matches.push({ id, row, source, score, strength: detector.strength[row], place: collection.place, rank, distance: distance || 0, name: image[row] });
       }
     }
     return matches.sort(this.orders[elements.order.value]);
@@ -115,7 +137,8 @@ firstsight.gallery = {
 
   orders: {
     cluster: (one, other) =>
-      one.place - other.place || one.rank - other.rank || one.distance - other.distance || one.id - other.id,
+      one.place - other.place || (one.rank === other.rank ? 0 : one.rank - other.rank) || one.distance - other.distance || one.id - other.id,
+    worst: (one, other) => other.strength - one.strength || other.score - one.score || one.id - other.id,
     highest: (one, other) => other.score - one.score || one.id - other.id,
     lowest: (one, other) => one.score - other.score || one.id - other.id,
     name: (one, other) => (one.name < other.name ? -1 : one.name > other.name ? 1 : one.id - other.id),
@@ -200,6 +223,9 @@ firstsight.gallery = {
       firstsight.collections.length > 1 ? `${collection.name}: ` : "", cluster?.name ?? "not clustered");
     const item = firstsight.element("li", { className: "heading" }, title,
       firstsight.element("span", { className: "quiet" }, firstsight.plural(count, "image")));
+    if (cluster && cluster.medoid !== null && collection.columns.image?.[cluster.medoid]) {
+      item.append(firstsight.marks.nameField(firstsight.image(collection.first + cluster.medoid), detector, cluster.name));
+    }
     if (shown < count && cluster && this.form.elements.cluster.value === "") {
       const all = firstsight.element("button", { type: "button" }, `all of ${cluster.name}`);
       all.dataset.all = heading;

@@ -3,9 +3,11 @@
 /* Begin: the summary, then the parts of the page, then all images in the background. */
 
 firstsight.load("summary").then(() => {
+  firstsight.marks.start();
   firstsight.gallery.start();
   firstsight.viewer.start();
   firstsight.draw.start();
+  firstsight.address.start();
   document.addEventListener("click", (event) => {
     const kind = event.target.closest("a.kind");
     if (!kind) return;

@@ -10,7 +10,7 @@ firstsight.viewer = {
     const part = (name) => document.getElementById(`viewer-${name}`);
     this.dialog = document.getElementById("viewer");
     this.parts = Object.fromEntries(
-      ["name", "place", "picture", "lines", "facts", "detectors", "legend", "regions"].map((name) => [name, part(name)]));
+      ["name", "place", "picture", "lines", "facts", "verdict", "detectors", "legend", "regions"].map((name) => [name, part(name)]));
     this.dialog.addEventListener("click", (event) => {
       const { step, layer, boxes, close, detector } = event.target.closest("button")?.dataset ?? {};
       if (step) this.step(Number(step));
@@ -18,7 +18,7 @@ firstsight.viewer = {
       if (boxes !== undefined) this.boxes = !this.boxes;
       if (detector) this.detectorName = this.image.collection.detectors[Number(detector)].name;
       if (layer || boxes !== undefined) this.draw();
-      if (detector) { this.fill(); this.parts.detectors.querySelector(`[data-detector="${detector}"]`).focus(); }
+      if (detector) { this.fill(); firstsight.address.image(); this.parts.detectors.querySelector(`[data-detector="${detector}"]`).focus(); }
       if (close !== undefined || event.target === this.dialog) this.dialog.close();
     });
     this.dialog.addEventListener("keydown", (event) => {
@@ -27,7 +27,14 @@ firstsight.viewer = {
       event.preventDefault();
       this.step(step);
     });
+    // An image that was opened by its address gets its neighbours when they have been read.
+    firstsight.listeners.push(() => {
+      if (!this.dialog.open || this.ids.length > 1 || !firstsight.gallery.ids.includes(this.image.id)) return;
+      this.ids = firstsight.gallery.ids;
+      this.fillPlace();
+    });
     this.dialog.addEventListener("close", () => {
+      if (location.hash.includes("/")) firstsight.address.gallery();
       // The browser gives the focus back to what opened the viewer; better is the card of the image seen last.
       document.querySelector(`.card[data-id="${this.image.id}"]`)?.focus();
     });
@@ -43,13 +50,14 @@ firstsight.viewer = {
       firstsight.complain(error);
       return;
     }
+    firstsight.address.image();
     if (!this.dialog.open) this.dialog.showModal();
     this.parts.picture.scrollIntoView({ block: "nearest" });
   },
 
   step(by) {
     const place = this.ids.indexOf(this.image.id) + by;
-    if (place >= 0 && place < this.ids.length) this.show(this.ids[place]).catch((error) => firstsight.complain(error));
+    if (place >= 0 && place < this.ids.length) this.show(this.ids[place]).then(() => firstsight.address.image()).catch((error) => firstsight.complain(error));
   },
 
   async show(id) {
@@ -76,21 +84,27 @@ firstsight.viewer = {
   fill() {
     const { image, parts } = this;
     const detector = this.detector();
-    const place = this.ids.indexOf(image.id);
     parts.name.textContent = image.name;
-    parts.place.textContent = `${(place + 1).toLocaleString("en")} of ${this.ids.length.toLocaleString("en")}`;
-    for (const button of this.dialog.querySelectorAll("[data-step]")) {
-      const to = place + Number(button.dataset.step);
-      button.setAttribute("aria-disabled", String(to < 0 || to >= this.ids.length));
-    }
+    this.fillPlace();
     const label = image.label === null ? "" : `, label ${image.label}`;
     const size = `${image.width.toLocaleString("en")} x ${image.height.toLocaleString("en")} pixels`;
     parts.facts.textContent = `${image.collection.name}, ${size}${label}`;
     parts.legend.src = detector.colourBar;
     parts.legend.alt = "colours of the map";
+    parts.verdict.replaceChildren(firstsight.marks.menu(firstsight.marks.thing(image, detector), "verdict on the image"));
     this.fillDetectors(detector);
     this.fillRegions(detector);
     this.draw();
+  },
+
+  /* Which of how many images it is, and whether there are more on either side. */
+  fillPlace() {
+    const place = this.ids.indexOf(this.image.id);
+    this.parts.place.textContent = `${(place + 1).toLocaleString("en")} of ${this.ids.length.toLocaleString("en")}`;
+    for (const button of this.dialog.querySelectorAll("[data-step]")) {
+      const to = place + Number(button.dataset.step);
+      button.setAttribute("aria-disabled", String(to < 0 || to >= this.ids.length));
+    }
   },
 
   fillDetectors(current) {
@@ -115,8 +129,9 @@ firstsight.viewer = {
       String(index + 1), `${region.x}, ${region.y}`, `${region.width} x ${region.height}`,
       percent(region.area / (width * height)), number(region.score_max), number(region.score_mean),
       region.cluster_name ?? "–",
+      firstsight.marks.menu(firstsight.marks.thing(this.image, detector, region), `verdict on region ${index + 1}`),
     ]);
-    this.table(this.parts.regions, ["", "at", "size", "area", "highest", "mean", "like"], rows, [0, 1, 2, 3, 4, 5]);
+    this.table(this.parts.regions, ["", "at", "size", "area", "highest", "mean", "like", "verdict"], rows, [0, 1, 2, 3, 4, 5]);
     if (rows.length === 0) this.parts.regions.replaceChildren(firstsight.element("caption", {}, "none"));
   },
 

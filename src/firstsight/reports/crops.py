@@ -1,0 +1,68 @@
+"""Crops for the first screen of the page: a region as it is in the picture, and beside it with its map."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image
+
+from firstsight.errors import FirstsightError
+
+CROP_SIDE = 160
+"""Width and height, in pixels, of each half of a crop."""
+
+_SURROUNDINGS = 1.8
+_LEAST_SHARE = 0.2
+_BETWEEN = 4
+
+
+class Box(NamedTuple):
+    """A region's box, in pixels of its image."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+def crop_region(picture: Path, overlay: Path, size: tuple[int, int], box: Box | None) -> Image.Image:
+    """Cut a region with its surroundings out of a picture and its overlay, and lay the two side by side.
+
+    Args:
+        picture, overlay: drawings of one image (`firstsight.reports.overlays.Layers`), of one size.
+        size: width and height of the image itself, in pixels.
+        box: of the region; None: the whole image.
+
+    Returns:
+        A picture of 2 x 160 pixels and a gap: left without, right with the map. The surroundings are a square, moved
+        into the frame where the region is at its edge.
+
+    Raises:
+        FirstsightError: a drawing that is missing or no picture.
+    """
+    made = Image.new("RGBA", (2 * CROP_SIDE + _BETWEEN, CROP_SIDE), (0, 0, 0, 0))
+    for number, path in enumerate((picture, overlay)):
+        try:
+            with Image.open(path) as drawn:
+                part = drawn.convert("RGBA").crop(_window(drawn.size, size, box))
+        except OSError as error:
+            raise FirstsightError(f"the page needs the picture {path}: {error}") from error
+        part.thumbnail((CROP_SIDE, CROP_SIDE))
+        if max(part.size) < CROP_SIDE:
+            factor = CROP_SIDE / max(part.size)
+            part = part.resize((max(1, round(part.width * factor)), max(1, round(part.height * factor))))
+        left = number * (CROP_SIDE + _BETWEEN) + (CROP_SIDE - part.width) // 2
+        made.paste(part, (left, (CROP_SIDE - part.height) // 2))
+    return made
+
+
+def _window(drawn: tuple[int, int], size: tuple[int, int], box: Box | None) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of a region's surroundings, in pixels of a drawing of its image."""
+    if box is None:
+        return 0, 0, *drawn
+    across, down = drawn[0] / size[0], drawn[1] / size[1]
+    side = max(_SURROUNDINGS * max(box.width * across, box.height * down), _LEAST_SHARE * max(drawn))
+    width, height = (min(round(side), whole) for whole in drawn)
+    left = round((box.x + box.width / 2) * across - width / 2)
+    top = round((box.y + box.height / 2) * down - height / 2)
+    left, top = min(max(left, 0), drawn[0] - width), min(max(top, 0), drawn[1] - height)
+    return left, top, left + width, top + height
