@@ -23,11 +23,13 @@ from firstsight.collections.value_range import DrawnValues, ValueRange, draw_val
 from firstsight.errors import FirstsightError
 
 
-def read_image(path: Path, missing: Path | None = None, limits: ValueRange | None = None) -> NDArray[np.float32]:
+def read_image(
+    path: Path, missing: Path | None = None, limits: ValueRange | None = None, ignored: Path | None = None
+) -> NDArray[np.float32]:
     """Read the image at a path or address: (H, W, 3) float32, RGB in [0, 1], rotated as its EXIF orientation says.
 
-    A pixel is missing, and NaN in all channels, if one of its samples is NaN, if its alpha is 0, or if the mask
-    ``missing`` (a file that `read_mask` can read) says so.
+    A pixel is missing, and NaN in all channels, if one of its samples is NaN, if its alpha is 0, or if one of the
+    masks ``missing`` and ``ignored`` (files that `read_mask` can read) says so.
 
     Values are brought to [0, 1] by ``limits``, the range of the collection (`firstsight.collections.value_range`).
     Without it integers are divided by the largest value of their type (255, 65535, 1 for bits, 4095 for 12-bit TIFF).
@@ -39,7 +41,7 @@ def read_image(path: Path, missing: Path | None = None, limits: ValueRange | Non
     Raises:
         FirstsightError: one short line for a table, without the file's name, that says why it cannot be read.
     """
-    samples = _with_missing(read_samples(path), missing)
+    samples = _with_missing(read_samples(path), missing, ignored)
     values = _scale(samples, limits)
     image = np.repeat(values[..., None], 3, axis=2) if values.ndim == 2 else values
     if samples.missing is not None:
@@ -92,7 +94,7 @@ def inspect_image(
         always: whether the range holds for images of 8 bits, too.
 
     Returns:
-        image, path, missing: as listed, with bytes that are not UTF-8 escaped.
+        image, path, missing, ignored: as listed, with bytes that are not UTF-8 escaped.
         sha256: of the file's bytes, in a stack of the image's values; None if they cannot be read.
         width, height (pixels, upright), channels, dtype: of the file's samples; None if it cannot be decoded.
         value_low, value_high: the values that are black and white; None where the type leaves no doubt.
@@ -105,6 +107,7 @@ def inspect_image(
         "image": printable(file.image),
         "path": printable(file.path),
         "missing": None if file.missing is None else printable(file.missing),
+        "ignored": None if file.ignored is None else printable(file.ignored),
         "sha256": file_sha256(file.path),
         "width": None,
         "height": None,
@@ -124,7 +127,7 @@ def inspect_image(
         height, width = samples.values.shape[:2]
         row |= {"width": width, "height": height, "channels": samples.channels, "dtype": samples.dtype}
         row["remark"] = samples.remark
-        samples = _with_missing(samples, file.missing)
+        samples = _with_missing(samples, file.missing, file.ignored)
         if _is_constant(samples):
             raise FirstsightError("constant image: every pixel has the same value")
         limits = find_limits() if find_limits is not None and (always or is_open(samples)) else None
@@ -154,23 +157,26 @@ def file_sha256(path: Path) -> str | None:
         return None
 
 
-def _with_missing(samples: Samples, mask: Path | None) -> Samples:
-    """The samples, also without the pixels that a mask marks as missing; refused if no pixel is left."""
-    missing = samples.missing
-    if missing is not None and missing.all():
+def _with_missing(samples: Samples, missing: Path | None, ignored: Path | None) -> Samples:
+    """The samples, also without the pixels that a mask marks as missing or ignored; refused if no pixel is left."""
+    if samples.missing is not None and samples.missing.all():
         raise FirstsightError("every pixel is missing: it is transparent throughout")
-    if mask is not None:
+    for what, mask in (("missing", missing), ("ignored", ignored)):
+        if mask is None:
+            continue
         try:
             marked = read_mask(mask)
         except FirstsightError as error:
-            raise FirstsightError(f"mask of missing pixels cannot be read: {error}") from None
+            raise FirstsightError(f"mask of {what} pixels cannot be read: {error}") from None
         if marked.shape != samples.values.shape[:2]:
             sizes = [f"{width} x {height}" for height, width in (marked.shape, samples.values.shape[:2])]
-            raise FirstsightError(f"mask of missing pixels is {sizes[0]}, image is {sizes[1]}")
-        missing = marked if missing is None else missing | marked
-    if missing is not None and missing.all():
+            raise FirstsightError(f"mask of {what} pixels is {sizes[0]}, image is {sizes[1]}")
+        samples = replace(samples, missing=marked if samples.missing is None else samples.missing | marked)
+        if samples.missing is not None and samples.missing.all():
+            raise FirstsightError(f"every pixel is {what}")
+    if samples.missing is not None and samples.missing.all():
         raise FirstsightError("every pixel is missing")
-    return replace(samples, missing=missing)
+    return samples
 
 
 def _is_constant(samples: Samples) -> bool:
@@ -218,12 +224,12 @@ def _scale(samples: Samples, limits: ValueRange | None = None) -> NDArray[np.flo
 
 
 def image_token(row: Mapping[Any, Any]) -> str:
-    """All that the pixels of an image depend on: its id, its file, the mask of its missing pixels, and its status.
+    """All that the pixels of an image depend on: its id, its file, the masks of pixels without a value, and its status.
 
     Args:
         row: a row of the table `images`.
     """
-    mask = "" if pandas.isna(row["missing"]) else f" {file_sha256(Path(row['missing']))}"
+    mask = "".join(f" {file_sha256(path)}" for path in (mask_in(row, "missing"), mask_in(row, "ignored")) if path)
     limits = limits_of(row)
     values = "" if limits is None else f" {limits.low!r} to {limits.high!r}"
     return f"{row['image']} {row['sha256']} {row['status']}{mask}{values}"
@@ -236,6 +242,11 @@ def limits_of(row: Mapping[Any, Any]) -> ValueRange | None:
 
 
 def read_row(row: Mapping[Any, Any]) -> NDArray[np.float32]:
-    """The image (H, W, 3) of a row of the table `images`, NaN where a pixel is missing."""
-    missing = None if pandas.isna(row["missing"]) else Path(row["missing"])
-    return read_image(Path(row["path"]), missing, limits_of(row))
+    """The image (H, W, 3) of a row of the table `images`, NaN where a pixel is missing or ignored."""
+    return read_image(Path(row["path"]), mask_in(row, "missing"), limits_of(row), mask_in(row, "ignored"))
+
+
+def mask_in(row: Mapping[Any, Any], column: str) -> Path | None:
+    """The mask that a row of the table `images` names in the column ``missing`` or ``ignored``."""
+    mask = row.get(column)
+    return None if mask is None or pandas.isna(mask) else Path(mask)

@@ -4,12 +4,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas
 
 from firstsight import __version__
 from firstsight.clustering.decision import Decision
 from firstsight.clustering.names import apply_names, bind_names, read_names, rename_clusters
 from firstsight.clustering.regions import find_image_regions
+from firstsight.collections.masks import read_ignored
 from firstsight.detectors.image_score import image_score
 from firstsight.reports.exports.findings import UNSORTED, Findings, ImageEntry, ImageFindings, RegionFinding
 from firstsight.reports.exports.registry import EXPORTS
@@ -100,7 +102,8 @@ def _read(
 ) -> ImageFindings:
     assert stored.geometry is not None
     cells = stored.cells()
-    found = find_image_regions(cells, stored.geometry, decision)
+    ignored = read_ignored(stored.ignored)
+    found = find_image_regions(cells, stored.geometry, decision, ignored)
     findings = [
         RegionFinding(
             region=region.region,
@@ -115,7 +118,8 @@ def _read(
         )
         for region in found.regions
     ]
-    return ImageFindings(entry, image_score(cells), found.anomaly_map, found.labels, findings)
+    anomaly_map = found.anomaly_map if ignored is None else np.where(ignored, np.float32(np.nan), found.anomaly_map)
+    return ImageFindings(entry, image_score(cells), anomaly_map, found.labels, findings)
 
 
 def _clusters(rows: pandas.DataFrame) -> list[Cluster]:
