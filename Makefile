@@ -1,6 +1,6 @@
 # make demo   run the whole workflow on the demo collection
 # make test   run the tests; make test-slow those that run the workflow for minutes; make test-all both
-# make docs   build the documentation into site/; a link that leads nowhere is an error
+# make docs   build the documentation into site/ and run its notebook; a link that leads nowhere is an error
 # All install into .venv first, once, with the versions of requirements.lock.
 
 PYTHON ?= python3
@@ -47,9 +47,11 @@ check: install
 settings: install
 	$(BIN)/python docs/make_settings.py
 
+# The notebook runs anew; what was kept of it serves the tests.
 docs: install
-	$(BIN)/mkdocs build --strict
+	rm -rf .cache/mkdocs-jupyter
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/mkdocs build --strict
 
 clean:
-	rm -rf .venv .snakemake site
+	rm -rf .venv .snakemake .cache site
 	find results -mindepth 1 ! -name .gitkeep -delete

@@ -94,14 +94,15 @@ def pages_of(entry: Any) -> list[str]:
 
 
 def test_the_site_has_every_page_once() -> None:
-    pages = sorted(path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md"))
+    found = (path for pattern in ("*.md", "*.ipynb") for path in (ROOT / "docs").rglob(pattern))
+    pages = sorted(path.relative_to(ROOT / "docs").as_posix() for path in found)
     assert sorted(pages_of(SITE["nav"])) == pages
 
 
 @pytest.mark.slow
 def test_the_site_is_whole_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
     build = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
-    done = subprocess.run(build, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
+    done = subprocess.run(build, cwd=ROOT, capture_output=True, text=True, check=False, timeout=900)
     assert done.returncode == 0, done.stderr
     pages = sorted(tmp_path.rglob("*.html"))
     assert len(pages) > len(pages_of(SITE["nav"]))
@@ -112,6 +113,9 @@ def test_the_site_is_whole_and_loads_nothing_from_elsewhere(tmp_path: Path) -> N
         assert not loads.findall(page.read_text(encoding="utf-8")), page.name
     for style in tmp_path.rglob("*.css"):
         assert not re.search(r"@import|url\([\"']?(?:https?:)?//", style.read_text(encoding="utf-8")), style.name
+    notebook = (tmp_path / "notebook.html").read_text(encoding="utf-8")
+    assert "data:image/png" in notebook, "it has run, and shows its picture"
+    assert re.search(r"\d of 4 images shows? anomalies, .*\nfile://", notebook)
 
 
 def test_the_picture_of_the_rules_shows_rules() -> None:

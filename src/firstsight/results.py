@@ -9,6 +9,7 @@ import numpy as np
 import pandas
 from numpy.typing import NDArray
 
+from firstsight.collections.masks import read_ignored
 from firstsight.errors import FirstsightError, suggestion
 from firstsight.plan.paths import Paths, paths_below
 from firstsight.storage.stored_maps import stored_maps
@@ -52,7 +53,8 @@ class Results:
         return Path(self._paths.page)
 
     def map(self, image: str, *, collection: str | None = None, detector: str | None = None) -> NDArray[np.float32]:
-        """The anomaly map of an image, resampled to its pixels: (height, width), higher where it is more anomalous.
+        """The anomaly map of an image, resampled to its pixels: (height, width), higher where it is more anomalous, NaN
+        where a pixel is ignored.
 
         Args:
             image: its name in the table ``images``.
@@ -77,7 +79,8 @@ class Results:
         stored = next(stored for stored in stored_maps([Path(shard)]) if stored.image == image)
         if stored.status != "ok":
             raise FirstsightError(f"{image} has no map: {stored.status}")
-        return stored.pixels()
+        pixels, ignored = stored.pixels(), read_ignored(stored.ignored)
+        return pixels if ignored is None else np.where(ignored, np.float32(np.nan), pixels)
 
     @property
     def _paths(self) -> Paths:

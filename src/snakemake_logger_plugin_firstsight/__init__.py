@@ -16,6 +16,7 @@ from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from firstsight.stages.job_log import CONSOLE, QUIET, Told
+from snakemake_logger_plugin_firstsight.configs import unreadable_configs
 from snakemake_logger_plugin_firstsight.failures import failure_lines
 from snakemake_logger_plugin_firstsight.run import Run
 from snakemake_logger_plugin_firstsight.screen import Screen
@@ -112,6 +113,9 @@ class LogHandler(LogHandlerBase):
                 self._run.errors.append(record.getMessage())
             case LogEvent.ERROR if known.get("exception") == _WITHOUT_OUTPUT:
                 self._incomplete.append(f"firstsight: {' '.join(record.getMessage().split())}")
+            case LogEvent.ERROR if not self._has_begun and (unreadable := unreadable_configs(sys.argv[1:])):
+                for line in unreadable:
+                    self._warn(line)
             case LogEvent.ERROR | None:
                 self._say_record(record)
 

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from firstsight.clustering.regions import covered_cells, find_regions
+from firstsight.clustering.decision import Decision
+from firstsight.clustering.regions import covered_cells, find_image_regions, find_regions
 from firstsight.errors import FirstsightError
 from firstsight.storage.geometry import Geometry
 from oracles.regions import slow_regions
@@ -127,3 +128,17 @@ def test_a_pixel_covers_the_cell_with_the_nearest_centre(place: Geometry, shape:
 
 def test_no_regions_cover_no_cells() -> None:
     assert covered_cells(np.zeros((5, 6), np.int32), Geometry(5, 6, 5, 6, 2, 0.5), (2, 3)) == []
+
+
+def test_ignored_pixels_are_in_no_region() -> None:
+    cells = np.zeros((6, 8), np.float32)
+    cells[2:4, 1:7] = 1
+    place = Geometry(height=24, width=32, input_height=24, input_width=32, stride=4, offset=1.5)
+    ignored = np.zeros((24, 32), bool)
+    ignored[:, :16] = True
+    (whole,) = find_image_regions(cells, place, Decision(0.5)).regions
+    found = find_image_regions(cells, place, Decision(0.5), ignored)
+    (part,) = found.regions
+    assert whole.x < 16
+    assert (part.x, part.x + part.width) == (16, whole.x + whole.width)
+    assert not found.labels[ignored].any()

@@ -523,6 +523,7 @@ def test_a_row_of_the_manifest(tmp_path: Path) -> None:
         "image": "x.jpg",
         "path": f"{tmp_path}/caf\\udce9.jpg",
         "missing": None,
+        "ignored": None,
         "sha256": sha256(path.read_bytes()).hexdigest(),
         "width": 13,
         "height": 9,

@@ -98,6 +98,24 @@ def test_an_error_that_no_job_had_is_said_too(capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().err == "two rules alike\n"
 
 
+def test_a_config_that_cannot_be_read_is_a_line_in_place_of_a_traceback(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.yaml").write_text("a: 1\n")
+    error: dict[str, Any] = {"level": logging.ERROR, "event": LogEvent.ERROR, "exception": "FileNotFoundError"}
+    handler = LogHandler(OutputSettings(), None)
+    monkeypatch.setattr("sys.argv", ["snakemake", "--configfile", str(tmp_path / "mine.yaml")])
+    tell(handler, "another file is not there", **error)
+    monkeypatch.setattr("sys.argv", ["snakemake", "--configfile", str(tmp_path / "nothere.yaml")])
+    tell(handler, "Traceback (most recent call last):\n...", **error)
+    begin_run(handler, detect=1)
+    tell(handler, "another one", **error)
+    handler.close()
+    path = tmp_path / "nothere.yaml"
+    line = f"firstsight: config: no such file: {path} (looked for at {path})"
+    assert capsys.readouterr().err.splitlines() == ["another file is not there", line, "another one"]
+
+
 def test_a_job_that_left_no_file_is_a_line_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
     handler = LogHandler(OutputSettings(), None)
     text = "MissingOutputException in rule detect:\nMissing files after 5 seconds:\nmaps"

@@ -361,3 +361,15 @@ def test_parts_of_a_collection_name_the_image_as_it_is_numbered_there() -> None:
         localization_statistics_of(as_parts(masks, maps, [0, 3, 6]))
     with pytest.raises(FirstsightError, match="at least one image"):
         localization_statistics_of([])
+
+
+def test_pixels_that_are_left_out_count_as_if_they_were_cut_away() -> None:
+    random = np.random.default_rng(3)
+    masks = random.random((4, 12, 15)) < 0.2
+    maps = random.random((4, 12, 15)).astype(np.float32).round(1)
+    left_out = np.zeros((12, 15), bool)
+    left_out[:, 9:] = True
+    found = localization_statistics(masks, [np.ma.array(values, mask=left_out) for values in maps])
+    expected = localization_statistics(masks[:, :, :9], maps[:, :, :9])
+    for name in ("anomalous", "overlap", "normal_above", "normal_equal", "n_normal", "n_regions", "image_anomalous"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))

@@ -309,3 +309,25 @@ def test_results_below_the_images_are_no_part_of_them(folder: Path) -> None:
     ]
     below = {"pile": {"path": str(folder / "pile/results/overlays")}}
     assert list(plan(folder, results=str(folder / "pile/results"), collections=below).files) == ["0.png"]
+
+
+def test_ignored_pixels_are_those_of_normal_images_too(good: Path) -> None:
+    edge = good / "edge.png"
+    Image.new("1", (20, 20)).save(edge)
+    planned = with_normal(good, reference=str(good / "good"), ignore=str(edge))
+    (normal,), (shard, _) = planned.reference_shards, planned.shards
+    before = [row for key in (shard, normal) for row in planned.shard_files(key)]
+    assert {row["ignored"] for row in before} == {str(edge)}
+    Image.new("1", (20, 20), 1).save(edge)
+    os.utime(edge, (0, 0))
+    assert all(
+        row["ignored_stamp"] != old["ignored_stamp"]
+        for row, old in zip(planned.shard_files(shard), before, strict=False)
+    )
+    (good / "edges").mkdir()
+    Image.new("1", (20, 20)).save(good / "edges/4.png")
+    Image.new("1", (20, 20)).save(good / "edges/9.png")
+    planned = with_normal(good, reference=str(good / "good"), ignore=str(good / "edges"))
+    assert planned.remarks == ("1 mask of ignored pixels fits no image: 9.png",)
+    with pytest.raises(FirstsightError, match=r"^config: collections\.pile\.ignore: no such file or folder: .*gone"):
+        with_normal(good, ignore=str(good / "gone"))

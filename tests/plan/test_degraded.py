@@ -43,5 +43,6 @@ def test_a_sample_of_the_images_with_masks_is_copied(tmp_path: Path) -> None:
     assert file.path == tmp_path / "results/set/robustness/missing-10/images" / f"{file.image}.tif"
     assert file.masks
     rows = originals(plan.collections["set"], copy)
-    assert rows[0] == {"image": file.image, "path": str(tmp_path / "set" / file.image), "missing": None}
+    expected = {"image": file.image, "path": str(tmp_path / "set" / file.image), "missing": None, "ignored": None}
+    assert rows[0] == expected
     assert {row["stamp"] for row in copy.shard_files(next(iter(copy.shards)))} == {None}

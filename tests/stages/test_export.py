@@ -88,6 +88,25 @@ def test_masks_are_the_regions_of_the_table(inputs: dict[str, Any], tmp_path: Pa
     assert "1 of 4 images were set aside" in job.log.getvalue()  # type: ignore[attr-defined]
 
 
+def test_ignored_pixels_are_nan_in_maps_and_in_no_region(inputs: dict[str, Any], tmp_path: Path, job: Job) -> None:
+    ignored = np.zeros((PLACE.height, PLACE.width), np.uint8)
+    ignored[:, :9] = 255
+    Image.fromarray(ignored).save(tmp_path / "edge.png")
+    cells = np.zeros((13, 18), np.float32)
+    cells[4:8, :10] = 1
+    place = {"geometry": asdict(PLACE), "ignored": str(tmp_path / "edge.png")}
+    with ShardWriter(tmp_path / "marked.zarr", dtype="float32") as writer:
+        writer.add("c.png", "c.png", {"map": cells}, {"image": "c.png", "status": "ok", **place})
+    export_collection(
+        **{**inputs, "maps": [tmp_path / "marked.zarr"]}, format="hdf5", output=tmp_path / "hdf5", job=job
+    )
+    with h5py.File(tmp_path / "hdf5/maps.h5") as file:
+        np.testing.assert_array_equal(np.isnan(file["maps/000000"][:]), ignored > 0)
+        regions = file["masks/000000"][:] > 0
+    assert regions.any()
+    assert not regions[ignored > 0].any()
+
+
 def test_clusters_have_their_names(inputs: dict[str, Any], tmp_path: Path, job: Job) -> None:
     names = tmp_path / "names.csv"
     names.write_text("collection,detector,medoid,name\npile,fca,c.png,crack\n")

@@ -276,6 +276,7 @@ def test_the_true_number_of_kinds_can_be_asked_for(pile: Folder, tmp_path: Path)
                 "width": 192,
                 "height": 192,
                 "missing": None,
+                "ignored": None,
                 "status": "ok",
             }
             for image in shard

@@ -10,6 +10,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+from firstsight.collections.masks import read_ignored
 from firstsight.detectors.borders import level_borders
 from firstsight.detectors.patch_settings import FcaSettings
 from firstsight.detectors.patch_statistics import fca
@@ -47,10 +48,13 @@ def detect(out: Path, maps: str, patch_size: int, job: Job) -> None:
     )
 
 
-def run_stages(pile: Path, out: Path, job: Job, *, crop: float = 0.0, masks: bool = True) -> dict[str, Any]:
+def run_stages(
+    pile: Path, out: Path, job: Job, *, crop: float = 0.0, masks: bool = True, ignored: Path | None = None
+) -> dict[str, Any]:
     """All stages of one shard, as the workflow runs them."""
     names = [f"{number}.png" for number in range(6)]
-    files = [{"image": name, "path": str(pile / name), "missing": None, "problem": None} for name in names]
+    known = {"missing": None, "problem": None, **({"ignored": str(ignored)} if ignored else {})}
+    files = [{"image": name, "path": str(pile / name), **known} for name in names]
     make_manifest(
         files=files, collection="pile", shard="s", output=out / "images.parquet", members=out / "m.json", job=job
     )
@@ -209,6 +213,27 @@ def test_what_is_missing_is_not_anomalous(method: str, tmp_path: Path, job: Job)
         np.testing.assert_allclose(found, maps[0], atol=1e-6)
         assert np.isfinite(found).all()
         assert found[40:60, 50:80].max() <= np.median(found[~hole]) * 1.1
+
+
+def test_ignored_pixels_are_in_no_region_and_no_metric(pile: Path, tmp_path: Path, job: Job) -> None:
+    # The square of one image lies there, and parts of those of the others.
+    edge = 106
+    ignored = np.zeros((128, 160), bool)
+    ignored[:, :edge] = True
+    Image.fromarray(ignored).save(tmp_path / "edge.png")
+    (tmp_path / "all").mkdir()
+    whole = run_stages(pile, tmp_path / "all", job)
+    (tmp_path / "part").mkdir()
+    part = run_stages(pile, tmp_path / "part", job, ignored=tmp_path / "edge.png")
+    assert part["images"]["ignored"].eq(str(tmp_path / "edge.png")).all()
+    assert whole["regions"]["x"].lt(edge).any()
+    assert part["regions"]["x"].ge(edge).all()
+    found, before = (tables["metrics"].set_index("metric") for tables in (part, whole))
+    assert (before.loc["pro", "n_regions"], found.loc["pro", "n_regions"]) == (3, 2)
+    for stored in stored_maps([tmp_path / "part/maps.zarr"])[:5]:
+        marked = read_ignored(stored.ignored)
+        assert marked is not None
+        np.testing.assert_array_equal(marked, ignored)
 
 
 def test_labels_without_masks_give_metrics_of_images_and_clusters(pile: Path, tmp_path: Path, job: Job) -> None:

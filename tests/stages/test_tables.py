@@ -23,7 +23,7 @@ SHARDS = {"moss": 70, "Bark": 3, "ash": 1}
 TABLES = ("images", "regions", "clusters", "metrics", "runs", "unread")
 
 IMAGE = {
-    **dict.fromkeys(("missing", "texture_score", "is_texture", *TRUTH_COLUMNS)),
+    **dict.fromkeys(("missing", "ignored", "texture_score", "is_texture", *TRUTH_COLUMNS)),
     **dict.fromkeys(("value_low", "value_high", "duplicate_of", "remark")),
     **dict(path="p.png", sha256="5", width=4, height=3, channels=3, dtype="uint8"),
 }

@@ -72,6 +72,7 @@ def image_row(image: str, status: str) -> dict[str, Any]:
         "height": 4,
         "channels": 1,
         "missing": None,
+        "ignored": None,
         "status": status,
     }
 

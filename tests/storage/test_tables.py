@@ -32,6 +32,7 @@ IMAGE = {
     "mask_values": None,
     "truth_remark": None,
     "missing": None,
+    "ignored": None,
     "shard": "0000",
     "value_low": None,
     "value_high": None,

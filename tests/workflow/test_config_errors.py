@@ -81,6 +81,15 @@ def test_an_empty_collection_is_one_line(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_a_config_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "nothere.yaml"
+    done = run(tmp_path, "--configfile", str(path))
+    assert done.returncode != 0
+    line = f"firstsight: config: no such file: {path} (looked for at {path})"
+    assert done.stderr.strip().splitlines()[-1] == line
+    assert "Traceback" not in done.stdout + done.stderr
+
+
 def test_ones_own_collections_replace_the_demo(tmp_path: Path) -> None:
     config = {"collections": {"pile": {"path": one_image(tmp_path)}}, "results": "out"}
     done = run(tmp_path, "--dry-run", config=config)

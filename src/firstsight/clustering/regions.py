@@ -123,19 +123,24 @@ class ImageFindings(NamedTuple):
     regions: list[Region]
 
 
-def find_image_regions(cells: NDArray[np.float32], geometry: Geometry, decision: Decision) -> ImageFindings:
+def find_image_regions(
+    cells: NDArray[np.float32], geometry: Geometry, decision: Decision, ignored: NDArray[np.bool_] | None = None
+) -> ImageFindings:
     """Lay an anomaly map on its image and find the regions there.
 
     Args:
         cells: (h, w) anomaly map.
         geometry: how the map lies on the image.
         decision: of the collection.
+        ignored: (H, W), pixels that are in no region.
     """
     anomaly_map = map_to_pixels(cells, geometry)
     enlarged = (geometry.height / geometry.input_height) * (geometry.width / geometry.input_width)
     cell = round(geometry.stride**2 * enlarged)
     call = decision.call(cells)
     levelled = anomaly_map if call.levelled is cells else map_to_pixels(call.levelled, geometry)
+    if ignored is not None:
+        levelled = np.where(ignored, np.finfo(np.float32).min, levelled)
     labels, regions = find_regions(levelled, call.outline, minimum_area=cell, peak=call.threshold, scores=anomaly_map)
     if call.anomalous and not regions:
         # Between its neighbours, a single cell covers less than a cell, and its highest score is not reached.

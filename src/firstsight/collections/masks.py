@@ -72,3 +72,8 @@ def read_row_masks(row: Mapping[Any, Any]) -> NDArray[np.bool_] | None:
     if pandas.isna(row["mask"]) or row["status"] != "ok":
         return None
     return read_masks(split_masks(row["mask"]), parse_rule(row["mask_values"]))
+
+
+def read_ignored(mask: str | None) -> NDArray[np.bool_] | None:
+    """The ignored pixels (H, W) of an image by its mask, as the stores of features and maps name it; None for none."""
+    return None if mask is None else read_mask(Path(mask))

@@ -30,7 +30,7 @@ SUFFIXES = frozenset(
 )
 """Suffixes of the files that are listed, in lower case; of some formats only where what reads them is installed."""
 SHEET_SUFFIXES = frozenset({".csv", ".parquet"})
-SHEET_COLUMNS = ("image", "mask", "label", "missing")
+SHEET_COLUMNS = ("image", "mask", "label", "missing", "ignore")
 TEST_FOLDERS = ("test", "test_public")
 """Where the mvtec layout has the images to search; MVTec AD 2 calls it by the second name."""
 
@@ -59,6 +59,8 @@ class ImageFile:
     """Whether it has no anomaly, by its label; None if that is unknown."""
     remark: str | None = None
     """What is odd about its label and masks, by their names."""
+    ignored: Path | None = None
+    """A mask of its pixels that are no part of the texture, if any."""
 
 
 def list_images(path: Path, layout: str = "auto", axes: str = "auto") -> tuple[ImageFile, ...]:
@@ -122,10 +124,10 @@ def test_folder(path: Path) -> Path | None:
 def list_sheet(path: Path) -> tuple[ImageFile, ...]:
     """List the images named by the sample sheet `path`, CSV (UTF-8, commas) or Parquet.
 
-    Columns: `image` (required), `mask`, `label`, `missing` (optional; an empty cell means unknown, or none). A mask may
-    be a folder of several. Paths are absolute or relative to the sheet's folder. Rows are numbered as in a spreadsheet:
-    the header is row 1. The id of an image outside the sheet's folder is its absolute path without the leading `/`. A
-    row that repeats an image gets ` (row N)` added to its id, since ids are unique.
+    Columns: `image` (required), `mask`, `label`, `missing`, `ignore` (optional; an empty cell means unknown, or none).
+    A mask may be a folder of several. Paths are absolute or relative to the sheet's folder. Rows are numbered as in a
+    spreadsheet: the header is row 1. The id of an image outside the sheet's folder is its absolute path without the
+    leading `/`. A row that repeats an image gets ` (row N)` added to its id, since ids are unique.
 
     Raises:
         FirstsightError: the sheet cannot be read, lacks the column `image` or has an unknown column.
@@ -148,9 +150,9 @@ def list_sheet(path: Path) -> tuple[ImageFile, ...]:
     for number, row in rows:
         place = os.path.normpath(os.path.join(folder, row["image"]))
         image = PurePath(place.removeprefix(os.path.join(folder, ""))).as_posix().lstrip("/")
-        mask, missing = (
+        mask, missing, ignored = (
             Path(os.path.normpath(os.path.join(folder, row[column]))) if row.get(column) else None
-            for column in ("mask", "missing")
+            for column in ("mask", "missing", "ignore")
         )
         problem = None
         if not row["image"]:
@@ -165,7 +167,8 @@ def list_sheet(path: Path) -> tuple[ImageFile, ...]:
             image = f"{image} (row {number})".strip()
         ids.add(image)
         masks = () if mask is None else _masks_at(mask)
-        files.append(ImageFile(printable(image), Path(place), row.get("label") or None, masks, problem, missing))
+        label = row.get("label") or None
+        files.append(ImageFile(printable(image), Path(place), label, masks, problem, missing, ignored=ignored))
     return _sorted(files)
 
 

@@ -157,10 +157,10 @@ def anomalous_pixels(
             labels, count = ndimage.label(mask, EIGHT_CONNECTED)
             regions = labels[mask]
             n_regions += count
-            scores.append(values[mask])
+            scores.append(np.ma.getdata(values)[mask])
             sizes.append(np.bincount(regions)[regions])
         if image_anomalous[-1] or not defective_only:
-            n_normal += mask.size - int(np.count_nonzero(mask))
+            n_normal += int(np.count_nonzero(~mask & _counted(values)))
     pixel_scores = np.concatenate([np.empty(0, precision), *scores])
     region_sizes = np.concatenate([np.empty(0, np.int64), *sizes])
     pairs = _distinct_pairs(pixel_scores, region_sizes, np.ones(len(pixel_scores), np.int64))
@@ -205,7 +205,8 @@ def normal_pixels(
     for mask, values in checked_images(masks, maps, crop, first):
         if defective_only and not mask.any():
             continue
-        distinct, repeats = np.unique(values[~mask].astype(scores.dtype, copy=False), return_counts=True)
+        normal = np.ma.getdata(values)[~mask & _counted(values)]
+        distinct, repeats = np.unique(normal.astype(scores.dtype, copy=False), return_counts=True)
         places = np.searchsorted(table, distinct)
         np.add.at(counts[0], places, repeats)
         ties = table[places] == distinct
@@ -278,6 +279,8 @@ def checked_images(
 ) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.floating]]]:
     """Read, check and crop one image after the other: bool mask and float map, both (H, W).
 
+    A map that is a masked array leaves its masked pixels out: the map that is given is one, too, and its mask has none.
+
     Arguments and errors as in `localization_statistics`; ``first`` is the index of the first image in error messages.
     """
     if len(masks) != len(maps) or len(maps) == 0:
@@ -285,7 +288,7 @@ def checked_images(
     if not 0 <= crop < 0.5:
         raise FirstsightError(f"crop must be in [0, 0.5), got {crop}")
     for index in range(len(maps)):
-        mask, values = np.asarray(masks[index]), np.asarray(maps[index])
+        mask, values = np.asarray(masks[index]), np.asanyarray(maps[index])
         if mask.shape != values.shape or mask.ndim != 2 or mask.size == 0:
             raise FirstsightError(
                 f"image {first + index}: mask and map must be (H, W) of one size, got {mask.shape} and {values.shape}"
@@ -294,7 +297,7 @@ def checked_images(
             raise FirstsightError(f"image {first + index}: a mask must be bool or uint8, got {mask.dtype}")
         if values.dtype.kind not in "fiub":
             raise FirstsightError(f"image {first + index}: a map must hold real numbers, got {values.dtype}")
-        finite = np.isfinite(values)
+        finite = np.isfinite(np.ma.getdata(values))
         if not finite.all():
             y, x = np.argwhere(~finite)[0]
             raise FirstsightError(
@@ -304,7 +307,15 @@ def checked_images(
         height, width = (min(round(crop * side), (side - 1) // 2) for side in mask.shape)
         inside = np.s_[height : mask.shape[0] - height, width : mask.shape[1] - width]
         precision = np.float32 if values.dtype in (np.float16, np.float32) else np.float64
-        yield _anomalous_pixels(mask[inside]), values[inside].astype(precision, copy=False)
+        anomalous = _anomalous_pixels(mask[inside])
+        if isinstance(values, np.ma.MaskedArray):
+            anomalous &= ~np.ma.getmaskarray(values)[inside]
+        yield anomalous, values[inside].astype(precision, copy=False)
+
+
+def _counted(values: NDArray[np.floating]) -> NDArray[np.bool_] | np.bool_:
+    """Which pixels of a map are not left out."""
+    return ~np.ma.getmaskarray(values) if isinstance(values, np.ma.MaskedArray) else np.True_
 
 
 def _anomalous_pixels(mask: NDArray[np.bool_] | NDArray[np.uint8]) -> NDArray[np.bool_]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from firstsight.collections.demo import DemoSettings, list_demo
 from firstsight.collections.folders import made_by_the_run
+from firstsight.collections.ignored import with_ignored
 from firstsight.collections.listing import list_collection
 from firstsight.collections.pages import with_pages
 from firstsight.collections.readers import ImageFile, with_missing
@@ -153,7 +154,8 @@ class CollectionPlan:
         return [Path(pattern.format(collection=self.name, shard=shard, **wildcards)) for shard in self.shards]
 
     def shard_files(self, shard: str) -> list[dict[str, str | None]]:
-        """The shard's images as plain rows: image, path, missing, problem, and stamps that change with the files."""
+        """The shard's images as plain rows: image, path, missing, problem, ignored where there is one, and stamps that
+        change with the files."""
         return [
             {
                 "image": file.image,
@@ -162,6 +164,7 @@ class CollectionPlan:
                 "problem": file.problem,
                 "stamp": self._stamp(file.path),
                 "missing_stamp": self._stamp(file.missing) if file.missing else None,
+                **({"ignored": str(file.ignored), "ignored_stamp": self._stamp(file.ignored)} if file.ignored else {}),
             }
             for file in self._members(shard)
         ]
@@ -255,6 +258,13 @@ def plan_collection(
                 files = with_missing(files, collection.missing)
     with _about("reference", collection.reference):
         searched, references = _part_references(collection, files)
+    if collection.ignore:
+        with _about("ignore", collection.ignore):
+            marked, about_ignored = with_ignored((*searched, *references), collection.ignore)
+        names_of_searched = {file.image for file in searched}
+        searched = tuple(file for file in marked if file.image in names_of_searched)
+        references = tuple(file for file in marked if file.image not in names_of_searched)
+        remarks = (*remarks, *about_ignored)
     # The rows of a sheet are images, one each.
     if collection.path is not None and (collection.path.is_dir() or isinstance(collection.pages, int)):
         searched, references = (with_pages(images, collection.pages) for images in (searched, references))

@@ -46,12 +46,15 @@ def plan_degraded(plan: Plan) -> dict[str, CollectionPlan]:
 
 def _plan_copy(collection: CollectionPlan, name: str, plan: Plan, chosen: list[str]) -> CollectionPlan:
     folder = Path(paths_below(plan.results).images.format(collection=name))
-    files = {image: replace(collection.files[image], path=folder / f"{image}.tif", missing=None) for image in chosen}
+    files = {
+        image: replace(collection.files[image], path=folder / f"{image}.tif", missing=None, ignored=None)
+        for image in chosen
+    }
     size = collection.settings.images_per_job
     return CollectionPlan(
         name=name,
         settings=collection.settings.model_copy(
-            update={"path": None, "missing": None, "layout": DEGRADED, "assign_to": collection.name}
+            update={"path": None, "missing": None, "ignore": None, "layout": DEGRADED, "assign_to": collection.name}
         ),
         files=files,
         shards=plan_shards(chosen, size if isinstance(size, int) else IMAGES, {}),
@@ -72,9 +75,12 @@ def degradation_of(name: str) -> tuple[str, int]:
 
 
 def originals(collection: CollectionPlan, copy: CollectionPlan) -> list[dict[str, str | None]]:
-    """For each image of a degraded copy a plain row: image, and the path and missing of its original."""
+    """For each image of a degraded copy a plain row: image, and the path, missing and ignored of its original."""
 
     def row(file: ImageFile) -> dict[str, str | None]:
-        return {"image": file.image, "path": str(file.path), "missing": str(file.missing) if file.missing else None}
+        masks = {"missing": file.missing, "ignored": file.ignored}
+        return {"image": file.image, "path": str(file.path)} | {
+            name: str(mask) if mask else None for name, mask in masks.items()
+        }
 
     return [row(collection.files[image]) for image in copy.files]

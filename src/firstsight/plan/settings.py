@@ -214,6 +214,9 @@ class CollectionSettings(SharedSettings):
     missing: UserPath | None = None
     """Folder of masks of missing pixels: a file for an image, with the path that the image has in the collection, but
     for the suffix."""
+    ignore: UserPath | None = None
+    """Mask of pixels that are no part of the texture, such as a table's edge or a selvedge: a file for all images, or a
+    folder with a file for an image, named as in ``missing``. They are in no region, metric or map that is exported."""
     pages: Literal["auto", "first", "all"] | Count = "auto"
     """Which pages of a TIFF in a folder are images. auto: all where they are of one size, else the largest, the first
     of several; first: always that one; all: all; a number: that page, counted from 1. Thumbnails, pyramid levels and
@@ -264,7 +267,7 @@ class CollectionSettings(SharedSettings):
     def _fits_together(self) -> Self:
         if self.reference is not None and self.contaminated:
             raise misplaced("reference", "normal images, and contaminated: true, exclude each other")
-        unused = ("path", "missing") if self.layout == "demo" else ("texture",)
+        unused = ("path", "missing", "ignore") if self.layout == "demo" else ("texture",)
         needed = "texture" if self.layout == "demo" else "path"
         if getattr(self, needed) is None:
             meaning = first_sentence(str(type(self).model_fields[needed].description))

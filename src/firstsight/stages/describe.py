@@ -11,6 +11,7 @@ from skimage.transform import resize
 from firstsight.clustering.decision import Decision
 from firstsight.clustering.descriptors import DEVIATIONS, blur_features, coarsest_layer, describe, unit_cells
 from firstsight.clustering.regions import covered_cells, find_image_regions
+from firstsight.collections.masks import read_ignored
 from firstsight.detectors.image_score import image_score
 from firstsight.stages.job import Job
 from firstsight.storage.archives import write_arrays
@@ -67,7 +68,7 @@ def describe_shard(
             assert stored.geometry is not None
             with job.step("regions"):
                 cells = stored.cells()
-                found = find_image_regions(cells, stored.geometry, decision)
+                found = find_image_regions(cells, stored.geometry, decision, read_ignored(stored.ignored))
             names = {"collection": collection, "image": stored.image, "detector": detector}
             nothing_yet = {"cluster": None, "cluster_name": None}
             region_rows += [{**names, **vars(region), **nothing_yet} for region in found.regions]

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from firstsight.collections.images import image_token, read_row
+from firstsight.collections.images import image_token, mask_in, read_row
 from firstsight.detectors.layers import finest_layer
 from firstsight.detectors.missing import calm_missing
 from firstsight.detectors.registry import DETECTORS, IMAGE, Detector
@@ -46,11 +46,13 @@ class Content(NamedTuple):
         tensors: features (C, h, w) of each layer, or the image (3, H, W) as the only one.
         places: how each layer lies on the image.
         known: the share of known pixels, (1, k, l); None where none is missing.
+        ignored: the mask of pixels that are no part of the texture, if there is one.
     """
 
     tensors: dict[str, Tensor]
     places: dict[str, Geometry]
     known: Tensor | None
+    ignored: str | None = None
 
 
 class ShardFeatures:
@@ -76,7 +78,7 @@ class ShardFeatures:
         tensors = {layer: torch.from_numpy(self._reader.read(entry.key, layer)) for layer in self._layers}
         places = {layer: Geometry(**attributes["geometry"][layer]) for layer in self._layers}
         known = torch.from_numpy(self._reader.read(entry.key, "known")) if attributes.get("missing") else None
-        return Content(tensors, places, known)
+        return Content(tensors, places, known, attributes.get("ignored"))
 
 
 class ShardImages:
@@ -100,10 +102,13 @@ class ShardImages:
 
     def read(self, entry: Entry) -> Content:
         """One image as the only layer; called in several threads."""
-        image = torch.from_numpy(read_row(self._rows[int(entry.key)])).permute(2, 0, 1).contiguous()
+        row = self._rows[int(entry.key)]
+        image = torch.from_numpy(read_row(row)).permute(2, 0, 1).contiguous()
         height, width = image.shape[1:]
         known = known_share(image) if image.isnan().any() else None
-        return Content({IMAGE: image}, {IMAGE: Geometry(height, width, height, width, 1, 0.0)}, known)
+        places = {IMAGE: Geometry(height, width, height, width, 1, 0.0)}
+        ignored = mask_in(row, "ignored")
+        return Content({IMAGE: image}, places, known, None if ignored is None else str(ignored))
 
 
 def detect_anomalies(
@@ -170,6 +175,8 @@ def detect_anomalies(
                         with job.step("detect"):
                             arrays["map"] = detect(entry.image, content).numpy()
                         attributes["geometry"] = asdict(content.places[finest_layer(content.places)])
+                        if content.ignored is not None:
+                            attributes["ignored"] = content.ignored
                     except FirstsightError as error:
                         attributes["status"] = f"{job.detector}: {error}"
                 with job.step("write"):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from firstsight.clustering.kinds import fit_kinds
 from firstsight.collections.mask_values import MaskRule, parse_rule
-from firstsight.collections.masks import read_masks, split_masks
+from firstsight.collections.masks import read_ignored, read_masks, split_masks
 from firstsight.detectors.image_score import image_score
 from firstsight.evaluation import clustering, localization
 from firstsight.evaluation.localization_statistics import Part, localization_statistics_of
@@ -27,15 +27,19 @@ from firstsight.storage.tables import read_table, write_table
 
 @dataclass(frozen=True)
 class LazyMaps:
-    """Maps at the images' own size, read from their stores one at a time."""
+    """Maps at the images' own size, read from their stores one at a time; masked arrays where pixels are ignored."""
 
     stored: Sequence[StoredMap]
+    folder: Path
+    """Where the paths of masks of ignored pixels begin."""
 
     def __len__(self) -> int:
         return len(self.stored)
 
     def __getitem__(self, index: int) -> NDArray[np.float32]:
-        return self.stored[index].pixels()
+        stored = self.stored[index]
+        ignored = None if stored.ignored is None else read_ignored(str(self.folder / stored.ignored))
+        return stored.pixels() if ignored is None else np.ma.array(stored.pixels(), mask=ignored)
 
 
 @dataclass(frozen=True)
@@ -112,7 +116,11 @@ def localization_rows(stores: Mapping[str, Path], images: pandas.DataFrame, crop
         paths = [[] if pandas.isna(mask) else [path.absolute() for path in split_masks(mask)] for mask in rows["mask"]]
         rules = [None if pandas.isna(rule) else parse_rule(rule) for rule in rows["mask_values"]]
         shapes = list(zip(rows["height"].astype(int), rows["width"].astype(int), strict=True))
-        parts.append(Part(len(rows), partial(_open_part, store, rows.index.tolist(), LazyMasks(paths, rules, shapes))))
+        parts.append(
+            Part(
+                len(rows), partial(_open_part, store, rows.index.tolist(), LazyMasks(paths, rules, shapes), Path.cwd())
+            )
+        )
     statistics = localization_statistics_of(parts, crop=crop)
     values = {
         "pro": localization.pro_from_statistics(statistics),
@@ -132,17 +140,17 @@ def _by_store(stores: Mapping[str, Path], images: pandas.DataFrame) -> Iterator[
         yield Path(str(store)), rows
 
 
-def _maps_in(store: Path, images: Sequence[str]) -> LazyMaps:
+def _maps_in(store: Path, images: Sequence[str]) -> list[StoredMap]:
     by_image = {stored.image: stored for stored in stored_maps([store])}
-    return LazyMaps([by_image[image] for image in images])
+    return [by_image[image] for image in images]
 
 
-def _open_part(store: Path, images: Sequence[str], masks: LazyMasks) -> tuple[LazyMasks, LazyMaps]:
-    return masks, _maps_in(store, images)
+def _open_part(store: Path, images: Sequence[str], masks: LazyMasks, folder: Path) -> tuple[LazyMasks, LazyMaps]:
+    return masks, LazyMaps(_maps_in(store, images), folder)
 
 
 def _image_scores(store: Path, images: Sequence[str]) -> list[float]:
-    return [image_score(stored.cells()) for stored in _maps_in(store, images).stored]
+    return [image_score(stored.cells()) for stored in _maps_in(store, images)]
 
 
 def _image_rows(stores: Mapping[str, Path], known: pandas.DataFrame) -> list[dict[str, Any]]:

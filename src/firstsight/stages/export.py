@@ -13,6 +13,7 @@ from firstsight.clustering.judged import LEFT_OUT, images_left_out, judge_cluste
 from firstsight.clustering.names import apply_names, bind_names, read_names, rename_clusters
 from firstsight.clustering.regions import find_image_regions
 from firstsight.clustering.verdicts import names_in, read_verdicts
+from firstsight.collections.masks import read_ignored
 from firstsight.detectors.image_score import image_score
 from firstsight.reports.exports.findings import UNSORTED, Findings, ImageEntry, ImageFindings, RegionFinding
 from firstsight.reports.exports.registry import EXPORTS
@@ -109,7 +110,8 @@ def _read(
 ) -> ImageFindings:
     assert stored.geometry is not None
     cells = stored.cells()
-    found = find_image_regions(cells, stored.geometry, decision)
+    ignored = read_ignored(stored.ignored)
+    found = find_image_regions(cells, stored.geometry, decision, ignored)
     findings = [
         RegionFinding(
             region=region.region,
@@ -126,7 +128,8 @@ def _read(
         if (stored.image, region.region) in of_region
     ]
     labels = np.where(np.isin(found.labels, [region.region for region in findings]), found.labels, 0)
-    return ImageFindings(entry, image_score(cells), found.anomaly_map, labels, findings)
+    anomaly_map = found.anomaly_map if ignored is None else np.where(ignored, np.float32(np.nan), found.anomaly_map)
+    return ImageFindings(entry, image_score(cells), anomaly_map, labels, findings)
 
 
 def _clusters(rows: pandas.DataFrame) -> list[Cluster]:

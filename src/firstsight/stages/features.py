@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from firstsight.collections.images import image_token, read_row
+from firstsight.collections.images import image_token, mask_in, read_row
 from firstsight.errors import FirstsightError
 from firstsight.features import load_extractor
 from firstsight.features.extractor import Extractor
@@ -213,7 +213,9 @@ def _entries(
         }
         arrays = {} if image.known is None else {"known": image.known}
         arrays |= {layer: values.numpy() for layer, values in result.items()}
-        entries[index] = arrays, {"status": "ok", "geometry": geometries, "missing": image.missing}
+        attributes = {"status": "ok", "geometry": geometries, "missing": image.missing}
+        ignored = mask_in(images[index].row, "ignored")
+        entries[index] = arrays, attributes if ignored is None else {**attributes, "ignored": str(ignored)}
     return entries
 
 

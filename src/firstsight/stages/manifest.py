@@ -55,7 +55,7 @@ def make_manifest(
     """Read every image of a shard and write one row each: size, type, sha256, status.
 
     Args:
-        files: rows with image, path, missing and problem, as the plan has them.
+        files: rows with image, path, missing and problem, and ignored where there is one, as the plan has them.
         collection: name of the collection.
         shard: id of the shard.
         output: Parquet file of `images` rows, in the order of ``files``, without labels and masks: these may
@@ -75,6 +75,7 @@ def make_manifest(
                     masks=(),
                     problem=file["problem"],
                     missing=Path(file["missing"]) if file["missing"] else None,
+                    ignored=Path(ignored) if (ignored := file.get("ignored")) else None,
                 ),
                 find_limits,
                 always=values is not None and values.given is not None,

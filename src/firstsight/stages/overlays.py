@@ -7,7 +7,7 @@ import numpy as np
 from firstsight.clustering.decision import Decision
 from firstsight.clustering.regions import find_image_regions
 from firstsight.collections.images import read_row
-from firstsight.collections.masks import read_row_masks
+from firstsight.collections.masks import read_ignored, read_row_masks
 from firstsight.reports.overlays import draw_layers, overlay_name, thumbnail, write_image
 from firstsight.stages.job import Job
 from firstsight.storage.json import read_json
@@ -39,7 +39,7 @@ def draw_overlays(*, maps: Path, manifest: Path, truth: Path, threshold: Path, o
             row = images.loc[stored.image].to_dict()
             with job.step("draw"):
                 assert stored.geometry is not None
-                found = find_image_regions(stored.cells(), stored.geometry, decision)
+                found = find_image_regions(stored.cells(), stored.geometry, decision, read_ignored(stored.ignored))
                 layers = draw_layers(
                     np.nan_to_num(read_row(row), nan=MISSING_GREY),
                     found.anomaly_map,

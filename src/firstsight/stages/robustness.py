@@ -36,7 +36,7 @@ def degrade_images(
     """Write degraded copies of images as TIFF files of floats, NaN where a pixel is missing.
 
     Args:
-        images: rows with image (the copy's name without ``.tif``), path and missing.
+        images: rows with image (the copy's name without ``.tif``), path, missing and ignored.
         degradation: a key of `DEGRADATIONS`.
         level: percent.
         values: where the range of images of more than 8 bits comes from.
@@ -64,8 +64,8 @@ def degrade_images(
 
 
 def _file(row: Mapping[str, str | None]) -> ImageFile:
-    missing = Path(row["missing"]) if row["missing"] else None
-    return ImageFile(str(row["image"]), Path(str(row["path"])), None, (), None, missing)
+    missing, ignored = (Path(mask) if (mask := row.get(name)) else None for name in ("missing", "ignored"))
+    return ImageFile(str(row["image"]), Path(str(row["path"])), None, (), None, missing, ignored=ignored)
 
 
 def draw_robustness(*, rows: Sequence[StudyRow], output: Path) -> None:

@@ -22,6 +22,8 @@ class StoredMap:
     image: str
     status: str
     geometry: Geometry | None
+    ignored: str | None = None
+    """Mask of the image's pixels that are no part of the texture, if there is one."""
 
     def cells(self) -> NDArray[np.float32]:
         """The map at feature resolution, (h, w)."""
@@ -42,7 +44,9 @@ def stored_maps(shards: Sequence[Path]) -> list[StoredMap]:
         for key in keys:
             attributes = reader.attributes(key)
             geometry = Geometry(**attributes["geometry"]) if attributes["status"] == "ok" else None
-            maps.append(StoredMap(reader, key, attributes["image"], attributes["status"], geometry))
+            maps.append(
+                StoredMap(reader, key, attributes["image"], attributes["status"], geometry, attributes.get("ignored"))
+            )
     return maps
 
 

@@ -48,6 +48,8 @@ SCHEMAS: dict[str, pyarrow.Schema] = {
             _optional("truth_remark", pyarrow.string()),
             # The mask of missing pixels.
             _optional("missing", pyarrow.string()),
+            # The mask of pixels that are no part of the texture.
+            _optional("ignored", pyarrow.string()),
             _optional("shard", pyarrow.string()),
             # The values that are black and white; null where the type leaves no doubt.
             _optional("value_low", pyarrow.float64()),
