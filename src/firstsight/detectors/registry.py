@@ -107,7 +107,7 @@ DETECTORS: dict[str, Detector] = {
         "detectors.blind.localization:BlindSettings",
         "detectors.blind.localization:detect_blind",
         "detectors.blind.localization:fit_blind",
-        version=4,
+        version=5,
         context=True,
     ),
     "padim": Detector(
