@@ -108,7 +108,6 @@ DETECTORS: dict[str, Detector] = {
         "detectors.blind.localization:detect_blind",
         "detectors.blind.localization:fit_blind",
         version=5,
-        context=True,
     ),
     "padim": Detector(
         "detectors.padim:PadimSettings",

@@ -105,6 +105,12 @@ def test_fca_is_multiplied_by_a_power_of_neighbours(write_store: Callable[..., A
     torch.testing.assert_close(maps["both"], maps["fca"] * maps["neighbours"] ** NEIGHBOUR_POWER)
 
 
+def test_distances_are_plain_without_local_density(write_store: Callable[..., Any], tmp_path: Path) -> None:
+    settings = BlindSettings(**SHORT, local_density=False, layers=("fine",))
+    model = fit([write_store("a", collection(7))], tmp_path, settings)
+    assert all(torch.equal(learned["bank"]["local"], torch.ones(6, 64)) for learned in model["layers"].values())
+
+
 def test_fewer_than_five_images_are_searched_by_themselves_and_the_log_says_so(
     write_store: Callable[..., Any], tmp_path: Path
 ) -> None:

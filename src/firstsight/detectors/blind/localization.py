@@ -77,6 +77,8 @@ class BlindSettings(SettingsModel):
     """Cells of each of these images."""
     neighbour_share: Share = 0.3
     """Of these images, the share with the most alike cells that counts."""
+    local_density: bool = True
+    """Whether a distance counts in units of how far the cell that it leads to is from its own neighbours."""
     sampled_images: Count = 64
     """Images from which the pooled reference is made."""
     epochs: Count = _AUTOENCODER.epochs
@@ -225,7 +227,8 @@ def _learn_layer(
             share=settings.neighbour_share,
             seed=settings.seed,
         )
-        learned["bank"] = {"cells": bank.cells, "local": bank.local, "images": list(bank.images)}
+        local = bank.local if settings.local_density else torch.ones_like(bank.local)
+        learned["bank"] = {"cells": bank.cells, "local": local, "images": list(bank.images)}
     return learned
 
 
