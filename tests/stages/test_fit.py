@@ -90,7 +90,7 @@ def test_what_is_fitted_makes_the_maps(prepared: Path, detect: Callable[..., Non
     assert job.n_images == 5
     assert not (prepared / "fitting").exists()
     assert json.loads((prepared / "model.json").read_text()) == {
-        "says": "learned from 5 images (energy: residuals and neighbours)"
+        "says": "learned from 5 images"
     }
     detect("blind", SETTINGS, source=prepared / "features.zarr", model=path, output=prepared / "maps.zarr")
     maps = stored_maps([prepared / "maps.zarr"])

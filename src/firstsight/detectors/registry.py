@@ -107,8 +107,7 @@ DETECTORS: dict[str, Detector] = {
         "detectors.blind.localization:BlindSettings",
         "detectors.blind.localization:detect_blind",
         "detectors.blind.localization:fit_blind",
-        version=4,
-        context=True,
+        version=5,
     ),
     "padim": Detector(
         "detectors.padim:PadimSettings",

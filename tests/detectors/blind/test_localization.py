@@ -1,7 +1,6 @@
 """Blind localization of a small collection: it finds what is rare, whatever the collection is like."""
 
 import io
-import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -11,10 +10,9 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from firstsight.detectors.blind.localization import BlindSettings, detect_blind, fit_blind
-from firstsight.detectors.borders import level_borders
-from firstsight.detectors.layers import scale_channels
-from firstsight.detectors.patch_statistics import fca
+from firstsight.detectors.blind.localization import NEIGHBOUR_POWER, BlindSettings, detect_blind, fit_blind
+from firstsight.detectors.patch_settings import FcaSettings
+from firstsight.detectors.per_layer import detect_fca
 from firstsight.errors import FirstsightError
 from firstsight.settings_model import read_settings
 from firstsight.storage.geometry import Geometry
@@ -22,7 +20,7 @@ from real_textures import Tile, auroc_of, write_tiles
 
 LAYERS = ("fine", "coarse")
 PLACES = {"fine": Geometry(160, 160, 160, 160, 8, 0.0), "coarse": Geometry(160, 160, 160, 160, 16, 0.0)}
-SHORT: dict[str, Any] = {"epochs": 2, "cells_per_epoch": 512, "bank_images": 6, "bank_cells": 16, "sampled_images": 6}
+SHORT: dict[str, Any] = {"epochs": 2, "cells_per_epoch": 512, "bank_images": 6, "bank_cells": 64, "sampled_images": 6}
 ODD = "2.png"
 
 
@@ -60,14 +58,15 @@ def fit(shards: list[Path], folder: Path, settings: BlindSettings, log: io.Strin
     return torch.load(buffer, weights_only=True)
 
 
-@pytest.mark.parametrize("correspondence", ["auto", "features", "residuals", "pooled", "none"])
+@pytest.mark.parametrize("correspondence", ["features", "residuals", "pooled", "none"])
 def test_the_rare_patch_is_where_the_map_is_highest(
-    correspondence: Literal["auto", "features", "residuals", "pooled", "none"],
+    correspondence: Literal["features", "residuals", "pooled", "none"],
     write_store: Callable[..., Any],
     tmp_path: Path,
 ) -> None:
     images = collection(7)
-    shards = [write_store("a", dict(list(images.items())[:4])), write_store("b", {**images, "x.png": None})]
+    halves = dict(list(images.items())[:4]), dict(list(images.items())[4:])
+    shards = [write_store("a", halves[0]), write_store("b", {**halves[1], "x.png": None})]
     settings = BlindSettings(correspondence=correspondence, **SHORT)
     model = fit(shards, tmp_path / "checkpoints", settings)
     maps = {
@@ -82,28 +81,34 @@ def test_the_rare_patch_is_where_the_map_is_highest(
     assert np.array_equal(detect_blind(tensors(images[ODD]), PLACES, settings, again, ODD).numpy(), maps[ODD])
 
 
-def test_auto_keeps_one_correspondence_a_layer_and_says_which(write_store: Callable[..., Any], tmp_path: Path) -> None:
-    log = io.StringIO()
-    model = fit([write_store("a", collection(7))], tmp_path, BlindSettings(**SHORT), log)
-    for layer in LAYERS:
-        kept = [name for name in model["layers"][layer]["units"] if name != "neighbours"]
-        assert len(kept) == 1
-        assert ("autoencoder" in model["layers"][layer]) == (kept == ["residuals"])
-        assert f"{layer}: fca of {kept[0]}" in log.getvalue()
+def test_only_what_is_asked_for_is_learned(write_store: Callable[..., Any], tmp_path: Path) -> None:
+    shards = [write_store("a", collection(7))]
+    for asked, kept in (
+        ({}, {"bank"}),
+        ({"neighbours": False}, set()),
+        ({"correspondence": "residuals"}, {"bank", "autoencoder"}),
+        ({"correspondence": "pooled", "neighbours": False}, {"reference", "patch_size"}),
+    ):
+        model = fit(shards, tmp_path / "-".join(kept), BlindSettings(**SHORT, **asked))
+        assert {layer: set(learned) for layer, learned in model["layers"].items()} == dict.fromkeys(LAYERS, kept)
 
 
-def test_evidences_count_in_units_of_the_collection(write_store: Callable[..., Any], tmp_path: Path) -> None:
+def test_fca_is_multiplied_by_a_power_of_neighbours(write_store: Callable[..., Any], tmp_path: Path) -> None:
     images = collection(7)
-    settings = BlindSettings(correspondence="features", neighbours=False, layers=("fine",), **SHORT)
-    model = fit([write_store("a", images)], tmp_path, settings)
-    unit = model["layers"]["fine"]["units"]["features"]
-    values = torch.from_numpy(images["0.png"]["fine"])
-    expected = (level_borders(fca(scale_channels(values), patch_size=5), 6) - unit["median"]) / unit["deviation"]
-    expected = torch.tensor(
-        [[score if score <= 10 else 10 * (1 + math.log(score / 10)) for score in row] for row in expected.tolist()]
-    )
-    found = detect_blind({"fine": values}, PLACES, settings, model, "0.png")
-    torch.testing.assert_close(found, expected)
+    shards = [write_store("a", images)]
+    values = tensors(images[ODD])
+    maps = {}
+    for name, asked in {"both": {}, "fca": {"neighbours": False}, "neighbours": {"correspondence": "none"}}.items():
+        settings = BlindSettings(**SHORT, **asked)
+        maps[name] = detect_blind(values, PLACES, settings, fit(shards, tmp_path / name, settings), ODD)
+    assert torch.equal(maps["fca"], detect_fca(values, PLACES, FcaSettings()))
+    torch.testing.assert_close(maps["both"], maps["fca"] * maps["neighbours"] ** NEIGHBOUR_POWER)
+
+
+def test_distances_are_plain_without_local_density(write_store: Callable[..., Any], tmp_path: Path) -> None:
+    settings = BlindSettings(**SHORT, local_density=False, layers=("fine",))
+    model = fit([write_store("a", collection(7))], tmp_path, settings)
+    assert all(torch.equal(learned["bank"]["local"], torch.ones(6, 64)) for learned in model["layers"].values())
 
 
 def test_fewer_than_five_images_are_searched_by_themselves_and_the_log_says_so(
@@ -115,7 +120,7 @@ def test_fewer_than_five_images_are_searched_by_themselves_and_the_log_says_so(
     assert "4 images are too few" in log.getvalue()
     values = torch.from_numpy(images[ODD]["fine"])
     found = detect_blind({"fine": values}, PLACES, settings, model, ODD)
-    torch.testing.assert_close(found, level_borders(fca(scale_channels(values), patch_size=5), 6))
+    assert torch.equal(found, detect_fca({"fine": values}, PLACES, FcaSettings()))
 
 
 def test_copies_of_one_image_give_one_finite_map(write_store: Callable[..., Any], tmp_path: Path) -> None:
@@ -124,6 +129,7 @@ def test_copies_of_one_image_give_one_finite_map(write_store: Callable[..., Any]
     model = fit([write_store("a", images)], tmp_path, settings)
     maps = [detect_blind(tensors(layers), PLACES, settings, model, name) for name, layers in images.items()]
     assert torch.isfinite(torch.stack(maps)).all()
+    assert all(found.max() > 0 for found in maps)
 
 
 def test_constant_images_give_maps_without_anomalies(write_store: Callable[..., Any], tmp_path: Path) -> None:
