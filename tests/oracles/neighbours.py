@@ -37,7 +37,7 @@ def nearest_cells(
     for image, cells in enumerate(others):
         distances = []
         for other in cells.astype(np.float64):
-            length = np.linalg.norm(other) * np.linalg.norm(cell.astype(np.float64))
+            length = float(np.linalg.norm(other) * np.linalg.norm(cell.astype(np.float64)))
             distances.append(1 - float(cell @ other) / length if length > 0 else 1.0)
         best = int(np.argmin(distances))
         nearest.append((distances[best], image, best))

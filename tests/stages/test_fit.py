@@ -89,9 +89,7 @@ def test_what_is_fitted_makes_the_maps(prepared: Path, detect: Callable[..., Non
     path = fit(prepared, "model.pt", SETTINGS, job)
     assert job.n_images == 5
     assert not (prepared / "fitting").exists()
-    assert json.loads((prepared / "model.json").read_text()) == {
-        "says": "learned from 5 images"
-    }
+    assert json.loads((prepared / "model.json").read_text()) == {"says": "learned from 5 images"}
     detect("blind", SETTINGS, source=prepared / "features.zarr", model=path, output=prepared / "maps.zarr")
     maps = stored_maps([prepared / "maps.zarr"])
     assert [stored.status == "ok" for stored in maps] == [True] * 5 + [False]

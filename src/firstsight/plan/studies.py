@@ -10,7 +10,9 @@ ABLATION: dict[str, DetectorEntry] = {
     "fca_autoencoder": DetectorEntry.of("blind", {"correspondence": "residuals", "neighbours": False}),
     "pooled_reference": DetectorEntry.of("blind", {"correspondence": "pooled", "neighbours": False}),
     "nearest_cells": DetectorEntry.of("blind", {"correspondence": "none"}),
-    "weighted_average": DetectorEntry.of("blind", {"correspondence": "none", "neighbour_share": 1.0, "local_density": False}),
+    "weighted_average": DetectorEntry.of(
+        "blind", {"correspondence": "none", "neighbour_share": 1.0, "local_density": False}
+    ),
     "blind": DetectorEntry.of("blind", {}),
 }
 """Blind localization and what it is made of. The published ablation has FCA with and without the autoencoder, each with

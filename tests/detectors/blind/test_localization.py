@@ -83,12 +83,13 @@ def test_the_rare_patch_is_where_the_map_is_highest(
 
 def test_only_what_is_asked_for_is_learned(write_store: Callable[..., Any], tmp_path: Path) -> None:
     shards = [write_store("a", collection(7))]
-    for asked, kept in (
+    cases: tuple[tuple[dict[str, Any], set[str]], ...] = (
         ({}, {"bank"}),
         ({"neighbours": False}, set()),
         ({"correspondence": "residuals"}, {"bank", "autoencoder"}),
         ({"correspondence": "pooled", "neighbours": False}, {"reference", "patch_size"}),
-    ):
+    )
+    for asked, kept in cases:
         model = fit(shards, tmp_path / "-".join(kept), BlindSettings(**SHORT, **asked))
         assert {layer: set(learned) for layer, learned in model["layers"].items()} == dict.fromkeys(LAYERS, kept)
 
@@ -98,7 +99,12 @@ def test_fca_is_multiplied_by_a_power_of_neighbours(write_store: Callable[..., A
     shards = [write_store("a", images)]
     values = tensors(images[ODD])
     maps = {}
-    for name, asked in {"both": {}, "fca": {"neighbours": False}, "neighbours": {"correspondence": "none"}}.items():
+    asked_for: dict[str, dict[str, Any]] = {
+        "both": {},
+        "fca": {"neighbours": False},
+        "neighbours": {"correspondence": "none"},
+    }
+    for name, asked in asked_for.items():
         settings = BlindSettings(**SHORT, **asked)
         maps[name] = detect_blind(values, PLACES, settings, fit(shards, tmp_path / name, settings), ODD)
     assert torch.equal(maps["fca"], detect_fca(values, PLACES, FcaSettings()))
