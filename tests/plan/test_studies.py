@@ -15,7 +15,7 @@ def test_studies_have_features_and_folders_of_their_own(folder: Path) -> None:
     planned = plan(folder, features=network)
     assert layers_of(planned) == ("layer1", "layer2")
     study = planned.studies["ablation"].detectors
-    assert planned.layers_of(study["blind"].features) == ("layer2", "layer3")
+    assert planned.layers_of(study["blind"].features) == ("layer1", "layer2")
     assert study["blind"] == plan(folder, features=network, detectors={"blind": {}}).detectors["blind"]
     folders = [detector.folder for detector in (*planned.detectors.values(), *study.values())]
     assert len(set(folders)) == len(folders)
