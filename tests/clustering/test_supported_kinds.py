@@ -5,7 +5,14 @@ import pytest
 from scipy.stats import binom
 
 from firstsight.clustering.descriptors import normalise_descriptors
-from firstsight.clustering.supported_kinds import Evidence, Sorted, calm_groups, group_p_values, sort_by_evidence
+from firstsight.clustering.supported_kinds import (
+    Evidence,
+    Sorted,
+    calm_groups,
+    count_normal,
+    group_p_values,
+    sort_by_evidence,
+)
 from firstsight.clustering.ward import cluster_descriptors
 
 
@@ -35,10 +42,22 @@ def test_chances_equal_the_definition() -> None:
     for number, found in enumerate(group_p_values(cluster, p_values, 70)):
         own = sorted(1.0 if np.isnan(value) else value for value in p_values[cluster == number])
         chances = []
-        for count, value in enumerate(own, start=1):
+        for count, value in list(enumerate(own, start=1))[1:]:
             fewer = sum(binom.pmf(few, 70, min(1.0, 3 * value)) for few in range(count))
             chances.append(1 - fewer)
-        assert found == pytest.approx(min(1.0, len(own) * min(chances)), abs=1e-9)
+        assert found == pytest.approx(min(1.0, len(chances) * min(chances)), abs=1e-9)
+
+
+def test_one_odd_image_makes_no_kind_of_its_neighbour() -> None:
+    found = group_p_values(np.array([0, 0, 1], np.int32), np.array([1e-9, 0.04, 1e-9]), 30)
+    assert found[0] > 0.5
+    assert found[1] == 1
+
+
+def test_normal_images_are_counted_by_the_upper_half() -> None:
+    assert count_normal(normal_p_values(100, 0)) == 100
+    assert count_normal(np.append(normal_p_values(40, 0), np.full(60, 0.01))) == 42
+    assert count_normal(np.full(10, np.nan)) == 10
 
 
 @pytest.mark.parametrize("rate", [0.05, None])
@@ -50,7 +69,7 @@ def test_calm_groups_equal_the_definition(rate: float | None) -> None:
     expected = []
     for size, count in ((20, 2), (10, 4), (6, 4)):
         as_many = 1 - sum(binom.pmf(few, size, 0.05) for few in range(count))
-        expected.append(as_many >= 0.05 / 3 if rate else count <= size / 2)
+        expected.append(as_many >= 0.05 if rate else count <= size / 2)
     np.testing.assert_array_equal(found, expected)
     assert found.tolist() == ([True, False, False] if rate else [True, True, False])
 

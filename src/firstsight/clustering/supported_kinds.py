@@ -80,7 +80,8 @@ def sort_by_evidence(
     Returns:
         The groups as they are where none of them is calm (`calm_groups`). Otherwise the normal images are one kind,
         and the others are in kinds of at least two images: all groups of these if the evidence has no rate, else those
-        that are supported (`group_p_values`) at the level of 5 %, divided by their number.
+        that are supported (`group_p_values`) at the level of 5 %, divided by their number. What is in no kind and not
+        anomalous is normal after all.
     """
     calm = calm_groups(grouped.cluster, evidence)
     normal = ~evidence.anomalous & (np.append(calm, calm.any())[grouped.cluster])
@@ -89,6 +90,7 @@ def sort_by_evidence(
     rest = np.flatnonzero(~normal)
     cluster = np.where(normal, 0, -1).astype(np.int32)
     support, criterion = [np.nan], "normal images alone"
+    n_normal = count_normal(evidence.p_values)
     if len(rest):
         unit = normalise_descriptors(descriptors[rest])
         groups = cluster_descriptors(
@@ -98,13 +100,15 @@ def sort_by_evidence(
             seed=seed,
             largest_linkage=largest_linkage,
         )
-        chances = group_p_values(groups.cluster, evidence.p_values[rest], len(normal))
+        chances = group_p_values(groups.cluster, evidence.p_values[rest], n_normal)
         for number, chance in enumerate(chances):
             members = rest[groups.cluster == number]
             supported = evidence.rate is None or chance < LEVEL / len(chances)
             if supported and len(members) >= SMALLEST_KIND:
                 cluster[members] = len(support)
                 support.append(np.nan if evidence.rate is None else 1 - chance)
+        # An image that no decision and no kind calls anomalous is normal.
+        cluster[(cluster < 0) & ~evidence.anomalous] = 0
         criterion = f"{len(support) - 1} beside the normal images, of {groups.n_clusters} groups: {groups.criterion}"
     return Sorted(cluster, 0, np.array(support), criterion)
 
@@ -112,7 +116,7 @@ def sort_by_evidence(
 def calm_groups(cluster: NDArray[np.int32], evidence: Evidence) -> NDArray[np.bool_]:
     """Groups with no more anomalous images than normal images have false alarms: (K,).
 
-    A binomial test of each, all together at the level of 5 %. Without a rate, at most half may be anomalous.
+    A binomial test of each at the level of 5 %. Without a rate, at most half may be anomalous.
 
     Args:
         cluster: (N,) numbers 0 .. K - 1, -1 for images in no group.
@@ -124,23 +128,37 @@ def calm_groups(cluster: NDArray[np.int32], evidence: Evidence) -> NDArray[np.bo
     anomalous = np.bincount(cluster[grouped & evidence.anomalous], minlength=number)
     if evidence.rate is None:
         return np.asarray(2 * anomalous <= sizes)
-    return np.asarray(binom.sf(anomalous - 1, sizes, evidence.rate) >= LEVEL / max(number, 1))
+    return np.asarray(binom.sf(anomalous - 1, sizes, evidence.rate) >= LEVEL)
 
 
 def group_p_values(cluster: NDArray[np.int32], p_values: NDArray[np.floating], images: int) -> NDArray[np.float64]:
     """For each group, the chance that of so many normal images as many stand out as much as its members do: (K,).
 
-    For every member, the chance that as many normal images as there are members up to it have a p-value as small as its
-    own (taken `CAUTION` times as large); the smallest of these chances, times their number (Bonferroni).
+    For every member but the first, the chance that as many normal images as there are members up to it have a p-value
+    as small as its own (taken `CAUTION` times as large); the smallest of these chances, times their number
+    (Bonferroni). A single odd image does not make a kind of those beside it.
 
     Args:
         cluster: (n,) numbers 0 .. K - 1, -1 for images in no group.
         p_values: (n,) of the images; NaN counts as 1.
-        images: of the collection, at least n.
+        images: how many normal images there are.
     """
     chances = np.ones(int(cluster.max(initial=-1)) + 1)
     for number in range(len(chances)):
         ranked = np.sort(np.nan_to_num(p_values[cluster == number], nan=1.0))
-        as_many = binom.sf(np.arange(len(ranked)), images, np.minimum(1.0, CAUTION * ranked))
-        chances[number] = min(1.0, len(ranked) * float(as_many.min()))
+        as_many = binom.sf(np.arange(1, len(ranked)), images, np.minimum(1.0, CAUTION * ranked[1:]))
+        if len(as_many):
+            chances[number] = min(1.0, len(as_many) * float(as_many.min()))
     return chances
+
+
+def count_normal(p_values: NDArray[np.floating]) -> int:
+    """How many images are normal, judged by those with a p-value above a half, of which normal images have every other.
+
+    Storey, "A direct approach to false discovery rates", JRSS B 2002, with one image more for safety.
+
+    Args:
+        p_values: (N,) NaN counts as 1.
+    """
+    high = int((np.nan_to_num(p_values, nan=1.0) > 0.5).sum())
+    return min(len(p_values), 2 * (high + 1))
