@@ -1,9 +1,11 @@
 """Which images are normal, and which groups of the others are more than false alarms, by what scores say.
 
 Descriptors tell what is alike, scores tell what is anomalous. A group of alike images in which no more are called
-anomalous than false alarms explain is normal; the images called anomalous in it are set apart. All images that are not
-normal are grouped anew, and a group counts as a kind if its images are more anomalous than the most anomalous of so
-many normal images would be.
+anomalous than false alarms explain is calm. Where all are, they are one: a folder of good images. Where some are not,
+the decision may be blind to a whole kind, so only the calmest group is normal, and the other calm ones stay as they
+are. The images called anomalous in the normal group are set apart. They and the groups that are not calm are grouped
+anew, and a group counts as a kind if its images are more anomalous than the most anomalous of so many normal images
+would be.
 """
 
 from typing import NamedTuple
@@ -78,18 +80,26 @@ def sort_by_evidence(
         seed, largest_linkage: see `cluster_descriptors`.
 
     Returns:
-        The groups as they are where none of them is calm (`calm_groups`). Otherwise the normal images are one kind,
-        and the others are in kinds of at least two images: all groups of these if the evidence has no rate, else those
-        that are supported (`group_p_values`) at the level of 5 %, divided by their number. What is in no kind and not
-        anomalous is normal after all.
+        The groups as they are where none of them is calm (`calm_groups`). Otherwise the normal images are one kind:
+        those of all groups where all are calm, else those of the calm group with the highest median p-value (the first
+        of equals). Other calm groups are kinds. What remains is in kinds of at least two images: all groups of these
+        if the evidence has no rate, else those that are supported (`group_p_values`) at the level of 5 %, divided by
+        their number. What is in no kind and not anomalous is normal after all.
     """
     calm = calm_groups(grouped.cluster, evidence)
-    normal = ~evidence.anomalous & (np.append(calm, calm.any())[grouped.cluster])
+    chosen, others = np.flatnonzero(calm), np.array([], np.int64)
+    if not calm.all():
+        typical = [np.median(np.nan_to_num(evidence.p_values[grouped.cluster == group])) for group in chosen]
+        chosen, others = np.split(chosen[np.argsort(-np.array(typical), kind="stable")], [1])
+    # What is in no group is normal unless it is called anomalous.
+    normal = ~evidence.anomalous & np.isin(grouped.cluster, np.append(chosen, -1)) & calm.any()
     if not normal.any():
         return Sorted(grouped.cluster, None, np.full(grouped.n_clusters, np.nan), grouped.criterion)
-    rest = np.flatnonzero(~normal)
     cluster = np.where(normal, 0, -1).astype(np.int32)
-    support, criterion = [np.nan], "normal images alone"
+    for number, group in enumerate(others, start=1):
+        cluster[grouped.cluster == group] = number
+    rest = np.flatnonzero(cluster < 0)
+    support, criterion = [np.nan] * (1 + len(others)), "normal images alone"
     n_normal = count_normal(evidence.p_values)
     if len(rest):
         unit = normalise_descriptors(descriptors[rest])
@@ -116,7 +126,7 @@ def sort_by_evidence(
 def calm_groups(cluster: NDArray[np.int32], evidence: Evidence) -> NDArray[np.bool_]:
     """Groups with no more anomalous images than normal images have false alarms: (K,).
 
-    A binomial test of each at the level of 5 %. Without a rate, at most half may be anomalous.
+    A binomial test of each at the level of 5 %, divided by their number. Without a rate, at most half may be anomalous.
 
     Args:
         cluster: (N,) numbers 0 .. K - 1, -1 for images in no group.
@@ -128,7 +138,7 @@ def calm_groups(cluster: NDArray[np.int32], evidence: Evidence) -> NDArray[np.bo
     anomalous = np.bincount(cluster[grouped & evidence.anomalous], minlength=number)
     if evidence.rate is None:
         return np.asarray(2 * anomalous <= sizes)
-    return np.asarray(binom.sf(anomalous - 1, sizes, evidence.rate) >= LEVEL)
+    return np.asarray(binom.sf(anomalous - 1, sizes, evidence.rate) >= LEVEL / max(1, number))
 
 
 def group_p_values(cluster: NDArray[np.int32], p_values: NDArray[np.floating], images: int) -> NDArray[np.float64]:
