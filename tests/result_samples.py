@@ -42,7 +42,7 @@ def write_results(results: Path, collections: dict[str, dict[str, list[int]]]) -
                     rows["regions"].append({**names, "region": region, **numbers, **scores, "cluster": cluster})
                 if status == "ok":
                     own = {"cluster": (clusters or [0])[0], "cluster_name": "", "is_medoid": False}
-                    rows["clusters"].append({**names, **own, "n_clusters_from": "given"})
+                    rows["clusters"].append({**names, **own, "n_clusters_from": "given", "support": None})
                 cells = np.full((4, 4), 10 * number + place, np.float32)
                 geometry = asdict(Geometry(SIDE, SIDE, SIDE, SIDE, 4, 1.5))
                 attributes = {"image": image, "status": status, "geometry": geometry}

@@ -1,5 +1,6 @@
 """Kinds: outliers are set aside, the calm cluster is normal, new images are recognised or unknown."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -11,12 +12,14 @@ from firstsight.clustering.kinds import (
     FAR,
     Kinds,
     assign_kinds,
+    conformal_p_values,
     fit_kinds,
     isolated_descriptors,
     load_kinds,
     normal_cluster,
     save_kinds,
 )
+from firstsight.clustering.supported_kinds import Evidence
 from firstsight.clustering.ward import cluster_descriptors
 from firstsight.errors import FirstsightError
 from oracles.descriptors import slow_root
@@ -170,6 +173,31 @@ def test_most_images_would_be_recognised_had_they_not_been_there() -> None:
     assert unknown <= 4
 
 
+def test_conformal_p_values_equal_the_definition() -> None:
+    rng = np.random.default_rng(0)
+    known = np.concatenate([rng.random(20), [0.5, 0.5]])
+    distances = np.concatenate([rng.random(30), [0.5, 2.0, 0.0]])
+    expected = [(1 + sum(other >= distance for other in known)) / (len(known) + 1) for distance in distances]
+    np.testing.assert_allclose(conformal_p_values(distances, known), expected)
+    np.testing.assert_array_equal(conformal_p_values(np.array([3.0]), np.full(1, np.inf)), [1])
+
+
+@pytest.mark.parametrize("odd", [0, 1, 2])
+def test_odd_images_among_the_known_hide_no_new_kind(odd: int) -> None:
+    descriptors, _ = groups([30, 20, 15])
+    descriptors = np.concatenate([descriptors, 5 + np.random.default_rng(17).normal(0, 1, (odd, 2, 24))])
+    kinds, clustering = fit_kinds(named(65 + odd), descriptors, 3)
+    assert (clustering.cluster[:65] >= 0).all()
+    # As if the odd ones had not been isolated.
+    loose = replace(kinds, isolation=np.concatenate([kinds.isolation[odd:], np.full(odd, 100.0)]))
+    strange = 5 + np.random.default_rng(3).normal(0, 1, (6, 2, 24))
+    assert (assign_kinds(loose, strange)[0] == FAR).all()
+    more, of = groups([200, 200, 200], seed=7)
+    cluster, _ = assign_kinds(loose, more)
+    assert 0.01 < (cluster == FAR).mean() < 0.12
+    np.testing.assert_array_equal(cluster[cluster != FAR], of[cluster != FAR])
+
+
 def test_assigning_in_parts_and_nothing() -> None:
     descriptors, _ = groups([9, 7, 5])
     kinds, _ = fit_kinds(named(21), descriptors, 3)
@@ -188,22 +216,45 @@ def test_of_many_images_a_sample_is_remembered() -> None:
     assert len(clustering.cluster) == len(descriptors)
 
 
-def test_the_normal_cluster_is_the_calmest_of_those_that_are_mostly_without_regions() -> None:
+def test_of_a_given_number_the_calmest_that_is_mostly_normal_is_the_normal_one() -> None:
     cluster = np.array([0, 0, 0, 1, 1, 1, 2, 2, 3, 3, -1], dtype=np.int32)
     scores = np.array([5.0, 5, 5, 2, 2, 9, 3, 3, 1, 1, 0])
     areas = np.array([9, 0, 0, 0, 0, 7, 0, 0, 0, 4, 0])
-    assert normal_cluster(cluster, scores, areas) == 1
-    assert normal_cluster(cluster, scores, np.where(cluster == 1, 5, areas)) == 2
-    assert normal_cluster(cluster, scores, areas + 1) is None
-    assert normal_cluster(np.full(3, -1, np.int32), np.ones(3), np.zeros(3, int)) is None
+
+    def normal(areas: np.ndarray) -> int | None:
+        return normal_cluster(cluster, Evidence(areas > 0, np.ones(11), scores, None))
+
+    assert normal(areas) == 1
+    assert normal(np.where(cluster == 1, 5, areas)) == 2
+    assert normal(areas + 1) is None
 
 
 def test_the_normal_kind_has_its_name() -> None:
     descriptors, kind = groups([9, 7, 5])
-    areas = np.where(kind == 1, 0, 50)
-    kinds, _ = fit_kinds(named(21), descriptors, 3, scores=areas + 1.0, areas=areas)
-    assert kinds.normal == 1
-    assert kinds.names == ("cluster 0", "normal", "cluster 2")
+    evidence = Evidence(kind != 1, np.where(kind == 1, 0.5, 1e-4), kind == 1.0, 0.05)
+    given, _ = fit_kinds(named(21), descriptors, 3, evidence=evidence)
+    assert given.normal == 1
+    assert given.names == ("cluster 0", "normal", "cluster 2")
+    assert np.isnan(given.support).all()
+    found, clustering = fit_kinds(named(21), descriptors, evidence=evidence)
+    assert found.names == ("normal", "cluster 1", "cluster 2")
+    np.testing.assert_array_equal(clustering.cluster, np.array([1, 0, 2])[kind])
+    assert np.isnan(found.support[0])
+    assert (found.support[1:] > 0.95).all()
+    unit = normalise_descriptors(descriptors, found.normalisation)
+    for number, of in enumerate((1, 0, 2)):
+        np.testing.assert_allclose(found.centres[number], unit[kind == of].mean(axis=0))
+    regions = assign_kinds(found, descriptors[kind == 1], of_regions=True)[0]
+    assert (regions != found.normal).all()
+
+
+def test_images_of_another_texture_stay_apart_from_the_normal_ones() -> None:
+    descriptors, _ = groups([20])
+    other = 40 * np.random.default_rng(8).random((1, 2, 24))
+    evidence = Evidence(np.zeros(21, bool), np.full(21, 0.5), np.ones(21), 0.05)
+    kinds, clustering = fit_kinds(named(21), np.concatenate([descriptors, other]), evidence=evidence)
+    assert clustering.cluster.tolist() == [0] * 20 + [FAR]
+    assert kinds.names == ("normal",)
 
 
 @pytest.fixture

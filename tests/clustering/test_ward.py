@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from firstsight.clustering import ward
 from firstsight.clustering.ward import cluster_descriptors, estimate_clusters
 from firstsight.errors import FirstsightError
 from oracles.ward import slow_silhouettes, slow_ward
@@ -214,3 +215,24 @@ def test_equal_descriptors_stay_where_linkage_puts_them() -> None:
     descriptors = np.repeat([[0.0, 1.0], [1.0, 0.0]], 5, axis=0)
     found = cluster_descriptors(descriptors, 3, linked_by=descriptors)
     assert sorted(np.bincount(found.cluster)) == [1, 4, 5]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_cluster_that_misses_the_tested_sample_leaves_the_number_as_it_is(seed: int) -> None:
+    descriptors, kinds = blobs([900, 700, 2], 0.3, seed=seed)
+    # So far away that linkage sees the two.
+    descriptors[kinds == 2] *= 20
+    with np.errstate(divide="raise", invalid="raise"):
+        found = cluster_descriptors(descriptors, seed=seed)
+    assert found.n_clusters == 3
+    assert len({*zip(found.cluster.tolist(), kinds.tolist(), strict=True)}) == 3
+    assert np.isfinite(found.silhouette).all()
+
+
+def test_many_are_linked_by_other_arithmetic_with_the_same_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
+    descriptors, _ = blobs([30, 20, 10], 2.0)
+    plain = cluster_descriptors(descriptors, 5)
+    monkeypatch.setattr(ward, "MANY_OTHERS", 10)
+    found = cluster_descriptors(descriptors, 5)
+    np.testing.assert_array_equal(found.cluster, plain.cluster)
+    np.testing.assert_allclose(found.silhouette, plain.silhouette, atol=1e-7)

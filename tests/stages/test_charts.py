@@ -37,6 +37,7 @@ def write(folder: Path, count: int, outliers: int = 0) -> tuple[list[Path], Path
             "silhouette": None,
             "is_medoid": row in (outliers, outliers + 1),
             "n_clusters_from": "estimated",
+            "support": None,
         }
         for row, (name, number) in enumerate(zip(names, cluster, strict=True))
     ]

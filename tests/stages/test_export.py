@@ -54,6 +54,7 @@ def inputs(tmp_path: Path) -> dict[str, Any]:
             "silhouette": None,
             "is_medoid": True,
             "n_clusters_from": "estimated",
+            "support": None,
         }
         for number, name in enumerate(["a.png", "c.png"])
     ]

@@ -197,9 +197,9 @@ def test_the_kinds_are_found_the_good_are_normal_and_the_stranger_is_an_outlier(
     good, a, b = (kind_of(clusters, kind) for kind in ("good", "a", "b"))
     assert len({good, a, b}) == 3
     assert clusters.loc["good/0.png", "cluster_name"] == "normal"
-    assert set(clusters["cluster_name"]) == {"normal", f"cluster {a}", f"cluster {b}", "outlier"}
+    assert set(clusters["cluster_name"]) == {"normal", f"cluster {a}", f"cluster {b}", "other"}
     stranger = clusters.loc["zebra.png"]
-    assert (stranger["cluster"], stranger["cluster_name"], stranger["is_medoid"]) == (-1, "outlier", False)
+    assert (stranger["cluster"], stranger["cluster_name"], stranger["is_medoid"]) == (-1, "other", False)
     assert np.isnan(stranger["silhouette"])
     assert np.isfinite(clusters["distance"]).all()
     assert clusters["n_clusters_from"].eq("estimated").all()

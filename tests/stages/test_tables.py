@@ -75,7 +75,8 @@ def parts(tmp_path: Path) -> dict[str, Any]:
             f"{collection}.regions",
             [{**REGION, **place, "image": image} for image in every],
         )
-        clusters = [{**CLUSTER, **place, "image": image, "n_clusters_from": "estimated"} for image in every]
+        from_where = {"n_clusters_from": "estimated", "support": None}
+        clusters = [{**CLUSTER, **place, **from_where, "image": image} for image in every]
         note_table(parts["clusters"], "clusters", f"{collection}.clusters", clusters)
         metric = {"metric": "pro", "value": 0.5, "n_images": 2, "n_regions": 1, "crop": 0.0}
         note_table(

@@ -69,6 +69,7 @@ CLUSTER = {
     "silhouette": 0.25,
     "is_medoid": True,
     "n_clusters_from": "estimated",
+    "support": 0.75,
 }
 METRIC = {
     "collection": "tiles",

@@ -1,8 +1,8 @@
 """The kinds of anomaly in a collection: found once, kept in a file, and recognised in other images.
 
 An image that is like no other is an outlier and belongs to no kind; so is an image that ends up alone in its cluster. A
-later image that is farther from every known image than those are from each other is of an unknown kind. Both have the
-cluster `FAR`.
+later image that is farther from its nearest known image than nearly all of those are from each other is of an unknown
+kind. Both have the cluster `FAR`.
 """
 
 from collections.abc import Sequence
@@ -22,16 +22,17 @@ from firstsight.clustering.descriptors import (
     root_descriptors,
     smooth_descriptors,
 )
+from firstsight.clustering.supported_kinds import SMALLEST_KIND, Evidence, sort_by_evidence
 from firstsight.clustering.thresholds import robust_deviation
-from firstsight.clustering.ward import LARGEST_LINKAGE, Clustering, cluster_descriptors
+from firstsight.clustering.ward import LARGEST_LINKAGE, Clustering, cluster_descriptors, measure_clusters
 from firstsight.errors import DamagedError, FirstsightError
 from firstsight.storage.archives import refuse_damaged, write_arrays
 
 FAR = -1
-"""The cluster of outliers, and of images of an unknown kind."""
+"""The cluster of images that are in no kind, and of those of an unknown kind."""
 
 NORMAL = "normal"
-OUTLIER = "outlier"
+OTHER = "other"
 UNKNOWN = "unknown"
 
 ISOLATION_DEVIATIONS = 3.5
@@ -41,11 +42,13 @@ LEAST_ISOLATION = 0.5
 LEAST_REACH = 0.25
 """Both in units of the usual distance between two images."""
 
+UNKNOWN_RATE = 0.05
+"""Share of new images of known kinds that may be called unknown."""
+
 LARGEST_OUTLYING_SHARE = 0.2
-SMALLEST_KIND = 2
 
 ROWS_AT_A_TIME = 1_000
-FORMAT = 1
+FORMAT = 2
 
 Counted = Literal["estimated", "given", "oracle"]
 """Where the number of kinds came from."""
@@ -60,14 +63,15 @@ class Kinds:
         centres: (K, W * C) of the kinds, among normalised descriptors.
         known: (M, W, C) float32, rooted descriptors of the images that the kinds were fitted on (of a `random_sample`
             where there are many), without outliers and repetitions.
-        reach, reach_of_directions: largest distance from a known descriptor to the nearest other one, of rooted and of
-            normalised descriptors, but at least a quarter of the usual distance between two; infinite where there is
-            only one.
+        isolation, isolation_of_directions: (M,) the distance from each known descriptor to the nearest other one, of
+            rooted and of normalised descriptors, but at least a quarter of the usual distance between two; infinite
+            where there is only one.
         images, cluster, distance: (N,) the images that the kinds were fitted on, the kind of each, and its distance
             from the centre.
         medoids: (K,) the image in the middle of each kind.
         names: (K,) what the kinds are called: "normal" or "cluster <number>" until a person names them.
         normal: the kind without anomalies, where there is one.
+        support: (K,) how sure it is that the images of a kind are no false alarms, see `Sorted`; NaN if not asked.
         counted: where their number came from.
         collection, detector: whose images these are.
     """
@@ -75,14 +79,15 @@ class Kinds:
     normalisation: Normalisation
     centres: NDArray[np.float64]
     known: NDArray[np.float32]
-    reach: float
-    reach_of_directions: float
+    isolation: NDArray[np.float64]
+    isolation_of_directions: NDArray[np.float64]
     images: tuple[str, ...]
     cluster: NDArray[np.int32]
     distance: NDArray[np.float64]
     medoids: tuple[str, ...]
     names: tuple[str, ...]
     normal: int | None
+    support: NDArray[np.float64]
     counted: Counted
     collection: str
     detector: str
@@ -97,8 +102,7 @@ def fit_kinds(
     descriptors: NDArray[np.floating],
     clusters: int | Literal["auto"] = "auto",
     *,
-    scores: NDArray[np.floating] | None = None,
-    areas: NDArray[np.integer] | None = None,
+    evidence: Evidence | None = None,
     counted: Counted | None = None,
     collection: str = "",
     detector: str = "",
@@ -115,7 +119,8 @@ def fit_kinds(
         images: (N,) their names, all different, at least one.
         descriptors: (N, W, C), finite, not normalised.
         clusters: how many kinds, 1 .. N, or "auto". Where fewer kinds can have 2 images, as many as can.
-        scores, areas: (N,) score and number of anomalous pixels of each image, for `normal_cluster`.
+        evidence: what scores say of the images. With "auto", they part the normal images from the others, and these
+            into kinds, see `sort_by_evidence`; with a number, they tell which kind is normal (`normal_cluster`).
         counted: where ``clusters`` came from, unless "given" by a user.
         collection, detector: names to keep.
         seed, largest_linkage: see `cluster_descriptors`.
@@ -144,6 +149,16 @@ def fit_kinds(
         largest_linkage=largest_linkage,
     )
 
+    normal, support = None, np.full(grouped.n_clusters, np.nan)
+    if evidence is not None and clusters == "auto":
+        found = sort_by_evidence(
+            descriptors[kept], grouped, evidence.of(kept), seed=seed, largest_linkage=largest_linkage
+        )
+        grouped = measure_clusters(unit[kept], found.cluster, len(found.support), found.criterion)
+        normal, support = found.normal, found.support
+    elif evidence is not None:
+        normal = normal_cluster(grouped.cluster, evidence.of(kept))
+
     cluster = np.full(len(images), FAR, dtype=np.int32)
     cluster[kept] = grouped.cluster
     distance = cdist(unit, grouped.centres).min(axis=1)
@@ -154,21 +169,21 @@ def fit_kinds(
     is_medoid[kept] = grouped.is_medoid
     clustering = replace(grouped, cluster=cluster, distance=distance, silhouette=silhouette, is_medoid=is_medoid)
 
-    normal = None if scores is None or areas is None else normal_cluster(cluster, scores, areas)
     known = _remembered(rooted[cluster != FAR], seed)
     medoids = sorted(np.flatnonzero(is_medoid).tolist(), key=lambda index: int(cluster[index]))
     kinds = Kinds(
         normalisation=normalisation,
         centres=grouped.centres,
         known=known,
-        reach=_reach(_flat(known)),
-        reach_of_directions=_reach(join_weightings(known.astype(np.float64))),
+        isolation=_isolation(_flat(known)),
+        isolation_of_directions=_isolation(join_weightings(known.astype(np.float64))),
         images=tuple(images),
         cluster=cluster,
         distance=distance,
         medoids=tuple(images[index] for index in medoids),
         names=tuple(NORMAL if number == normal else f"cluster {number}" for number in range(grouped.n_clusters)),
         normal=normal,
+        support=support,
         counted=counted or ("estimated" if clusters == "auto" else "given"),
         collection=collection,
         detector=detector,
@@ -181,9 +196,15 @@ def assign_kinds(
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
     """Recognise known kinds in new images, or in regions of images.
 
-    A descriptor belongs to the kind with the nearest centre, unless its nearest known image is farther away than any
-    known image is from the nearest other one (`Kinds.reach`). Images are compared in strength too, but regions in
-    direction alone: without the calm cells around it, a region is stronger than any image.
+    A descriptor belongs to the kind with the nearest centre, unless it is like no known image. Whether it is, a
+    conformal p-value tells (Vovk, Gammerman and Shafer, "Algorithmic Learning in a Random World", 2005): the share of
+    the known images, and of the new one, that are as far from their nearest as the new one is. Of an image it must
+    exceed `UNKNOWN_RATE`, so about this share of images of known kinds are called unknown, and a few odd ones among the
+    known do not matter. Where fewer than 19 are known, and for regions, which are not drawn as images are, it must only
+    exceed the least that is possible: unknown is what is farther away than all.
+
+    Images are compared in strength too, but regions in direction alone: without the calm cells around it, a region is
+    stronger than any image. No region is normal, where there are other kinds.
 
     Args:
         kinds: of `fit_kinds`.
@@ -200,16 +221,34 @@ def assign_kinds(
     cluster = np.empty(len(descriptors), dtype=np.int32)
     distance = np.empty(len(descriptors))
     directions = join_weightings(kinds.known.astype(np.float64))
-    known, reach = (directions, kinds.reach_of_directions) if of_regions else (_flat(kinds.known), kinds.reach)
+    known, isolation = (
+        (directions, kinds.isolation_of_directions) if of_regions else (_flat(kinds.known), kinds.isolation)
+    )
+    rate = 0.0 if of_regions else UNKNOWN_RATE
     for start in range(0, len(descriptors), ROWS_AT_A_TIME):
         rows = slice(start, start + ROWS_AT_A_TIME)
         rooted = root_descriptors(descriptors[rows], kinds.normalisation)
         unit = join_weightings(rooted)
         from_centres = cdist(unit, kinds.centres)
+        if of_regions and kinds.normal is not None and len(kinds.centres) > 1:
+            from_centres[:, kinds.normal] = np.inf
         nearest = np.sqrt(_squared_distances(unit if of_regions else _flat(rooted), known).min(axis=1))
-        cluster[rows] = np.where(nearest > reach, FAR, from_centres.argmin(axis=1))
+        unknown = conformal_p_values(nearest, isolation) <= max(rate, 1 / (len(isolation) + 1))
+        cluster[rows] = np.where(unknown, FAR, from_centres.argmin(axis=1))
         distance[rows] = from_centres.min(axis=1)
     return cluster, distance
+
+
+def conformal_p_values(distances: NDArray[np.float64], known: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The share of the known distances, and of the own one, that are at least as large: (n,) in (0, 1].
+
+    Args:
+        distances: (n,) of new descriptors to their nearest known one.
+        known: (M,) of known descriptors to the nearest other one.
+    """
+    smaller = np.searchsorted(np.sort(known), distances)
+    share: NDArray[np.float64] = (len(known) - smaller + 1) / (len(known) + 1)
+    return share
 
 
 def isolated_descriptors(descriptors: NDArray[np.floating], *, seed: int = 0) -> NDArray[np.bool_]:
@@ -244,20 +283,20 @@ def isolated_descriptors(descriptors: NDArray[np.floating], *, seed: int = 0) ->
     return isolated
 
 
-def normal_cluster(cluster: NDArray[np.int32], scores: NDArray[np.floating], areas: NDArray[np.integer]) -> int | None:
-    """The cluster of images without anomalies: more than half of its members have no anomalous region.
+def normal_cluster(cluster: NDArray[np.int32], evidence: Evidence) -> int | None:
+    """The cluster of normal images: at most half of its members are anomalous.
 
     Of several such clusters, the one with the lowest median score (the first of equals).
 
     Args:
         cluster: (N,), `FAR` for images in no cluster.
-        scores, areas: (N,) score and number of anomalous pixels of each image.
+        evidence: of the images.
     """
     candidates = [
-        (float(np.median(scores[members])), number)
+        (float(np.median(evidence.scores[members])), number)
         for number in range(int(cluster.max(initial=FAR)) + 1)
         for members in [cluster == number]
-        if np.mean(areas[members] == 0) > 0.5
+        if np.mean(evidence.anomalous[members]) < 0.5
     ]
     return min(candidates)[1] if candidates else None
 
@@ -272,13 +311,14 @@ def save_kinds(path: Path, kinds: Kinds) -> None:
         limit=np.array(kinds.normalisation.limit),
         centres=kinds.centres,
         known=kinds.known,
-        reach=np.array([kinds.reach, kinds.reach_of_directions]),
+        isolation=np.array([kinds.isolation, kinds.isolation_of_directions]),
         images=np.array(kinds.images, dtype=np.str_),
         cluster=kinds.cluster,
         distance=kinds.distance,
         medoids=np.array(kinds.medoids, dtype=np.str_),
         names=np.array(kinds.names, dtype=np.str_),
         normal=np.array(FAR if kinds.normal is None else kinds.normal),
+        support=kinds.support,
         origin=np.array([kinds.counted, kinds.collection, kinds.detector], dtype=np.str_),
     )
 
@@ -308,14 +348,15 @@ def load_kinds(path: Path) -> Kinds:
                 normalisation=Normalisation(stored["mean"], stored["deviation"], float(stored["limit"])),
                 centres=stored["centres"],
                 known=stored["known"],
-                reach=float(stored["reach"][0]),
-                reach_of_directions=float(stored["reach"][1]),
+                isolation=stored["isolation"][0],
+                isolation_of_directions=stored["isolation"][1],
                 images=tuple(str(image) for image in stored["images"]),
                 cluster=stored["cluster"],
                 distance=stored["distance"],
                 names=tuple(str(name) for name in stored["names"]),
                 medoids=tuple(str(image) for image in stored["medoids"]),
                 normal=None if normal == FAR else normal,
+                support=stored["support"],
                 counted=counted,  # type: ignore[arg-type]
                 collection=collection,
                 detector=detector,
@@ -338,11 +379,11 @@ def _remembered(rooted: NDArray[np.float64], seed: int) -> NDArray[np.float32]:
     return np.unique(sample, axis=0)
 
 
-def _reach(known: NDArray[np.float64]) -> float:
+def _isolation(known: NDArray[np.float64]) -> NDArray[np.float64]:
     if len(known) < 2:
-        return float("inf")
-    largest = float(_nearest_others(known, known, np.arange(len(known))).max())
-    return max(largest, LEAST_REACH * _usual_distance(known))
+        return np.full(len(known), np.inf)
+    nearest = _nearest_others(known, known, np.arange(len(known)))
+    return np.maximum(nearest, LEAST_REACH * _usual_distance(known))
 
 
 def _usual_distance(descriptors: NDArray[np.float64]) -> float:

@@ -7,13 +7,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import linkage
-from scipy.spatial.distance import cdist
+from scipy.spatial.distance import cdist, squareform
 
 from firstsight.errors import FirstsightError
 
-# Linkage holds all pairwise distances: 400 MB for this many descriptors.
-LARGEST_LINKAGE = 10_000
+# Linkage takes time and memory in the square of this: some seconds and 64 MB of distances.
+LARGEST_LINKAGE = 4_000
 ROWS_AT_A_TIME = 1_000
+MANY_OTHERS = 1_000
 
 FEWEST_TO_DIVIDE = 5
 MERGES_OF_ELBOW = 20
@@ -63,7 +64,7 @@ def cluster_descriptors(
 ) -> Clustering:
     """Group descriptors by Ward's minimum-variance linkage (Ward, 1963) on Euclidean distances.
 
-    Linkage needs memory in N * N (400 MB at 10,000). Of more descriptors than `largest_linkage`, a random sample of
+    Linkage needs time and memory in N * N. Of more descriptors than `largest_linkage`, a random sample of
     that many is linked, the others join the cluster with the nearest centre, and silhouettes are taken against the
     sample.
 
@@ -118,16 +119,35 @@ def cluster_descriptors(
 
     if linked_by is not None:
         cluster = _settle(descriptors, cluster, number, smallest)
-    cluster = _by_size(cluster, number)
+    return measure_clusters(descriptors, _by_size(cluster, number), number, criterion, sample)
+
+
+def measure_clusters(
+    descriptors: NDArray[np.float64],
+    cluster: NDArray[np.int32],
+    number: int,
+    criterion: str,
+    sample: NDArray[np.int64] | None = None,
+) -> Clustering:
+    """Distances, silhouettes, medoids and centres of clusters.
+
+    Args:
+        descriptors: (N, D), finite.
+        cluster: (N,) numbers 0 .. number - 1, each at least once in the sample; -1 in no cluster.
+        number: of clusters.
+        criterion: how it came about, in words.
+        sample: indices of the descriptors that silhouettes are taken against; None: of all.
+    """
+    sample = np.arange(len(descriptors)) if sample is None else sample
     centres = _means(descriptors, cluster, number)
     outliers = cluster < 0
     nearest = np.where(outliers, _nearest(descriptors, centres), cluster) if outliers.any() else cluster
     distance = np.linalg.norm(descriptors - centres[nearest], axis=1)
-    is_medoid = np.zeros(count, dtype=bool)
+    is_medoid = np.zeros(len(descriptors), dtype=bool)
     for index in range(number):
         members = np.flatnonzero(cluster == index)
         is_medoid[members[np.argmin(distance[members])]] = True
-    silhouette = np.full(count, np.nan)
+    silhouette = np.full(len(descriptors), np.nan)
     linked_members = np.flatnonzero(~outliers[sample])
     silhouette[~outliers] = _silhouettes(
         descriptors[~outliers],
@@ -168,9 +188,14 @@ def estimate_clusters(descriptors: NDArray[np.floating], *, seed: int = 0) -> tu
     return _estimate(descriptors, _linked(descriptors), np.random.default_rng(seed))
 
 
-def _linked(descriptors: NDArray[np.floating]) -> NDArray[np.float64]:
+def _linked(descriptors: NDArray[np.float64]) -> NDArray[np.float64]:
     """(N - 1, 4) merges, see `scipy.cluster.hierarchy.linkage`; none of fewer than two descriptors."""
-    merges: NDArray[np.float64] = linkage(descriptors, "ward") if len(descriptors) > 1 else np.empty((0, 4))
+    if len(descriptors) < 2:
+        return np.empty((0, 4))
+    far = descriptors
+    if len(descriptors) > MANY_OTHERS:
+        far = squareform(_distances(descriptors, descriptors), checks=False)
+    merges: NDArray[np.float64] = linkage(far, "ward")
     return merges
 
 
@@ -204,8 +229,11 @@ def _estimate(
     line = np.linspace(heights[0], heights[-1], len(heights))
     number = 1 + int(np.argmax(line - heights))
     number = min(max(number, 2), count // 2)
-    distances, cluster = cdist(tested, tested), _cut(merges, number)[chosen]
-    apart = _silhouettes_of(distances, cluster, np.arange(len(tested)), cluster, number)
+    # A small cluster may have no member in the sample.
+    present, cluster = np.unique(_cut(merges, number)[chosen], return_inverse=True)
+    apart = _silhouettes_of(
+        cdist(tested, tested), cluster.astype(np.int32), np.arange(len(tested)), cluster.astype(np.int32), len(present)
+    )
     if apart.mean() >= CLEAR_SILHOUETTE:
         return number, f"{number}, at the elbow of the merge heights ({evidence})"
     drawn = min(max(round(float(np.sqrt(number * USUAL_NUMBER))), 2), count // 2)
@@ -324,9 +352,19 @@ def _silhouettes(
     position[sample] = np.arange(len(sample))
     for start in range(0, len(descriptors), ROWS_AT_A_TIME):
         rows = slice(start, start + ROWS_AT_A_TIME)
-        distances = cdist(descriptors[rows], descriptors[sample])
+        distances = _distances(descriptors[rows], descriptors[sample])
         silhouette[rows] = _silhouettes_of(distances, cluster[rows], position[rows], cluster[sample], number)
     return silhouette
+
+
+def _distances(left: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Euclidean distances (n, m)."""
+    if len(right) <= MANY_OTHERS:
+        return cdist(left, right)
+    # A matrix product is many times faster, but rounding sets equal descriptors some 1e-8 of their length apart.
+    squared = (left**2).sum(axis=1)[:, None] + (right**2).sum(axis=1) - 2 * (left @ right.T)
+    distances: NDArray[np.float64] = np.sqrt(np.maximum(squared, 0.0))
+    return distances
 
 
 def _silhouettes_of(

@@ -8,7 +8,8 @@ import numpy as np
 import pandas
 from numpy.typing import NDArray
 
-from firstsight.clustering.kinds import OUTLIER, Counted, Kinds, assign_kinds, fit_kinds, save_kinds, save_no_kinds
+from firstsight.clustering.kinds import OTHER, Counted, Kinds, assign_kinds, fit_kinds, save_kinds, save_no_kinds
+from firstsight.clustering.supported_kinds import Evidence
 from firstsight.errors import FirstsightError
 from firstsight.stages.job import Job
 from firstsight.storage.archives import read_arrays
@@ -39,7 +40,7 @@ def cluster_collection(
         clusters: ``auto``, or a number. If fewer images than that have a map, their number is taken instead, and the
             log says so.
         collection, detector: names for the table.
-        scores: JSON score rows of all shards, which tell the cluster without anomalies.
+        scores: JSON score rows of all shards, which tell which images are normal.
         truths: JSON truth rows of all shards; only read for ``oracle``.
         oracle: whether the true number of labels is taken instead of ``clusters``.
         regions: parts of the table `regions`, one for each shard.
@@ -62,17 +63,15 @@ def cluster_collection(
     if not images:
         write_table(output, "clusters", [])
         write_json(summary, {"n_clusters": 0, "n_outliers": 0, "criterion": "no image has a map"})
-        write_table(region_clusters, "regions", region_rows(regions, [], None, OUTLIER))
+        write_table(region_clusters, "regions", region_rows(regions, [], None, OTHER))
         save_no_kinds(kinds)
         return
     with job.step("cluster"):
-        score, area = read_scores(scores, images)
         fitted, clustering = fit_kinds(
             images,
             values,
             clusters,
-            scores=score,
-            areas=area,
+            evidence=read_evidence(scores, images),
             counted=counted,
             collection=collection,
             detector=detector,
@@ -81,15 +80,15 @@ def cluster_collection(
     if clusters not in ("auto", clustering.n_clusters):
         criterion = f"{criterion}; only {clustering.n_clusters} hold two images or more"
     outliers = int((clustering.cluster < 0).sum())
-    job.note(f"{clustering.n_clusters} clusters: {criterion}; {outliers} outliers")
+    job.note(f"{clustering.n_clusters} clusters: {criterion}; {outliers} images in none")
     names = {"collection": collection, "detector": detector}
-    rows = cluster_rows(images, clustering.cluster, clustering.distance, fitted, OUTLIER, **names)
+    rows = cluster_rows(images, clustering.cluster, clustering.distance, fitted, OTHER, **names)
     for index, row in enumerate(rows):
         row |= {"silhouette": clustering.silhouette[index], "is_medoid": bool(clustering.is_medoid[index])}
     write_table(output, "clusters", rows)
     write_json(summary, {"n_clusters": clustering.n_clusters, "n_outliers": outliers, "criterion": criterion})
     with job.step("regions"):
-        write_table(region_clusters, "regions", region_rows(regions, descriptors, fitted, OUTLIER))
+        write_table(region_clusters, "regions", region_rows(regions, descriptors, fitted, OTHER))
     save_kinds(kinds, fitted)
 
 
@@ -121,6 +120,7 @@ def cluster_rows(
             "silhouette": None,
             "is_medoid": False,
             "n_clusters_from": kinds.counted,
+            "support": None if number < 0 else float(kinds.support[number]),
         }
         for image, number, to_centre in zip(images, cluster.tolist(), distance, strict=True)
     ]
@@ -141,13 +141,17 @@ def read_descriptors(shards: Sequence[Path]) -> tuple[list[str], NDArray[np.floa
     return [images[index] for index in order], np.concatenate(values)[order].astype(np.float64)
 
 
-def read_scores(scores: Sequence[Path], images: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Score and anomalous pixels of the images, (N,) and (N,), from the JSON rows of all shards."""
-    rows = {}
+def read_evidence(scores: Sequence[Path], images: Sequence[str]) -> Evidence:
+    """What the JSON rows of all shards say of the images."""
+    rows, rate = {}, None
     for path in scores:
-        for row in read_json(path)["rows"]:
-            rows[row["image"]] = (row["score"], row["anomalous_area"])
-    return np.array([rows[image][0] for image in images], float), np.array([rows[image][1] for image in images], int)
+        content = read_json(path)
+        rate = content.get("rate")
+        for row in content["rows"]:
+            rows[row["image"]] = row
+    columns = ([rows[image][name] for image in images] for name in ("anomalous_area", "p_value", "score"))
+    areas, p_values, values = (np.array(column, dtype=np.float64) for column in columns)
+    return Evidence(areas > 0, p_values, values, rate)
 
 
 def region_rows(

@@ -48,8 +48,8 @@ def describe_shard(
             stride (the last of equals), which says most about the kind of an anomaly.
         collection, detector: names for the tables.
         regions: Parquet table `regions` to make, without clusters.
-        scores: JSON to make: the collection, and for every image a row with image, status, score (`image_score`),
-            p_value, anomalous_area (pixels in regions) and threshold.
+        scores: JSON to make: the collection, the rate of the decision, and for every image a row with image, status,
+            score (`image_score`), p_value, anomalous_area (pixels in regions) and threshold.
         descriptors: npz to make, float32, not normalised: ``image`` (N,) text and ``descriptor`` (N, W, C) of images
             with a map, a row for each of the W weightings; ``region_image``, ``region_number`` and
             ``region_descriptor`` (R,), (R,) and (R, W, C) of their regions.
@@ -88,7 +88,7 @@ def describe_shard(
         score_rows.append(row)
         job.n_images += 1
     write_table(regions, "regions", region_rows)
-    write_json(scores, {"collection": collection, "rows": score_rows})
+    write_json(scores, {"collection": collection, "rate": decision.rate, "rows": score_rows})
     shard_descriptors.write(descriptors)
 
 

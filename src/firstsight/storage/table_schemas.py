@@ -79,7 +79,7 @@ SCHEMAS: dict[str, pyarrow.Schema] = {
             _required("score_mean", pyarrow.float32()),
             _required("centroid_x", pyarrow.float32()),
             _required("centroid_y", pyarrow.float32()),
-            # Of the region itself, not of its image; -1 and "outlier" or "unknown" if it belongs to no cluster.
+            # Of the region itself, not of its image; -1 and "other" or "unknown" if it belongs to no cluster.
             _optional("cluster", pyarrow.int32()),
             _optional("cluster_name", pyarrow.string()),
         ]
@@ -89,7 +89,7 @@ SCHEMAS: dict[str, pyarrow.Schema] = {
             _required("collection", pyarrow.string()),
             _required("image", pyarrow.string()),
             _required("detector", pyarrow.string()),
-            # -1: an outlier, or of an unknown kind.
+            # -1: in no kind ("other"), or of an unknown one.
             _required("cluster", pyarrow.int32()),
             _required("cluster_name", pyarrow.string()),
             # To the cluster's centre; for an image in no cluster, to the nearest centre.
@@ -99,6 +99,8 @@ SCHEMAS: dict[str, pyarrow.Schema] = {
             _required("is_medoid", pyarrow.bool_()),
             # estimated, given or oracle.
             _required("n_clusters_from", pyarrow.string()),
+            # Of the cluster: 1 less the chance that as many normal images stand out as much; null: not asked.
+            _optional("support", pyarrow.float32()),
         ]
     ),
     "metrics": pyarrow.schema(
