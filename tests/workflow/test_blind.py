@@ -22,7 +22,7 @@ def draw(path: Path, number: int, *spots: str) -> None:
     if "flat" in spots:
         tile[16:44, 20:48] = 120
     if "rough" in spots:
-        tile[80:108, 72:100] = np.random.default_rng(number).choice([0, 255], (28, 28))
+        tile[80:108, 72:100] = np.random.default_rng(number).choice([80, 180], (28, 28))
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(tile).save(path)
 
