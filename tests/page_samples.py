@@ -7,6 +7,7 @@ import numpy as np
 import pandas
 from PIL import Image
 
+from firstsight.reports.first_screen import crops_of
 from firstsight.reports.overlays import draw_colour_bar, overlay_name, write_image
 from firstsight.reports.page_report import ClusterReport, CollectionReport, DetectorReport, Page
 
@@ -83,13 +84,15 @@ def images_table(names: list[str], label: str | None = "crack") -> pandas.DataFr
     return pandas.DataFrame(columns).astype({"label": object, "width": "Int32", "height": "Int32"})
 
 
-def draw_pictures(reports: Path, page: Page) -> None:
-    """Draw what the page links, all of it in one colour."""
+def draw_pictures(reports: Path, page: Page, *, all_images: bool = True) -> None:
+    """Draw what the page links, all of it in one colour; or of the images only those of the first screen."""
     picture = Image.new("RGB", (320, 200), MAGENTA)
     for collection in page.collections:
         for report in collection.detectors:
             write_image(reports / report.colour_bar, draw_colour_bar(report.scale, report.threshold, 120))
-            for image in report.image_results.index:
+            crops = crops_of(collection, report)
+            first = [*crops.worst, *(kind.crop for kind in crops.kinds if kind.crop)]
+            for image in report.image_results.index if all_images else {crop.image for crop in first}:
                 name = overlay_name(str(image))
                 folder = reports / report.folder / "0123456789"
                 write_image(folder / name, picture)
