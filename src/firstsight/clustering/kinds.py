@@ -24,7 +24,13 @@ from firstsight.clustering.descriptors import (
 )
 from firstsight.clustering.supported_kinds import SMALLEST_KIND, Evidence, sort_by_evidence
 from firstsight.clustering.thresholds import robust_deviation
-from firstsight.clustering.ward import LARGEST_LINKAGE, Clustering, cluster_descriptors, measure_clusters
+from firstsight.clustering.ward import (
+    LARGEST_LINKAGE,
+    Clustering,
+    cluster_descriptors,
+    measure_clusters,
+    squared_distances,
+)
 from firstsight.errors import DamagedError, FirstsightError
 from firstsight.storage.archives import refuse_damaged, write_arrays
 
@@ -232,7 +238,7 @@ def assign_kinds(
         from_centres = cdist(unit, kinds.centres)
         if of_regions and kinds.normal is not None and len(kinds.centres) > 1:
             from_centres[:, kinds.normal] = np.inf
-        nearest = np.sqrt(_squared_distances(unit if of_regions else _flat(rooted), known).min(axis=1))
+        nearest = np.sqrt(squared_distances(unit if of_regions else _flat(rooted), known).min(axis=1))
         unknown = conformal_p_values(nearest, isolation) <= max(rate, 1 / (len(isolation) + 1))
         cluster[rows] = np.where(unknown, FAR, from_centres.argmin(axis=1))
         distance[rows] = from_centres.min(axis=1)
@@ -398,15 +404,8 @@ def _nearest_others(
     nearest = np.empty(len(descriptors))
     for start in range(0, len(descriptors), ROWS_AT_A_TIME):
         stop = min(start + ROWS_AT_A_TIME, len(descriptors))
-        squared = _squared_distances(descriptors[start:stop], others)
+        squared = squared_distances(descriptors[start:stop], others)
         selves = np.flatnonzero((position >= start) & (position < stop))
         squared[position[selves] - start, selves] = np.inf
         nearest[start:stop] = np.sqrt(squared.min(axis=1))
     return nearest
-
-
-def _squared_distances(left: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
-    # For long descriptors a matrix product is many times faster than cdist.
-    products = left @ right.T
-    squared: NDArray[np.float64] = (left**2).sum(axis=1)[:, None] + (right**2).sum(axis=1) - 2 * products
-    return np.maximum(squared, 0.0)

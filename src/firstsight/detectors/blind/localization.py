@@ -10,7 +10,7 @@ Each is made layer by layer, levelled along the borders, and fused over the laye
 (`layers.fuse_maps`), so that ``neighbours: false`` is FCA itself.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -159,30 +159,27 @@ def detect_blind(
     Where there were fewer than 5 images to learn from, the map is that of FCA.
     """
     learned = model["layers"]
-    if not learned or settings.correspondence != "none":
+
+    def fused(layer_map: Callable[[str], Tensor]) -> Tensor:
+        """The maps of one kind of evidence, levelled and fused."""
+        maps = {layer: layer_map(layer) for layer in features}
+        if settings.level_borders:
+            maps = {layer: level_borders(maps[layer], _patch_size(settings, places[layer]) + 1) for layer in features}
+        return fuse_maps(maps, places)
+
+    def correspondence_map(layer: str) -> Tensor:
         kind = settings.correspondence if learned else "features"
-        correspondence = fuse_maps(
-            {
-                layer: _levelled(
-                    _correspondence(kind, values, learned.get(layer, {}), settings, places[layer]),
-                    settings,
-                    places[layer],
-                )
-                for layer, values in features.items()
-            },
-            places,
-        )
-        if not learned or not settings.neighbours:
-            return correspondence
-    neighbours = fuse_maps(
-        {
-            layer: _levelled(_neighbours(values, learned[layer], settings, image), settings, places[layer])
-            for layer, values in features.items()
-        },
-        places,
-    )
-    if settings.correspondence == "none":
-        return neighbours
+        return _correspondence(kind, features[layer], learned.get(layer, {}), settings, places[layer])
+
+    def neighbour_map(layer: str) -> Tensor:
+        return _neighbours(features[layer], learned[layer], settings, image)
+
+    if learned and settings.correspondence == "none":
+        return fused(neighbour_map)
+    correspondence = fused(correspondence_map)
+    if not learned or not settings.neighbours:
+        return correspondence
+    neighbours = fused(neighbour_map)
     # Where half of the image or more is a copy of others, neighbours cannot say what is usual.
     least = LEAST_SCORE * neighbours.median()
     return correspondence * neighbours.clamp(min=least) ** NEIGHBOUR_POWER if least > 0 else correspondence
@@ -224,11 +221,10 @@ def _learn_layer(
             layer,
             count=settings.bank_images,
             cells=settings.bank_cells,
-            share=settings.neighbour_share,
+            share=settings.neighbour_share if settings.local_density else None,
             seed=settings.seed,
         )
-        local = bank.local if settings.local_density else torch.ones_like(bank.local)
-        learned["bank"] = {"cells": bank.cells, "local": local, "images": list(bank.images)}
+        learned["bank"] = {"cells": bank.cells, "local": bank.local, "images": list(bank.images)}
     return learned
 
 
@@ -251,10 +247,6 @@ def _neighbours(values: Tensor, learned: Mapping[str, Any], settings: BlindSetti
     kept = learned["bank"]
     bank = Bank(kept["cells"].to(values.device), kept["local"].to(values.device), tuple(kept["images"]))
     return neighbour_distance(values, bank, share=settings.neighbour_share, image=image)
-
-
-def _levelled(layer_map: Tensor, settings: BlindSettings, place: Geometry) -> Tensor:
-    return level_borders(layer_map, _patch_size(settings, place) + 1) if settings.level_borders else layer_map
 
 
 def _patch_size(settings: BlindSettings, place: Geometry) -> int:

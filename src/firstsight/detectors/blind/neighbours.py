@@ -38,7 +38,7 @@ class Bank:
     images: tuple[str, ...]
 
 
-def draw_bank(images: Sequence[Stored], layer: str, *, count: int, cells: int, share: float, seed: int) -> Bank:
+def draw_bank(images: Sequence[Stored], layer: str, *, count: int, cells: int, share: float | None, seed: int) -> Bank:
     """Draw random cells of random images.
 
     Args:
@@ -46,7 +46,7 @@ def draw_bank(images: Sequence[Stored], layer: str, *, count: int, cells: int, s
         layer: of the features; their cells are not scaled, so that brightness and strength count.
         count: how many images (all where there are fewer).
         cells: how many of each image; an image with fewer cells gives some of them more than once.
-        share: as in `neighbour_distance`.
+        share: as in `local_distances`; None: local distances are not asked for, and 1.
         seed: of both choices.
 
     Raises:
@@ -64,7 +64,8 @@ def draw_bank(images: Sequence[Stored], layer: str, *, count: int, cells: int, s
     if not drawn:
         raise FirstsightError("no image of the collection has features")
     bank = torch.stack(drawn)
-    return Bank(bank, local_distances(bank, share=share), tuple(names))
+    local = bank.new_ones(bank.shape[:2]) if share is None else local_distances(bank, share=share)
+    return Bank(bank, local, tuple(names))
 
 
 def local_distances(cells: Tensor, *, share: float) -> Tensor:
