@@ -1,7 +1,6 @@
 """Kinds: outliers are set aside, the calm cluster is normal, new images are recognised or unknown."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -15,26 +14,13 @@ from firstsight.clustering.kinds import (
     conformal_p_values,
     fit_kinds,
     isolated_descriptors,
-    load_kinds,
     normal_cluster,
-    save_kinds,
 )
 from firstsight.clustering.supported_kinds import Evidence
 from firstsight.clustering.ward import cluster_descriptors
 from firstsight.errors import FirstsightError
+from kind_samples import fitted_kinds, groups, named
 from oracles.descriptors import slow_root
-
-
-def groups(counts: list[int], seed: int = 0, spread: float = 0.3) -> tuple[np.ndarray, np.ndarray]:
-    """Raw descriptors (N, 2, 24) of several kinds, and their kinds."""
-    rng = np.random.default_rng(seed)
-    kind = np.repeat(np.arange(len(counts)), counts)
-    centres = 5 + np.random.default_rng(99).normal(0, 1, (len(counts), 2, 24))
-    return centres[kind] + spread * rng.standard_normal((len(kind), 2, 24)), kind
-
-
-def named(count: int) -> list[str]:
-    return [f"{number}.png" for number in range(count)]
 
 
 def slow_isolated(descriptors: np.ndarray) -> np.ndarray:
@@ -259,49 +245,7 @@ def test_images_of_another_texture_stay_apart_from_the_normal_ones() -> None:
 
 @pytest.fixture
 def fitted() -> Kinds:
-    descriptors, _ = groups([9, 7, 5])
-    return fit_kinds([*named(20), "odd é.png"], descriptors, 3, counted="oracle", collection="pile", detector="fca")[0]
-
-
-def test_kinds_survive_their_file(fitted: Kinds, tmp_path: Path) -> None:
-    save_kinds(tmp_path / "deep" / "kinds.npz", fitted)
-    again = load_kinds(tmp_path / "deep" / "kinds.npz")
-    for field, value in vars(fitted).items():
-        if field == "normalisation":
-            for part, expected in vars(value).items():
-                np.testing.assert_array_equal(getattr(again.normalisation, part), expected)
-        elif isinstance(value, np.ndarray):
-            np.testing.assert_array_equal(getattr(again, field), value)
-        else:
-            assert getattr(again, field) == value
-    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["kinds.npz"]
-    save_kinds(tmp_path / "again.npz", again)
-    assert (tmp_path / "again.npz").read_bytes() == (tmp_path / "deep" / "kinds.npz").read_bytes()
-
-
-def test_files_that_are_no_kinds_are_named(fitted: Kinds, tmp_path: Path) -> None:
-    save_kinds(tmp_path / "whole.npz", fitted)
-    content = (tmp_path / "whole.npz").read_bytes()
-    (tmp_path / "cut.npz").write_bytes(content[: len(content) // 2])
-    (tmp_path / "text.npz").write_text("kinds")
-    (tmp_path / "empty.npz").write_bytes(b"")
-    np.save(tmp_path / "array.npy", np.ones(3))
-    np.savez(tmp_path / "other.npz", cluster=np.ones(3))
-    np.savez(tmp_path / "pickled.npz", format=np.array([object()]))
-    np.savez(tmp_path / "future.npz", format=np.array(99))
-    for name in (
-        "cut.npz",
-        "text.npz",
-        "empty.npz",
-        "array.npy",
-        "other.npz",
-        "pickled.npz",
-        "future.npz",
-        "absent.npz",
-    ):
-        with pytest.raises(FirstsightError, match=name) as error:
-            load_kinds(tmp_path / name)
-        assert "\n" not in str(error.value)
+    return fitted_kinds()
 
 
 def test_bad_values_are_named(fitted: Kinds) -> None:

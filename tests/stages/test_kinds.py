@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from skimage.transform import resize
 
 from firstsight.clustering.descriptors import blur_features, describe, unit_cells
-from firstsight.clustering.kinds import load_kinds
+from firstsight.clustering.kinds_file import load_kinds
 from firstsight.clustering.names import read_names, write_names
 from firstsight.errors import FirstsightError
 from firstsight.stages.assign import assign_collection

@@ -1,4 +1,4 @@
-"""The kinds of anomaly in a collection: found once, kept in a file, and recognised in other images.
+"""The kinds of anomaly in a collection: found once, and recognised in other images.
 
 An image that is like no other is an outlier and belongs to no kind; so is an image that ends up alone in its cluster. A
 later image that is farther from its nearest known image than nearly all of those are from each other is of an unknown
@@ -7,7 +7,6 @@ kind. Both have the cluster `FAR`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -31,8 +30,7 @@ from firstsight.clustering.ward import (
     measure_clusters,
     squared_distances,
 )
-from firstsight.errors import DamagedError, FirstsightError
-from firstsight.storage.archives import refuse_damaged, write_arrays
+from firstsight.errors import FirstsightError
 
 FAR = -1
 """The cluster of images that are in no kind, and of those of an unknown kind."""
@@ -54,7 +52,6 @@ UNKNOWN_RATE = 0.05
 LARGEST_OUTLYING_SHARE = 0.2
 
 ROWS_AT_A_TIME = 1_000
-FORMAT = 2
 
 Counted = Literal["estimated", "given", "oracle"]
 """Where the number of kinds came from."""
@@ -290,7 +287,7 @@ def isolated_descriptors(descriptors: NDArray[np.floating], *, seed: int = 0) ->
 
 
 def normal_cluster(cluster: NDArray[np.int32], evidence: Evidence) -> int | None:
-    """The cluster of normal images: at most half of its members are anomalous.
+    """The cluster of normal images: fewer than half of its members are anomalous.
 
     Of several such clusters, the one with the lowest median score (the first of equals).
 
@@ -305,74 +302,6 @@ def normal_cluster(cluster: NDArray[np.int32], evidence: Evidence) -> int | None
         if np.mean(evidence.anomalous[members]) < 0.5
     ]
     return min(candidates)[1] if candidates else None
-
-
-def save_kinds(path: Path, kinds: Kinds) -> None:
-    """Write kinds as npz without pickled objects, beside ``path`` first and then renamed."""
-    write_arrays(
-        path,
-        format=np.array(FORMAT),
-        mean=kinds.normalisation.mean,
-        deviation=kinds.normalisation.deviation,
-        limit=np.array(kinds.normalisation.limit),
-        centres=kinds.centres,
-        known=kinds.known,
-        isolation=np.array([kinds.isolation, kinds.isolation_of_directions]),
-        images=np.array(kinds.images, dtype=np.str_),
-        cluster=kinds.cluster,
-        distance=kinds.distance,
-        medoids=np.array(kinds.medoids, dtype=np.str_),
-        names=np.array(kinds.names, dtype=np.str_),
-        normal=np.array(FAR if kinds.normal is None else kinds.normal),
-        support=kinds.support,
-        origin=np.array([kinds.counted, kinds.collection, kinds.detector], dtype=np.str_),
-    )
-
-
-def save_no_kinds(path: Path) -> None:
-    """Write, in the place of kinds, what `load_kinds` refuses with the reason that no image has a map."""
-    write_arrays(path, format=np.array(FORMAT))
-
-
-def load_kinds(path: Path) -> Kinds:
-    """Read kinds that `save_kinds` wrote.
-
-    Raises:
-        FirstsightError: the file is missing, of another version, or of a collection without maps.
-        DamagedError: the file is damaged.
-    """
-    try:
-        refuse_damaged(path)
-        with np.load(path, allow_pickle=False) as stored:
-            if int(stored["format"]) != FORMAT:
-                raise FirstsightError(f"{path}: kinds of another version of firstsight; run the clustering again")
-            if "centres" not in stored:
-                raise FirstsightError(f"{path}: there are no kinds, since no image of that collection has a map")
-            normal = int(stored["normal"])
-            counted, collection, detector = (str(name) for name in stored["origin"])
-            return Kinds(
-                normalisation=Normalisation(stored["mean"], stored["deviation"], float(stored["limit"])),
-                centres=stored["centres"],
-                known=stored["known"],
-                isolation=stored["isolation"][0],
-                isolation_of_directions=stored["isolation"][1],
-                images=tuple(str(image) for image in stored["images"]),
-                cluster=stored["cluster"],
-                distance=stored["distance"],
-                names=tuple(str(name) for name in stored["names"]),
-                medoids=tuple(str(image) for image in stored["medoids"]),
-                normal=None if normal == FAR else normal,
-                support=stored["support"],
-                counted=counted,  # type: ignore[arg-type]
-                collection=collection,
-                detector=detector,
-            )
-    except FileNotFoundError as error:
-        raise FirstsightError(f"{path}: there are no such kinds") from error
-    except (KeyError, ValueError) as error:
-        if isinstance(error, FirstsightError):
-            raise
-        raise DamagedError(f"{path}: not the kinds of a collection, or damaged", path) from error
 
 
 def _flat(rooted: NDArray[np.floating]) -> NDArray[np.float64]:

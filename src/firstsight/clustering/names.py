@@ -4,7 +4,6 @@ A line names the kind that holds a certain image, so names survive a run that nu
 """
 
 import csv
-import io
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,14 +13,12 @@ import pandas
 
 from firstsight.clustering.kinds import Kinds
 from firstsight.errors import FirstsightError
+from firstsight.storage.edited_csv import escaped, read_edited, unescaped
 from firstsight.storage.replacing import replace_file
 
 REQUIRED = ("collection", "detector", "medoid", "name")
 WRITTEN = ("collection", "detector", "cluster", "current_name", "size", "medoid", "name")
 LONGEST_NAME = 80
-
-FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
-"""A spreadsheet takes a cell that begins with one of these for a formula."""
 
 Image = tuple[str, str, str]
 """Collection, detector and image."""
@@ -42,16 +39,9 @@ def read_names(path: Path) -> dict[Image, str]:
             detector or medoid; an image has two names; a name is longer than 80 characters or holds a control
             character.
     """
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = "no UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror or type(error).__name__
-        raise FirstsightError(f"names of clusters: {path} cannot be read ({reason})") from error
     names: dict[Image, str] = {}
-    header = text.split("\n", 1)[0]
+    reader = read_edited(path, f"names of clusters: {path}")
     try:
-        # io.StringIO with newline="" leaves line breaks inside quotes as they are.
-        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=header.count), strict=True)
         columns = [(column or "").strip() for column in reader.fieldnames or []]
         missing = [column for column in REQUIRED if column not in columns]
         if missing:
@@ -59,8 +49,8 @@ def read_names(path: Path) -> dict[Image, str]:
         reader.fieldnames = columns
         for row in reader:
             where = f"names of clusters: {path}, line {reader.line_num}"
-            collection, detector, medoid = (_unescaped(row[column] or "") for column in REQUIRED[:3])
-            name = _checked_name(_unescaped(row["name"] or "").strip(), where)
+            collection, detector, medoid = (unescaped(row[column] or "") for column in REQUIRED[:3])
+            name = _checked_name(unescaped(row["name"] or "").strip(), where)
             if not name:
                 continue
             if not (collection and detector and medoid):
@@ -159,7 +149,7 @@ def write_names(path: Path, clusters: pandas.DataFrame) -> None:
         with beside.open("w", encoding="utf-8-sig", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(WRITTEN)
-            writer.writerows([_escaped(cell) for cell in line] for line in lines)
+            writer.writerows([escaped(cell) for cell in line] for line in lines)
 
     replace_file(path, write)
 
@@ -172,11 +162,3 @@ def _checked_name(name: str, where: str) -> str:
     if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in name):
         raise FirstsightError(f"{where}: the name {name!r} holds a line break or another control character")
     return name
-
-
-def _escaped(cell: str) -> str:
-    return f"'{cell}" if cell.startswith((*FORMULA_SIGNS, "'")) else cell
-
-
-def _unescaped(cell: str) -> str:
-    return cell[1:] if cell.startswith(tuple(f"'{sign}" for sign in (*FORMULA_SIGNS, "'"))) else cell

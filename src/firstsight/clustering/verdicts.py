@@ -4,11 +4,11 @@ A region is known by its box, since numbers change with the threshold; a kind is
 """
 
 import csv
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
 from firstsight.errors import FirstsightError
+from firstsight.storage.edited_csv import read_edited, unescaped
 
 DEFECT, NORMAL, IGNORED, KIND = "defect", "normal", "not of interest", "kind"
 VERDICTS = (DEFECT, NORMAL, IGNORED, KIND)
@@ -18,7 +18,6 @@ COLUMNS = ("collection", "detector", "image", "x", "y", "width", "height", "verd
 LONGEST_NAME = 80
 
 _BOX = ("x", "y", "width", "height")
-_FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r", "'")
 
 
 @dataclass(frozen=True)
@@ -45,15 +44,9 @@ def read_verdicts(path: Path) -> list[Verdict]:
     Raises:
         FirstsightError: the file cannot be read, a column is missing, or a line does not say what is judged, or how.
     """
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = "no UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror or type(error).__name__
-        raise FirstsightError(f"{path} cannot be read ({reason})") from error
-    header = text.split("\n", 1)[0]
     found: dict[tuple[object, ...], Verdict] = {}
+    reader = read_edited(path, str(path))
     try:
-        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=header.count), strict=True)
         missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
         if missing:
             raise FirstsightError(f"{path} has no column {missing[0]!r}")
@@ -73,7 +66,7 @@ def names_in(verdicts: list[Verdict]) -> dict[tuple[str, str, str], str]:
 
 def _read(row: dict[str, str | None], where: str) -> Verdict:
     collection, detector, image, word, name = (
-        _unescaped((row[column] or "").strip()) for column in ("collection", "detector", "image", "verdict", "name")
+        unescaped((row[column] or "").strip()) for column in ("collection", "detector", "image", "verdict", "name")
     )
     if not (collection and detector and image):
         raise FirstsightError(f"{where}: no collection, detector or image")
@@ -89,7 +82,3 @@ def _read(row: dict[str, str | None], where: str) -> Verdict:
     except ValueError:
         raise FirstsightError(f"{where}: x, y, width and height must be four whole numbers, or empty") from None
     return Verdict(collection, detector, image, (x, y, width, height), word, "")
-
-
-def _unescaped(cell: str) -> str:
-    return cell[1:] if cell.startswith(tuple(f"'{sign}" for sign in _FORMULA_SIGNS)) else cell

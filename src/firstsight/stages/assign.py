@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from firstsight.clustering.kinds import UNKNOWN, assign_kinds, load_kinds
+from firstsight.clustering.kinds import UNKNOWN, assign_kinds
+from firstsight.clustering.kinds_file import load_kinds
 from firstsight.clustering.names import name_kinds, read_names
 from firstsight.stages.cluster import cluster_rows, read_descriptors, region_rows
 from firstsight.stages.job import Job

@@ -8,7 +8,8 @@ import numpy as np
 import pandas
 from numpy.typing import NDArray
 
-from firstsight.clustering.kinds import OTHER, Counted, Kinds, assign_kinds, fit_kinds, save_kinds, save_no_kinds
+from firstsight.clustering.kinds import OTHER, Counted, Kinds, assign_kinds, fit_kinds
+from firstsight.clustering.kinds_file import save_kinds, save_no_kinds
 from firstsight.clustering.supported_kinds import Evidence
 from firstsight.errors import FirstsightError
 from firstsight.stages.job import Job
