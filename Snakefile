@@ -25,6 +25,8 @@ include: "workflow/rules/detect.smk"
 include: "workflow/rules/describe.smk"
 include: "workflow/rules/cluster.smk"
 include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/common_groups.smk"
+include: "workflow/rules/groups.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/names.smk"
 include: "workflow/rules/export.smk"
@@ -64,7 +66,7 @@ rule all:
     default_target: True
     input:
         page=PATHS.page,
-        tables=expand(PATHS.table, table=TABLES),
+        tables=expand(PATHS.table, table=(*TABLES, *GROUP_TABLES)),
 
 
 rule assign:

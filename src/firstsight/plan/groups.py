@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import Path
 
 from firstsight.errors import ConfigError, Mistake, suggestion
 from firstsight.plan.collections import CollectionPlan
+from firstsight.plan.paths import PLAIN, Paths
 from firstsight.plan.settings import SMALLEST_GROUP, RunClusteringSettings
 
 ALL = "all"
@@ -26,6 +28,51 @@ class GroupPlan:
     name: str
     collections: tuple[str, ...]
     detectors: dict[str, str]
+
+
+@dataclass(frozen=True)
+class GroupPart:
+    """The files of one collection of a group, each list shard by shard.
+
+    descriptors, scores: of the stage describe.
+    normal_cells: of the stage of that name; empty where they are not needed.
+    """
+
+    collection: str
+    descriptors: list[Path]
+    scores: list[Path]
+    normal_cells: list[Path]
+
+    @property
+    def files(self) -> list[Path]:
+        """All of them."""
+        return [*self.descriptors, *self.scores, *self.normal_cells]
+
+
+def parts_of_group(
+    group: GroupPlan, collections: Mapping[str, CollectionPlan], paths: Paths, detector: str, textures: str
+) -> list[GroupPart]:
+    """What the kinds of a group are found from, in the order of its collections.
+
+    Descriptors are those of the extractor's features, since every contrastive head makes features of its own.
+
+    Args:
+        group: the plan of the group.
+        collections: of the run.
+        paths: of the run.
+        detector: the folder of the detector.
+        textures: the setting; of the same texture, normal cells are not needed.
+    """
+    wildcards = {"detector": detector, "kinds": PLAIN}
+    return [
+        GroupPart(
+            collection=name,
+            descriptors=collections[name].of_shards(paths.descriptors, **wildcards),
+            scores=collections[name].of_shards(paths.scores, **wildcards),
+            normal_cells=[] if textures == "same" else collections[name].of_shards(paths.normal_cells, **wildcards),
+        )
+        for name in group.collections
+    ]
 
 
 def plan_groups(settings: RunClusteringSettings, collections: Mapping[str, CollectionPlan]) -> dict[str, GroupPlan]:
