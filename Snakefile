@@ -66,7 +66,8 @@ rule all:
     default_target: True
     input:
         page=PATHS.page,
-        tables=expand(PATHS.table, table=(*TABLES, *GROUP_TABLES)),
+        tables=expand(PATHS.table, table=TABLES),
+        groups=GROUP_RESULTS,
 
 
 rule assign:

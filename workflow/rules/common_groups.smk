@@ -1,7 +1,8 @@
 # Groups of collections that have kinds in common. Nothing here computes.
-from firstsight.plan.groups import parts_of_group
+from firstsight.plan.groups import groups_of_page, parts_of_group
 
-GROUP_TABLES = ("group_clusters", "kinds_by_collection", "group_metrics") if PLAN.groups else ()
+GROUP_TABLES = ("group_clusters", "kinds_by_collection", "group_metrics")
+GROUP_RESULTS = [*expand(PATHS.table, table=GROUP_TABLES), PATHS.group_page] if PLAN.groups else []
 
 
 wildcard_constraints:

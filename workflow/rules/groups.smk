@@ -62,3 +62,24 @@ rule group_tables:
         record=PATHS.group_tables_record,
     script:
         "../scripts/group_tables.py"
+
+
+rule group_page:
+    input:
+        **{
+            table: PATHS.table.format(table=table)
+            for table in ("images", "regions", "group_clusters", "kinds_by_collection", "group_metrics")
+        },
+        summaries=of_groups(PATHS.group_summary),
+        overlays=everywhere(PLAN, PATHS.overlays),
+    output:
+        page=directory(PATHS.group_page),
+        run=PATHS.group_page_record,
+    log:
+        PATHS.group_page_log,
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        groups=groups_of_page(PLAN.groups.values(), PATHS),
+    script:
+        "../scripts/group_page.py"

@@ -1,9 +1,10 @@
 """The plan of groups of collections that have kinds of anomaly in common."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from firstsight.errors import ConfigError, Mistake, suggestion
 from firstsight.plan.collections import CollectionPlan
@@ -72,6 +73,23 @@ def parts_of_group(
             normal_cells=[] if textures == "same" else collections[name].of_shards(paths.normal_cells, **wildcards),
         )
         for name in group.collections
+    ]
+
+
+def groups_of_page(groups: Iterable[GroupPlan], paths: Paths) -> list[dict[str, Any]]:
+    """What the page of groups is made from besides tables, for `firstsight.stages.group_page.make_group_page`."""
+    return [
+        {
+            "group": group.name,
+            "detector": detector,
+            "summary": paths.group_summary.format(group=group.name, detector=folder),
+            "overlays": {
+                name: paths.overlays_of_all_shards.format(collection=name, detector=folder)
+                for name in group.collections
+            },
+        }
+        for group in groups
+        for detector, folder in group.detectors.items()
     ]
 
 
