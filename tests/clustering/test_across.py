@@ -6,13 +6,14 @@ import pytest
 from firstsight.clustering.across import (
     Spread,
     against_normal,
-    fit_shared_kinds,
+    distances_to_kinds,
     support_of_kinds,
     texture_difference,
+    units_from_zero,
 )
-from firstsight.clustering.kinds import FAR
+from firstsight.clustering.kinds import FAR, fit_kinds
 from firstsight.evaluation.clustering import nmi
-from kind_samples import groups
+from kind_samples import groups, named
 
 
 def epsilon_squared(collections: list[np.ndarray]) -> float:
@@ -50,18 +51,29 @@ def test_parts_of_one_collection_do_not_differ() -> None:
 
 def test_kinds_of_different_textures_meet_where_they_are_taken_against_what_is_normal() -> None:
     descriptors, kind = groups([12, 12, 12], spread=0.2)
+    descriptors -= 5
     rng = np.random.default_rng(3)
     collection = np.arange(len(kind)) % 2
-    textures = 30 * rng.random((2, 24))
-    normal = textures[collection] + 0.05 * rng.normal(size=(len(kind), 24))
+    normal = 30 * rng.random((2, 24))[collection] + 0.05 * rng.normal(size=(len(kind), 24))
     seen = descriptors + normal[:, None]
-    _, plain = fit_shared_kinds(seen, from_normal=False)
-    assert nmi(collection, plain) > 0.3, "as they are, textures are told apart"
+    images = named(len(kind))
+    plain, _ = fit_kinds(images, seen)
+    assert nmi(collection, plain.cluster) > 0.3, "as they are, textures are told apart"
     taken = against_normal(seen, normal, np.eye(24))
     np.testing.assert_allclose(taken, descriptors)
-    kinds, number = fit_shared_kinds(taken - 5, from_normal=True)
-    assert nmi(kind, number) > 0.9
-    assert kinds.distances(taken - 5).argmin(axis=1).tolist() == (number - 1).tolist()
+    kinds, _ = fit_kinds(images, taken, normalisation=units_from_zero(taken))
+    assert nmi(kind, kinds.cluster) > 0.9
+    distances = distances_to_kinds(kinds, taken)
+    assert distances.argmin(axis=1).tolist() == kinds.cluster.tolist()
+    np.testing.assert_allclose(distances.min(axis=1), kinds.distance, atol=1e-7)
+    assert distances_to_kinds(kinds, taken[:0]).shape == (0, 3)
+
+
+def test_the_units_of_differences_are_root_mean_squares() -> None:
+    units = units_from_zero(np.array([[[3.0, 0.0]], [[4.0, 0.0]]]))
+    assert (units.mean.tolist(), units.deviation.tolist(), units.limit) == ([[0, 0]], [[12.5**0.5, 0]], 1)
+    rounding = units_from_zero(np.array([[[3.0, 1e-9, 0.01]], [[4.0, -1e-9, 0.01]]]))
+    assert rounding.deviation.tolist() == [[12.5**0.5, 0, 0.01]], "rounding is not blown up"
 
 
 def test_whitening_scales_differences() -> None:
@@ -69,26 +81,14 @@ def test_whitening_scales_differences() -> None:
     assert taken.tolist() == [[[0, 2, 3], [0, 2, 3]]]
 
 
-@pytest.mark.parametrize("from_normal", [False, True])
-def test_few_images(from_normal: bool) -> None:
-    kinds, number = fit_shared_kinds(np.zeros((0, 2, 4)), from_normal=from_normal)
-    assert (len(kinds.centres), len(number), kinds.criterion) == (0, 0, "no image is anomalous")
-    assert kinds.distances(np.ones((3, 2, 4))).shape == (3, 0)
-    kinds, number = fit_shared_kinds(np.ones((1, 2, 4)), from_normal=from_normal)
-    assert number.tolist() == [1]
-    assert kinds.distances(np.zeros((0, 2, 4))).shape == (0, 1)
-
-
 def test_support_asks_whether_false_alarms_explain_a_kind() -> None:
-    number = np.array([1, 1, 1, 2, 2, FAR], np.int32)
+    cluster = np.array([0, 0, 0, 1, 1, FAR], np.int32)
     p_values = np.array([1e-9, 1e-8, 1e-9, 0.02, 0.04, 1e-9])
-    support, supported = support_of_kinds(number, p_values, 2, 100)
+    support, supported = support_of_kinds(cluster, p_values, 100)
     assert support[0] > 0.999
     assert support[1] < 0.1
     assert supported.tolist() == [True, False]
-    support, supported = support_of_kinds(number, p_values, 2, None)
+    support, supported = support_of_kinds(cluster, p_values, None)
     assert np.isnan(support).all()
-    assert supported.all()
-    support, supported = support_of_kinds(np.array([FAR], np.int32), np.array([np.nan]), 1, 3)
-    assert supported.tolist() == [False]
-    assert len(support_of_kinds(np.zeros(0, np.int32), np.zeros(0), 0, 0)[0]) == 0
+    assert supported.tolist() == [True, True]
+    assert len(support_of_kinds(np.array([FAR], np.int32), np.array([np.nan]), 3)[0]) == 0

@@ -40,6 +40,7 @@ def write_collection(folder: Path, name: str, kinds: str, *, texture: float = 0.
                 "status": "ok",
                 "p_value": 0.02 if kind == "x" else (len(kinds) - index) / len(kinds) if kind == "." else 1e-6,
                 "anomalous_area": int(kind != "."),
+                "score": 1.0 + (kind != "."),
             }
             for index, (image, kind) in enumerate(zip(images, shard, strict=True))
         ]
@@ -90,7 +91,7 @@ def test_a_kind_is_one_in_all_collections(tmp_path: Path, texture: float, said: 
     parts = [
         write_collection(tmp_path, "one", "." * 10 + "aaaaabbbbb", texture=texture),
         write_collection(tmp_path, "two", "." * 10 + "aaaaaccccc", texture=texture, seed=1),
-        write_collection(tmp_path, "vast", "." * 9 + "x", texture=texture, seed=2),
+        write_collection(tmp_path, "vast", "." * 10, texture=texture, seed=2),
     ]
     rows, summary = grouped(tmp_path, parts)
     assert (summary["textures"], summary["n_clusters"]) == (said, 3), summary
@@ -106,14 +107,15 @@ def test_a_kind_is_one_in_all_collections(tmp_path: Path, texture: float, said: 
     keys = ["collection", "image"]
     same = regions.merge(whole, on=keys)
     assert same["cluster_x"].equals(same["cluster_y"]), "these regions are as their images are"
-    medoids = whole[whole["is_medoid"]]
+    medoids = whole[whole["is_medoid"] & whole["cluster"].gt(0)]
     assert sorted(medoids["cluster"]) == [1, 2, 3]
     for row in medoids.to_dict("records"):
         mine = whole[whole["cluster"].eq(row["cluster"])]
         assert row["distance"] == mine["distance"].min()
         assert set(mine["medoid"]) == {row["image"]}
         assert mine["support"].gt(0.99).all()
-    assert whole.loc[whole["cluster"].eq(0), ["distance", "support", "medoid"]].isna().all(axis=None)
+    if said == "different":
+        assert whole.loc[whole["cluster"].eq(0), ["distance", "support", "medoid"]].isna().all(axis=None)
     before = (tmp_path / "clusters.parquet").read_bytes()
     grouped(tmp_path, parts[::-1])
     assert (tmp_path / "clusters.parquet").read_bytes() == before, "the order of collections does not matter"
@@ -126,7 +128,7 @@ def test_a_kind_is_one_in_all_collections(tmp_path: Path, texture: float, said: 
 
 def test_false_alarms_make_no_kind(tmp_path: Path) -> None:
     parts = [write_collection(tmp_path, name, "." * 40 + "xxx", seed=place) for place, name in enumerate(("a", "b"))]
-    rows, summary = grouped(tmp_path, parts)
+    rows, summary = grouped(tmp_path, parts, textures="different")
     assert summary["n_clusters"] == 0
     assert kinds_of(rows) == {"g": {0}, "x": {-1}}
     assert rows["distance"].isna().all()
@@ -140,13 +142,15 @@ def test_a_group_without_anomalies_or_without_images(tmp_path: Path) -> None:
     write_arrays(nothing.descriptors[0], region_image=empty["image"], **empty, **regions)
     cells = {"normal": np.zeros((0, 0), np.float32), "count": np.array(0), "scatter": np.zeros((0, 0), np.float32)}
     write_arrays(nothing.normal_cells[0], image=empty["image"], **cells)
-    row = {"image": "a.png", "status": "cannot be read", "p_value": None, "anomalous_area": None}
+    row = {"image": "a.png", "status": "cannot be read", "p_value": None, "anomalous_area": None, "score": None}
     nothing.scores[0].write_text(json.dumps({"rate": None, "rows": [row]}))
-    rows, summary = grouped(tmp_path, [calm, nothing])
-    assert set(rows["cluster"]) == {0}
-    assert (summary["n_clusters"], summary["criterion"]) == (0, "no image is anomalous")
-    rows, _ = grouped(tmp_path, [nothing], textures="different")
-    assert len(rows) == 0
+    for textures in ("auto", "same", "different"):
+        rows, summary = grouped(tmp_path, [calm, nothing], textures=textures)
+        assert set(rows["cluster"]) == {0}
+        assert summary["n_clusters"] == 0
+        rows, summary = grouped(tmp_path, [nothing], textures=textures)
+        assert len(rows) == 0
+        assert summary["criterion"] == "no image has a map"
     beside = write_collection(tmp_path, "beside", "." * 5 + "aaaa", seed=1)
     rows, summary = grouped(tmp_path, [calm, nothing, beside], textures="different")
     assert kinds_of(rows) == {"a": {1}, "g": {0}}

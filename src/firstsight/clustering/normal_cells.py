@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-SHRINKAGE = 0.1
+SHRINKAGE = 0.01
 """Share of the identity, times the mean variance, in the covariance by which `whitening` divides."""
 
 

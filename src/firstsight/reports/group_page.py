@@ -1,6 +1,6 @@
 """The page of groups of collections: how often each kind occurs where, and a gallery of each over all collections."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,7 @@ class GroupReport:
     says: tuple[str, ...]
     matrix: pandas.DataFrame
     metrics: pandas.DataFrame
-    gallery: dict[int, tuple[Shown, ...]]
+    gallery: Mapping[int, tuple[Shown, ...]]
 
 
 def chosen_images(rows: pandas.DataFrame) -> pandas.DataFrame:

@@ -1,4 +1,4 @@
-"""Stage group: the anomalies of several collections, sorted into kinds that these have in common.
+"""Stage group: the images of several collections, sorted into kinds that these have in common.
 
 Descriptors are read shard by shard; of them, memory holds one shard and those that the kinds are fitted on.
 """
@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 from firstsight.clustering.across import (
     LARGEST_SAME,
     NORMAL_KIND,
-    SharedKinds,
     Spread,
     against_normal,
-    fit_shared_kinds,
+    distances_to_kinds,
     support_of_kinds,
     texture_difference,
+    units_from_zero,
 )
-from firstsight.clustering.kinds import FAR, NORMAL, OTHER
+from firstsight.clustering.kinds import FAR, NORMAL, OTHER, Kinds, fit_kinds
 from firstsight.clustering.normal_cells import NormalCells, whitening
-from firstsight.clustering.supported_kinds import count_normal
+from firstsight.clustering.supported_kinds import Evidence, count_normal
 from firstsight.clustering.ward import LARGEST_LINKAGE
 from firstsight.plan.groups import GroupPart
 from firstsight.stages.job import Job
@@ -38,8 +38,8 @@ Key = tuple[str, str, int]
 """Collection, image and region; region 0 is the whole image."""
 
 
-class ShardAnomalies(NamedTuple):
-    """The anomalous images of a shard, and their regions: M together.
+class Described(NamedTuple):
+    """Images of a shard and their regions: M together.
 
     keys: M of them.
     descriptors: (M, W, C), ready to be compared.
@@ -47,6 +47,24 @@ class ShardAnomalies(NamedTuple):
 
     keys: list[Key]
     descriptors: NDArray[np.float64]
+
+
+class Found(NamedTuple):
+    """The kinds of a group.
+
+    Attributes:
+        kinds: K of them; None: there is no image to sort.
+        numbers: (K,) of the table: `NORMAL_KIND`, 1 and up, or `FAR` for a kind that false alarms explain.
+        support: (K,).
+        fitted: the kind, 0 .. K - 1 or `FAR`, of every image that they were fitted on.
+        criterion: how their number came about, in words.
+    """
+
+    kinds: Kinds | None
+    numbers: NDArray[np.int32]
+    support: NDArray[np.float64]
+    fitted: dict[Key, int]
+    criterion: str
 
 
 def cluster_group(
@@ -67,10 +85,10 @@ def cluster_group(
         group, detector: names for the table.
         textures: whether all show the same texture, or how that is found (`texture_difference`).
         output: Parquet table `group_clusters` to make.
-        summary: JSON to make: n_clusters, n_outliers, criterion, textures ("same" or "different") and what that
-            follows from (textures_from).
-        largest_sample: anomalous images on which kinds are fitted; of more, a random sample is drawn by their names,
-            and the others belong to the kind with the nearest centre.
+        summary: JSON to make: n_clusters (of anomalies), n_outliers, criterion, textures ("same" or "different") and
+            what that follows from (textures_from).
+        largest_sample: images on which kinds are fitted; of more, a random sample is drawn by their names, and the
+            others belong to the kind with the nearest centre.
     """
     parts = sorted(parts, key=lambda part: part.collection)
     scores = _read_scores(parts)
@@ -79,19 +97,19 @@ def cluster_group(
         differ, says = _textures(parts, textures)
     job.note(f"{'different textures' if differ else 'the same texture'}: {says}")
     with job.step("cluster"):
-        kinds, fitted = _fit(parts, scores, differ, largest_sample)
+        found = _fit(parts, scores, differ, largest_sample)
     with job.step("assign"):
-        rows = _rows(parts, scores, differ, kinds, fitted)
-    n_kinds = int(rows["cluster"].max()) if len(rows) else 0
-    outliers = int((rows["cluster"].eq(FAR) & rows["region"].isna()).sum()) if len(rows) else 0
-    job.note(f"{n_kinds} kinds in {len(parts)} collections: {kinds.criterion}; {outliers} images in none")
+        rows = _rows(parts, scores, differ, found)
+    n_kinds = int(found.numbers.max(initial=0))
+    outliers = int((rows["cluster"].eq(FAR) & rows["region"].isna()).sum())
+    job.note(f"{n_kinds} kinds in {len(parts)} collections: {found.criterion}; {outliers} images in none")
     write_table(output, "group_clusters", rows.assign(group=group, detector=detector))
     write_json(
         summary,
         {
             "n_clusters": n_kinds,
             "n_outliers": outliers,
-            "criterion": kinds.criterion,
+            "criterion": found.criterion,
             "textures": "different" if differ else "same",
             "textures_from": says,
         },
@@ -99,7 +117,7 @@ def cluster_group(
 
 
 def _read_scores(parts: Sequence[GroupPart]) -> pandas.DataFrame:
-    """Of every image with a map: whether it is anomalous, its p-value, and the rate of its collection's decision."""
+    """What the decision says of every image with a map, and the rate of each decision."""
     frames = []
     for part in parts:
         for path in part.scores:
@@ -112,6 +130,7 @@ def _read_scores(parts: Sequence[GroupPart]) -> pandas.DataFrame:
                         "image": [row["image"] for row in rows],
                         "anomalous": [row["anomalous_area"] > 0 for row in rows],
                         "p_value": np.array([row["p_value"] for row in rows], np.float64),
+                        "score": np.array([row["score"] for row in rows], np.float64),
                         "rate": np.full(len(rows), np.nan if content["rate"] is None else content["rate"]),
                     }
                 )
@@ -138,8 +157,13 @@ def _textures(parts: Sequence[GroupPart], asked: Textures) -> tuple[bool, str]:
     )
 
 
-def _anomalies(part: GroupPart, anomalous: set[str], differ: bool) -> Iterator[ShardAnomalies]:
-    """The anomalous images of a collection and their regions, shard by shard."""
+def _described(part: GroupPart, scores: pandas.DataFrame, differ: bool) -> Iterator[Described]:
+    """The images of a collection that are sorted, and their regions, shard by shard.
+
+    Those are all images where the texture is the same, and the anomalous ones where textures differ.
+    """
+    own = scores.loc[part.collection] if part.collection in scores.index.get_level_values(0) else scores.iloc[:0]
+    sorted_images = set(own.index[own["anomalous"]] if differ else own.index)
     matrix = _whitening(part) if differ else None
     normal_files = part.normal_cells if differ else [None] * len(part.descriptors)
     for path, normal_file in zip(part.descriptors, normal_files, strict=True):
@@ -148,7 +172,7 @@ def _anomalies(part: GroupPart, anomalous: set[str], differ: bool) -> Iterator[S
         )
         keys = [(part.collection, str(image), 0) for image in images]
         keys += [(part.collection, str(image), int(number)) for image, number in zip(of, numbers, strict=True)]
-        chosen = np.array([image in anomalous for _, image, _ in keys], bool)
+        chosen = np.array([image in sorted_images for _, image, _ in keys], bool)
         if not chosen.any():
             continue
         descriptors = np.concatenate([values, regions] if len(regions) else [values])[chosen].astype(np.float64)
@@ -157,7 +181,7 @@ def _anomalies(part: GroupPart, anomalous: set[str], differ: bool) -> Iterator[S
             names, normal = read_arrays(normal_file, "image", "normal")
             place = {str(name): row for row, name in enumerate(names)}
             descriptors = against_normal(descriptors, normal[[place[image] for _, image, _ in keys]], matrix)
-        yield ShardAnomalies(keys, descriptors)
+        yield Described(keys, descriptors)
 
 
 def _whitening(part: GroupPart) -> NDArray[np.float64]:
@@ -170,106 +194,110 @@ def _whitening(part: GroupPart) -> NDArray[np.float64]:
     return whitening(NormalCells(count, total))
 
 
-def _anomalous_in(scores: pandas.DataFrame, part: GroupPart) -> set[str]:
-    if part.collection not in scores.index.get_level_values("collection"):
-        return set()
-    own = scores.loc[part.collection]
-    return set(own.index[own["anomalous"]])
+def _fit(parts: Sequence[GroupPart], scores: pandas.DataFrame, differ: bool, largest: int) -> Found:
+    keys, descriptors = _sample(parts, scores, differ, largest)
+    if not keys:
+        why = "no image is anomalous" if differ and len(scores) else "no image has a map"
+        return Found(None, np.zeros(0, np.int32), np.zeros(0), {}, why)
+    images = [f"{collection}/{image}" for collection, image, _ in keys]
+    rows = scores.loc[[key[:2] for key in keys]]
+    p_values = rows["p_value"].to_numpy(np.float64)
+    rate = None if scores["rate"].isna().any() else float(scores["rate"].max())
+    if not differ:
+        evidence = Evidence(rows["anomalous"].to_numpy(bool), p_values, rows["score"].to_numpy(np.float64), rate)
+        kinds, clustering = fit_kinds(images, descriptors, evidence=evidence)
+        is_kind = np.arange(clustering.n_clusters) != (FAR if kinds.normal is None else kinds.normal)
+        numbers = np.where(is_kind, np.cumsum(is_kind), NORMAL_KIND)
+        support = kinds.support
+    else:
+        kinds, clustering = fit_kinds(images, descriptors, normalisation=units_from_zero(descriptors))
+        n_normal = None if rate is None else count_normal(scores["p_value"].to_numpy(np.float64))
+        support, supported = support_of_kinds(clustering.cluster, p_values, n_normal)
+        numbers = np.where(supported, np.cumsum(supported), FAR)
+    fitted = dict(zip(keys, clustering.cluster.tolist(), strict=True))
+    return Found(kinds, numbers.astype(np.int32), support, fitted, clustering.criterion)
 
 
-def _fit(
+def _sample(
     parts: Sequence[GroupPart], scores: pandas.DataFrame, differ: bool, largest: int
-) -> tuple[SharedKinds, dict[Key, int]]:
-    """The kinds, and the number of every image that they were fitted on."""
+) -> tuple[list[Key], NDArray[np.float64]]:
+    """The images that kinds are fitted on, in the order of their names, and their descriptors."""
     drawn: list[tuple[bytes, Key, NDArray[np.float32]]] = []
     for part in parts:
-        for shard in _anomalies(part, _anomalous_in(scores, part), differ):
+        for shard in _described(part, scores, differ):
             for key, row in zip(shard.keys, shard.descriptors.astype(np.float32), strict=True):
                 if key[2] == 0:
                     drawn.append((sha256("\0".join(key[:2]).encode("utf-8", "backslashreplace")).digest(), key, row))
             if len(drawn) > 2 * largest:
                 drawn = sorted(drawn, key=lambda each: each[0])[:largest]
     drawn = sorted(sorted(drawn, key=lambda each: each[0])[:largest], key=lambda each: each[1])
-    descriptors = np.array([row for *_, row in drawn]) if drawn else np.zeros((0, 0, 0))
-    kinds, number = fit_shared_kinds(descriptors, from_normal=differ)
-    return kinds, {key: int(own) for (_, key, _), own in zip(drawn, number, strict=True)}
+    return [key for _, key, _ in drawn], np.array([row for *_, row in drawn], np.float64)
 
 
-def _rows(
-    parts: Sequence[GroupPart], scores: pandas.DataFrame, differ: bool, kinds: SharedKinds, fitted: dict[Key, int]
-) -> pandas.DataFrame:
+def _rows(parts: Sequence[GroupPart], scores: pandas.DataFrame, differ: bool, found: Found) -> pandas.DataFrame:
     """The rows of the table, without the names of the group and the detector."""
     keys: list[Key] = []
-    blocks = [np.zeros((0, len(kinds.centres)))]
-    for part in parts:
-        for shard in _anomalies(part, _anomalous_in(scores, part), differ):
+    blocks = [np.zeros((0, len(found.numbers)))]
+    for part in parts if found.kinds else ():
+        assert found.kinds is not None
+        for shard in _described(part, scores, differ):
             keys += shard.keys
-            blocks.append(kinds.distances(shard.descriptors))
-    distances = np.concatenate(blocks)
-    found = pandas.DataFrame(keys, columns=["collection", "image", "region"])
-    nearest = distances.argmin(axis=1) + 1 if distances.size else np.full(len(keys), FAR)
-    number = np.array([fitted.get(key, own) for key, own in zip(keys, nearest, strict=True)], np.int32)
-    support, supported, renumbered = _supported(scores, found, number, len(kinds.centres))
-    # What belongs to no supported kind is near to one all the same.
-    distances = distances[:, supported]
-    closest = distances.argmin(axis=1) + 1 if distances.size else np.full(len(keys), FAR)
-    in_kind = renumbered[number]
-    own = np.where(in_kind == FAR, closest, in_kind)
-    found["cluster"] = in_kind
-    found["distance"] = distances[np.arange(len(keys)), own - 1] if distances.size else np.nan
-    found["nearest"] = own
-    found = _with_regions_of_kinds(found, closest)
-    return _finished(scores, found, support[supported])
+            blocks.append(distances_to_kinds(found.kinds, shard.descriptors))
+    rows = pandas.DataFrame(keys, columns=["collection", "image", "region"])
+    if keys:
+        rows = _with_kinds(rows, np.concatenate(blocks), keys, found)
+    return _finished(scores, rows, found)
 
 
-def _supported(
-    scores: pandas.DataFrame, found: pandas.DataFrame, number: NDArray[np.int32], n_kinds: int
-) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.int32]]:
-    """Support of each kind, which are supported, and for each old number, `FAR` (the last) among them, the new one."""
-    whole = found["region"].eq(0).to_numpy(bool)
-    index = pandas.MultiIndex.from_frame(found.loc[whole, ["collection", "image"]])
-    p_values = scores["p_value"].reindex(index).to_numpy(np.float64)
-    asked = len(scores) > 0 and not scores["rate"].isna().any()
-    n_normal = count_normal(scores["p_value"].to_numpy(np.float64)) if asked else None
-    support, supported = support_of_kinds(number[whole], p_values, n_kinds, n_normal)
-    renumbered = np.full(n_kinds + 2, FAR, np.int32)
-    renumbered[1:-1] = np.where(supported, np.cumsum(supported), FAR)
-    return support, supported, renumbered
+def _with_kinds(
+    rows: pandas.DataFrame, distances: NDArray[np.float64], keys: list[Key], found: Found
+) -> pandas.DataFrame:
+    """The rows with cluster, distance and nearest (the kind that the distance is to, -1 where there is none)."""
+    fitted = np.array(
+        [found.fitted.get(key, nearest) for key, nearest in zip(keys, distances.argmin(axis=1), strict=True)]
+    )
+    cluster = np.append(found.numbers, np.int32(FAR))[fitted]
+    is_region = rows["region"].gt(0).to_numpy(bool)
+    # What belongs to no kind is near to one all the same; no region is normal.
+    kept = np.where(found.numbers == FAR, np.inf, 0.0)
+    of_anomaly = np.where(found.numbers > NORMAL_KIND, 0.0, np.inf)
+    distances = distances + np.where(is_region[:, None], of_anomaly, kept)
+    nearest = distances.argmin(axis=1)
+    stays = ~is_region & (cluster != FAR)
+    nearest = np.where(stays, fitted, nearest)
+    distance = distances[np.arange(len(keys)), nearest]
+    of_region = np.where(np.isinf(distance), FAR, found.numbers[nearest])
+    of_image = rows.assign(cluster=cluster)[~is_region].set_index(["collection", "image"])["cluster"]
+    none = of_image.loc[list(zip(rows["collection"], rows["image"], strict=True))].to_numpy() == FAR
+    return rows.assign(
+        cluster=np.where(is_region, np.where(none, FAR, of_region), cluster).astype(np.int32),
+        distance=np.where(np.isinf(distance), np.nan, distance),
+        nearest=np.where(np.isinf(distance), FAR, nearest),
+    )
 
 
-def _with_regions_of_kinds(found: pandas.DataFrame, closest: NDArray[np.int64]) -> pandas.DataFrame:
-    """A region is of the kind that is nearest to it, but of none where its image is of none."""
-    images = found[found["region"].eq(0)].set_index(["collection", "image"])["cluster"]
-    of_image = images.reindex(pandas.MultiIndex.from_frame(found[["collection", "image"]])).to_numpy()
-    of_region = np.where(of_image == FAR, FAR, closest)
-    return found.assign(cluster=np.where(found["region"].gt(0), of_region, found["cluster"]).astype(np.int32))
-
-
-def _finished(scores: pandas.DataFrame, found: pandas.DataFrame, support: NDArray[np.float64]) -> pandas.DataFrame:
+def _finished(scores: pandas.DataFrame, rows: pandas.DataFrame, found: Found) -> pandas.DataFrame:
     """All images, with names, support and medoids."""
-    whole = found[found["region"].eq(0) & found["cluster"].gt(0)]
-    middle = whole.sort_values(["distance", "collection", "image"]).drop_duplicates("cluster").set_index("cluster")
-    medoids = middle.reindex(found["nearest"])
-    found = found.assign(
-        support=np.append(support, np.nan)[np.where(found["cluster"] > 0, found["cluster"] - 1, -1)],
-        medoid_collection=medoids["collection"].to_numpy(object),
-        medoid=medoids["image"].to_numpy(object),
-    )
-    found["is_medoid"] = (
-        found["region"].eq(0)
-        & found["cluster"].gt(0)
-        & found["collection"].eq(found["medoid_collection"])
-        & found["image"].eq(found["medoid"])
-    )
-    described = pandas.MultiIndex.from_frame(found[["collection", "image"]])
-    others = scores[~scores["anomalous"] | ~scores.index.isin(described)]
-    # An anomalous image without a descriptor has a map, but no features.
+    if found.kinds is not None:
+        medoids = [tuple(medoid.split("/", 1)) for medoid in found.kinds.medoids] + [(None, None)]
+        nearest = [medoids[number] for number in rows["nearest"]]
+        by_number = dict(zip(found.numbers.tolist(), found.support.tolist(), strict=True)) | {FAR: np.nan}
+        rows = rows.assign(
+            support=rows["cluster"].map(by_number),
+            medoid_collection=pandas.Series([collection for collection, _ in nearest], dtype=object),
+            medoid=pandas.Series([image for _, image in nearest], dtype=object),
+        )
+        is_medoid = rows["collection"].eq(rows["medoid_collection"]) & rows["image"].eq(rows["medoid"])
+        rows["is_medoid"] = is_medoid & rows["region"].eq(0) & rows["cluster"].ge(NORMAL_KIND)
+    known = set(zip(rows["collection"], rows["image"], strict=True))
+    others = scores[np.array([key not in known for key in scores.index], bool)]
+    # An anomalous image that was not sorted has a map, but no features.
     number = np.where(others["anomalous"], FAR, NORMAL_KIND)
     nothing = dict.fromkeys(("support", "distance", "medoid_collection", "medoid"))
-    normal = others.index.to_frame(index=False).assign(region=0, cluster=number, is_medoid=False, **nothing)
-    rows = pandas.concat([found.drop(columns="nearest").astype(object), normal.astype(object)], ignore_index=True)
-    rows["cluster_name"] = pandas.Series([_name(int(number)) for number in rows["cluster"]], dtype=object)
+    rest = others.index.to_frame(index=False).assign(region=0, cluster=number, is_medoid=False, **nothing)
+    rows = pandas.concat([rows.drop(columns="nearest", errors="ignore").astype(object), rest.astype(object)])
     rows = rows.sort_values(list(SORT_KEYS["group_clusters"][2:]), ignore_index=True)
+    rows["cluster_name"] = pandas.Series([_name(int(number)) for number in rows["cluster"]], dtype=object)
     rows = rows.astype({"region": "Int32", "cluster": "int32", "distance": "float32", "support": "float32"})
     rows["is_medoid"] = rows["is_medoid"].astype(bool)
     return rows.assign(region=rows["region"].where(rows["region"].gt(0)))

@@ -74,7 +74,10 @@ def name_kinds_of_group(rows: pandas.DataFrame, names: Mapping[Image, str]) -> p
         name = names.get((row["collection"], row["detector"], row["image"]))
         if name is not None:
             bound.setdefault(row["cluster"], name)
-    return rows.assign(cluster_name=rows["cluster"].map(bound).fillna(rows["cluster_name"]).astype(object))
+    pairs = zip(rows["cluster"], rows["cluster_name"], strict=True)
+    return rows.assign(
+        cluster_name=pandas.Series([bound.get(number, name) for number, name in pairs], rows.index, object)
+    )
 
 
 def kinds_by_collection(rows: pandas.DataFrame, collections: Sequence[str]) -> list[dict[str, Any]]:
