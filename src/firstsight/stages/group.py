@@ -3,8 +3,7 @@
 Descriptors are read shard by shard; of them, memory holds one shard and those that the kinds are fitted on.
 """
 
-from collections.abc import Iterator, Sequence
-from hashlib import sha256
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -16,37 +15,23 @@ from firstsight.clustering.across import (
     LARGEST_SAME,
     NORMAL_KIND,
     Spread,
-    against_normal,
     distances_to_kinds,
     support_of_kinds,
     texture_difference,
     units_from_zero,
 )
 from firstsight.clustering.kinds import FAR, NORMAL, OTHER, Kinds, fit_kinds
-from firstsight.clustering.normal_cells import NormalCells, whitening
 from firstsight.clustering.supported_kinds import Evidence, count_normal
 from firstsight.clustering.ward import LARGEST_LINKAGE
 from firstsight.plan.groups import GroupPart
+from firstsight.stages.group_descriptors import Key, described, read_scores, sample_images
 from firstsight.stages.job import Job
 from firstsight.storage.archives import read_arrays
-from firstsight.storage.json import read_json, write_json
+from firstsight.storage.json import write_json
 from firstsight.storage.table_schemas import SORT_KEYS
 from firstsight.storage.tables import write_table
 
 Textures = Literal["auto", "same", "different"]
-Key = tuple[str, str, int]
-"""Collection, image and region; region 0 is the whole image."""
-
-
-class Described(NamedTuple):
-    """Images of a shard and their regions: M together.
-
-    keys: M of them.
-    descriptors: (M, W, C), ready to be compared.
-    """
-
-    keys: list[Key]
-    descriptors: NDArray[np.float64]
 
 
 class Found(NamedTuple):
@@ -91,7 +76,7 @@ def cluster_group(
             others belong to the kind with the nearest centre.
     """
     parts = sorted(parts, key=lambda part: part.collection)
-    scores = _read_scores(parts)
+    scores = read_scores(parts)
     job.n_images = len(scores)
     with job.step("textures"):
         differ, says = _textures(parts, textures)
@@ -116,29 +101,6 @@ def cluster_group(
     )
 
 
-def _read_scores(parts: Sequence[GroupPart]) -> pandas.DataFrame:
-    """What the decision says of every image with a map, and the rate of each decision."""
-    frames = []
-    for part in parts:
-        for path in part.scores:
-            content = read_json(path)
-            rows = [row for row in content["rows"] if row["status"] == "ok"]
-            frames.append(
-                pandas.DataFrame(
-                    {
-                        "collection": part.collection,
-                        "image": [row["image"] for row in rows],
-                        "anomalous": [row["anomalous_area"] > 0 for row in rows],
-                        "p_value": np.array([row["p_value"] for row in rows], np.float64),
-                        "score": np.array([row["score"] for row in rows], np.float64),
-                        "rate": np.full(len(rows), np.nan if content["rate"] is None else content["rate"]),
-                    }
-                )
-            )
-    scores = pandas.concat(frames, ignore_index=True)
-    return scores.astype({"anomalous": bool}).sort_values(["collection", "image"]).set_index(["collection", "image"])
-
-
 def _textures(parts: Sequence[GroupPart], asked: Textures) -> tuple[bool, str]:
     """Whether the textures of a group differ, and what that follows from, in words."""
     if asked != "auto":
@@ -157,45 +119,8 @@ def _textures(parts: Sequence[GroupPart], asked: Textures) -> tuple[bool, str]:
     )
 
 
-def _described(part: GroupPart, scores: pandas.DataFrame, differ: bool) -> Iterator[Described]:
-    """The images of a collection that are sorted, and their regions, shard by shard.
-
-    Those are all images where the texture is the same, and the anomalous ones where textures differ.
-    """
-    own = scores.loc[part.collection] if part.collection in scores.index.get_level_values(0) else scores.iloc[:0]
-    sorted_images = set(own.index[own["anomalous"]] if differ else own.index)
-    matrix = _whitening(part) if differ else None
-    normal_files = part.normal_cells if differ else [None] * len(part.descriptors)
-    for path, normal_file in zip(part.descriptors, normal_files, strict=True):
-        images, values, of, numbers, regions = read_arrays(
-            path, "image", "descriptor", "region_image", "region_number", "region_descriptor"
-        )
-        keys = [(part.collection, str(image), 0) for image in images]
-        keys += [(part.collection, str(image), int(number)) for image, number in zip(of, numbers, strict=True)]
-        chosen = np.array([image in sorted_images for _, image, _ in keys], bool)
-        if not chosen.any():
-            continue
-        descriptors = np.concatenate([values, regions] if len(regions) else [values])[chosen].astype(np.float64)
-        keys = [key for key, wanted in zip(keys, chosen, strict=True) if wanted]
-        if normal_file is not None and matrix is not None:
-            names, normal = read_arrays(normal_file, "image", "normal")
-            place = {str(name): row for row, name in enumerate(names)}
-            descriptors = against_normal(descriptors, normal[[place[image] for _, image, _ in keys]], matrix)
-        yield Described(keys, descriptors)
-
-
-def _whitening(part: GroupPart) -> NDArray[np.float64]:
-    count, total = 0, np.zeros((0, 0))
-    for path in sorted(part.normal_cells):
-        number, scatter = read_arrays(path, "count", "scatter")
-        if number > 0:
-            total = scatter + (total if count else 0.0)
-            count += int(number)
-    return whitening(NormalCells(count, total))
-
-
 def _fit(parts: Sequence[GroupPart], scores: pandas.DataFrame, differ: bool, largest: int) -> Found:
-    keys, descriptors = _sample(parts, scores, differ, largest)
+    keys, descriptors = sample_images(parts, scores, differ, largest)
     if not keys:
         why = "no image is anomalous" if differ and len(scores) else "no image has a map"
         return Found(None, np.zeros(0, np.int32), np.zeros(0), {}, why)
@@ -206,32 +131,20 @@ def _fit(parts: Sequence[GroupPart], scores: pandas.DataFrame, differ: bool, lar
     if not differ:
         evidence = Evidence(rows["anomalous"].to_numpy(bool), p_values, rows["score"].to_numpy(np.float64), rate)
         kinds, clustering = fit_kinds(images, descriptors, evidence=evidence)
+        criterion = clustering.criterion
         is_kind = np.arange(clustering.n_clusters) != (FAR if kinds.normal is None else kinds.normal)
         numbers = np.where(is_kind, np.cumsum(is_kind), NORMAL_KIND)
         support = kinds.support
     else:
         kinds, clustering = fit_kinds(images, descriptors, normalisation=units_from_zero(descriptors))
+        criterion = clustering.criterion
         n_normal = None if rate is None else count_normal(scores["p_value"].to_numpy(np.float64))
         support, supported = support_of_kinds(clustering.cluster, p_values, n_normal)
         numbers = np.where(supported, np.cumsum(supported), FAR)
+        if not supported.all():
+            criterion = f"{supported.sum()}, more than false alarms explain, of {len(supported)} groups: {criterion}"
     fitted = dict(zip(keys, clustering.cluster.tolist(), strict=True))
-    return Found(kinds, numbers.astype(np.int32), support, fitted, clustering.criterion)
-
-
-def _sample(
-    parts: Sequence[GroupPart], scores: pandas.DataFrame, differ: bool, largest: int
-) -> tuple[list[Key], NDArray[np.float64]]:
-    """The images that kinds are fitted on, in the order of their names, and their descriptors."""
-    drawn: list[tuple[bytes, Key, NDArray[np.float32]]] = []
-    for part in parts:
-        for shard in _described(part, scores, differ):
-            for key, row in zip(shard.keys, shard.descriptors.astype(np.float32), strict=True):
-                if key[2] == 0:
-                    drawn.append((sha256("\0".join(key[:2]).encode("utf-8", "backslashreplace")).digest(), key, row))
-            if len(drawn) > 2 * largest:
-                drawn = sorted(drawn, key=lambda each: each[0])[:largest]
-    drawn = sorted(sorted(drawn, key=lambda each: each[0])[:largest], key=lambda each: each[1])
-    return [key for _, key, _ in drawn], np.array([row for *_, row in drawn], np.float64)
+    return Found(kinds, numbers.astype(np.int32), support, fitted, criterion)
 
 
 def _rows(parts: Sequence[GroupPart], scores: pandas.DataFrame, differ: bool, found: Found) -> pandas.DataFrame:
@@ -240,7 +153,7 @@ def _rows(parts: Sequence[GroupPart], scores: pandas.DataFrame, differ: bool, fo
     blocks = [np.zeros((0, len(found.numbers)))]
     for part in parts if found.kinds else ():
         assert found.kinds is not None
-        for shard in _described(part, scores, differ):
+        for shard in described(part, scores, differ):
             keys += shard.keys
             blocks.append(distances_to_kinds(found.kinds, shard.descriptors))
     rows = pandas.DataFrame(keys, columns=["collection", "image", "region"])
