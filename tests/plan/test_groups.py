@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from firstsight.errors import ConfigError
-from firstsight.plan.groups import GroupPlan, group_name
+from firstsight.plan.groups import GroupPlan, group_name, groups_of_page, parts_of_group
 from firstsight.plan.loading import load_settings
+from firstsight.plan.paths import paths_below
 from firstsight.plan.provenance import settings_of_job
 from firstsight.plan.run import Plan, plan_run
 
@@ -100,3 +101,20 @@ def test_collections_of_a_group_have_the_same_features_and_detectors(folder: Pat
 def test_a_collection_has_no_groups_of_its_own(folder: Path) -> None:
     entry = {"path": str(folder / "pile"), "clustering": {"across": "all"}}
     assert "collections.a.clustering.across: unknown key" in mistakes(folder, [], a=entry)[0]
+
+
+def test_a_group_is_made_from_the_plain_descriptors_of_all_shards(folder: Path) -> None:
+    planned = plan(folder, [["b", "a"]], a={"path": str(folder / "pile"), "images_per_job": 2})
+    group, paths = planned.groups["a+b"], paths_below(planned.results)
+    detector = group.detectors["fca"]
+    parts = parts_of_group(group, planned.collections, paths, detector, "auto")
+    assert [part.collection for part in parts] == ["a", "b"]
+    assert [len(part.descriptors) for part in parts] == [3, 1]
+    for part in parts:
+        assert len(part.files) == 3 * len(part.descriptors)
+        assert all(path.parts[-3:-1] == ("kinds", "descriptors") for path in part.descriptors)
+    same = parts_of_group(group, planned.collections, paths, detector, "same")
+    assert not same[0].normal_cells, "of the same texture they are not needed"
+    (page,) = groups_of_page(planned.groups.values(), paths)
+    assert (page["group"], page["detector"], list(page["overlays"])) == ("a+b", "fca", ["a", "b"])
+    assert page["summary"].endswith(f"groups/a+b/{detector}/clusters.json")
