@@ -22,6 +22,7 @@ def plan(folder: Path, across: Any, **entries: Any) -> Plan:
         "results": str(folder / "results"),
         "collections": {name: entry for name, entry in collections.items() if entry},
         "features": {"extractor": "laws"},
+        "detectors": {"fca": {}},
         "clustering": {"across": across},
     }
     return plan_run(load_settings(ROOT / "config.yaml", config))
