@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas
 import pytest
 
+from firstsight.errors import FirstsightError
 from firstsight.evaluation.clustering import nmi
 from firstsight.stages.group_tables import join_groups, kinds_by_collection, name_kinds_of_group
 from firstsight.stages.job import Job
@@ -94,6 +95,12 @@ def test_a_name_holds_in_the_whole_group(tmp_path: Path) -> None:
     other = name_kinds_of_group(rows_of(IMAGES), {("a", "blind", "1.png"): "hole", ("a", "fca", "3.png"): "odd"})
     plain = rows_of(IMAGES)["cluster_name"].tolist()
     assert other["cluster_name"].tolist() == plain, "neither another detector nor what is in none"
+
+
+def test_without_a_group_there_are_no_tables(tmp_path: Path) -> None:
+    job = Job("rule", "", "", "", io.StringIO())
+    with pytest.raises(FirstsightError, match="clustering.across"):
+        join_groups(clusters=[], members={}, images=tmp_path / "images.parquet", output={}, job=job)
 
 
 def test_metrics_of_a_group(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pandas
 from firstsight.clustering.across import NORMAL_KIND
 from firstsight.clustering.names import Image, read_names
 from firstsight.clustering.verdicts import names_in, read_verdicts
+from firstsight.errors import FirstsightError
 from firstsight.evaluation.clustering import ari, matched_f1, nmi
 from firstsight.stages.job import Job
 from firstsight.storage.table_schemas import SCHEMAS
@@ -38,8 +39,10 @@ def join_groups(
             an image of any collection holds in the whole group; that of verdicts holds against that of names.
 
     Raises:
-        FirstsightError: the names or the verdicts cannot be read.
+        FirstsightError: there is no group; the names or the verdicts cannot be read.
     """
+    if not clusters:
+        raise FirstsightError("there is no group of collections: clustering.across names them")
     given = (read_names(names) if names else {}) | (names_in(read_verdicts(verdicts)) if verdicts else {})
     labels = read_table(images).set_index(["collection", "image"])["label"].dropna()
     parts = [name_kinds_of_group(read_table(path), given) for path in clusters]
