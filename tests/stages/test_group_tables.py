@@ -99,7 +99,7 @@ def test_a_name_holds_in_the_whole_group(tmp_path: Path) -> None:
 
 def test_without_a_group_there_are_no_tables(tmp_path: Path) -> None:
     job = Job("rule", "", "", "", io.StringIO())
-    with pytest.raises(FirstsightError, match="clustering.across"):
+    with pytest.raises(FirstsightError, match="there is no group"):
         join_groups(clusters=[], members={}, images=tmp_path / "images.parquet", output={}, job=job)
 
 
