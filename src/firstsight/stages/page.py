@@ -28,6 +28,7 @@ def make_page(
     output: Path,
     job: Job,
     verdicts: Path | None = None,
+    groups: str = "",
 ) -> None:
     """Write the page of a run with its data, and beside each detector's maps the legend of its colours.
 
@@ -41,6 +42,7 @@ def make_page(
             one that learns
             (`firstsight.plan.files.collections_of_page`).
         verdicts: CSV of `firstsight.clustering.verdicts`, from which marks on the page begin.
+        groups: the folder of the page of groups of collections, where there are any.
         output: the HTML file, its data in the folder ``data`` beside it; all pictures are linked relative to it.
     """
     said = tuple(read_verdicts(verdicts)) if verdicts else ()
@@ -54,7 +56,11 @@ def make_page(
         for report in reports:
             for line in report.remarks:
                 job.note(f"{report.name}: {line}")
-        write_page(output, Page(title="firstsight", version=__version__, collections=reports, verdicts=said))
+        link = f"{_relative(groups, output.parent)}/index.html" if groups else ""
+        write_page(
+            output,
+            Page(title="firstsight", version=__version__, collections=reports, verdicts=said, groups=link),
+        )
     job.n_images = len(read["images"])
 
 
