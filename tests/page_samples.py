@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pandas
@@ -80,8 +81,14 @@ def detector(name: str, table: pandas.DataFrame, clusters: tuple[ClusterReport, 
 
 
 def images_table(names: list[str], label: str | None = "crack") -> pandas.DataFrame:
-    columns = {"image": names, "shard": "0123456789", "label": label, "width": 320, "height": 200}
-    return pandas.DataFrame(columns).astype({"label": object, "width": "Int32", "height": "Int32"})
+    columns = {"image": names, "shard": "0123456789", "label": label, "width": 320, "height": 200, "native": True}
+    table = pandas.DataFrame(columns).astype({"label": object, "width": "Int32", "height": "Int32"})
+    notes = [("exact copy",) if name.startswith("test/00") else () for name in names]
+    table["notes"] = pandas.Series(notes, index=table.index, dtype=object)
+    # All lie below one folder, but one within a stack and one elsewhere.
+    odd = {"test/003.png": None, "test/004.png": "../elsewhere/4.png"}
+    original = [odd.get(name, f"../data/{quote(name)}") for name in names]
+    return table.assign(original=pandas.Series(original, index=table.index, dtype=object))
 
 
 def draw_pictures(reports: Path, page: Page, *, all_images: bool = True) -> None:
@@ -131,7 +138,16 @@ def sample_page() -> Page:
         version="0.1.0",
         collections=(
             CollectionReport(
-                "tiles", "data/<tiles>", 37, "laws", "none", JUDGED, (first, second), images_table(names), aside
+                "tiles",
+                "data/<tiles>",
+                37,
+                "laws",
+                "none",
+                JUDGED,
+                (first, second),
+                images_table(names),
+                aside,
+                originals="../data/",
             ),
             CollectionReport(
                 "cloth",

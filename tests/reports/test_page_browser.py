@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from io import BytesIO
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 import numpy
 import pytest
@@ -61,7 +62,7 @@ def until(chrome: Chrome, holds: Callable[[], object]) -> None:
 
 
 def is_drawn(chrome: Chrome, name: str) -> bool:
-    return bool(chrome.execute_script(f"return document.getElementById('viewer-{name}').naturalWidth") == 320)
+    return bool(chrome.execute_script(f"return document.querySelector('.pane-{name}').naturalWidth") == 320)
 
 
 def one(chrome: Chrome, selector: str) -> WebElement:
@@ -267,17 +268,92 @@ def test_the_viewer_shows_scores_regions_and_layers(page: Chrome) -> None:
     ]
     assert "1 20, 30 40 x 50 1.2 % 12.5 11.3 cluster 0" in one(page, "#viewer-regions").text
     assert "2 200, 30 40 x 20 1.2 % 12.5 11.3 another kind" in one(page, "#viewer-regions").text
-    one(page, "[data-boxes]").click()
-    assert len(page.find_elements(By.CSS_SELECTOR, "#viewer rect")) == 2
-    one(page, "[data-layer=lines]").click()
-    assert one(page, "#viewer-lines").is_displayed()
-    for name in ("picture", "lines"):
+    for name in ("picture", "map", "lines"):
         until(page, partial(is_drawn, page, name))
     one(page, "#viewer [data-detector='1']").click()
     assert page.switch_to.active_element.text == "grnr"
-    assert "/grnr/" in (one(page, "#viewer-picture").get_attribute("src") or "")
+    assert "/grnr/" in (one(page, ".pane-picture").get_attribute("src") or "")
     assert one(page, "#viewer-regions").text == "none"
     assert not page.find_elements(By.CSS_SELECTOR, "#viewer rect")
+
+
+def test_the_map_fades_and_boxes_and_rows_light_each_other(page: Chrome) -> None:
+    choose(page, "order", "highest score first")
+    open_first(page)
+    slider = one(page, "#viewer-opacity")
+    slider.send_keys(*[Keys.ARROW_LEFT] * 10)
+    assert one(page, ".pane-map").value_of_css_property("opacity") == "0.5"
+    assert shown(page) == "café.png", "the arrows belong to the slider"
+    one(page, "[data-lines]").click()
+    assert [one(page, ".pane-lines").is_displayed(), slider.get_attribute("value")] == [False, "0"]
+    slider.send_keys(Keys.ARROW_RIGHT)
+    assert one(page, ".pane-lines").is_displayed()
+    second = one(page, "#viewer-regions tbody tr:nth-child(2)")
+    box = one(page, ".stage [data-region='1']")
+    stroke = partial(one(page, ".stage [data-region='1'] rect").value_of_css_property, "stroke")
+    assert stroke() == "none"
+    ActionChains(page).move_to_element(second).perform()
+    until(page, lambda: stroke() != "none")
+    ActionChains(page).move_to_element(one(page, "#viewer-name")).perform()
+    until(page, lambda: stroke() == "none")
+    ActionChains(page).move_to_element(box).perform()
+    until(page, lambda: second.get_attribute("class") == "lit")
+    one(page, "[data-boxes]").click()
+    until(page, lambda: stroke() != "none")
+
+
+def test_a_picture_is_zoomed_and_moved_by_mouse_and_keys(page: Chrome) -> None:
+    choose(page, "order", "highest score first")
+    open_first(page)
+    zoom = "const {scale, x, y} = firstsight.viewer; return [scale, x, y]"
+    one(page, "#viewer-regions tbody tr:nth-child(2) button").click()
+    scale, x, y = page.execute_script(zoom)
+    assert scale == pytest.approx(0.4 * 320 / 40)
+    assert [x, y] == pytest.approx([220 / 320, 40 / 200])
+    page.execute_script("document.querySelector('.picture').focus()")
+    press(page, Keys.ARROW_LEFT)
+    assert page.execute_script(zoom)[1] == pytest.approx(220 / 320 - 1 / 8 / scale)
+    press(page, "0")
+    assert page.execute_script(zoom) == [1, 0.5, 0.5]
+    press(page, "+")
+    assert page.execute_script(zoom) == [1.5, 0.5, 0.5]
+    picture = one(page, ".picture")
+    ActionChains(page).drag_and_drop_by_offset(picture, -100, 0).perform()
+    assert page.execute_script(zoom)[1] == pytest.approx(0.5 + 100 / 1.5 / picture.rect["width"], abs=0.01)
+    ActionChains(page).double_click(picture).perform()
+    until(page, lambda: page.execute_script(zoom)[0] == 1)
+    press(page, Keys.ARROW_RIGHT)
+    until(page, lambda: shown(page) == ENDING)
+
+
+def test_two_detectors_are_shown_side_by_side_and_the_address_says_so(page: Chrome) -> None:
+    choose(page, "order", "highest score first")
+    open_first(page)
+    Select(one(page, "#viewer-beside")).select_by_visible_text("grnr")
+    sources = [each.get_attribute("src") or "" for each in page.find_elements(By.CSS_SELECTOR, ".pane-map")]
+    assert ["/fca/" in sources[0], "/grnr/" in sources[1], len(sources)] == [True, True, 2]
+    address = page.current_url
+    assert address.endswith("#tiles/fca/caf%C3%A9.png?beside=grnr")
+    page.get("about:blank")
+    page.get(address)
+    until(page, lambda: len(page.find_elements(By.CSS_SELECTOR, ".pane")) == 2)
+    Select(one(page, "#viewer-beside")).select_by_visible_text("–")
+    assert len(page.find_elements(By.CSS_SELECTOR, ".pane")) == 1
+
+
+def test_the_original_is_linked_where_it_is_a_file(page: Chrome) -> None:
+    for name, address in (
+        ("test/005.png", "/data/test/005.png"),
+        (SCRIPT, f"/data/{quote(SCRIPT)}"),
+        ("test/004.png", "/elsewhere/4.png"),
+        ("test/003.png", None),
+    ):
+        page.execute_script(f"location.hash = 'tiles/fca/{quote(name)}'")
+        until(page, lambda: shown(page) == name)  # noqa: B023
+        link = one(page, "#viewer-original")
+        assert link.is_displayed() == (address is not None)
+        assert address is None or unquote(link.get_attribute("href") or "").endswith(unquote(address))
+    assert "exact copy" in one(page, "#viewer-facts").text
 
 
 def test_everything_is_reached_by_the_keyboard(page: Chrome) -> None:

@@ -4,12 +4,14 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy
 import pandas
 from numpy.typing import NDArray
 
 from firstsight.clustering.verdicts import Verdict
+from firstsight.reports.image_notes import NOTES
 from firstsight.reports.overlays import overlay_name, pieces_of
 from firstsight.reports.page_report import CollectionReport, DetectorReport
 from firstsight.reports.severity import image_strengths
@@ -61,12 +63,14 @@ def page_summary(
     return {
         "chunkRows": CHUNK_ROWS,
         "front": FRONT_OF_CLUSTER,
+        "notes": list(NOTES),
         "verdicts": [_verdict(verdict) for verdict in verdicts],
         "collections": [
             {
                 "name": collection.name,
                 "rows": len(order),
                 "shards": _shards(collection),
+                "originals": collection.originals,
                 "detectors": [
                     {
                         "name": detector.name,
@@ -117,6 +121,11 @@ def write_images(folder: Path, place: int, collection: CollectionReport, order: 
             "width": _column(part["width"]),
             "height": _column(part["height"]),
             "pieces": [pieces_of(*size) for size in zip(part["height"], part["width"], strict=True)],
+            "notes": [sum(1 << NOTES.index(note) for note in notes) for notes in part["notes"]],
+            "original": [
+                _original(*row, collection.originals) for row in zip(part.index, part["original"], strict=True)
+            ],
+            "native": [int(native) for native in part["native"]],
         }
         chunk_images = [table.iloc[start : start + CHUNK_ROWS] for table in detector_images]
         chunk_regions = [table[table["row"].between(start, start + CHUNK_ROWS - 1)] for table in detector_regions]
@@ -186,6 +195,11 @@ def write_script(path: Path, function: str, content: Any) -> None:
     """
     text = json.dumps(content, ensure_ascii=True, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
     path.write_text(f"firstsight.{function}({text});\n", encoding="ascii")
+
+
+def _original(image: str, address: str | None, common: str) -> str | None:
+    """The address of an image's file; empty where its name, below the common folder, says it."""
+    return "" if address == common + quote(image, errors="surrogateescape") else address
 
 
 def _shards(collection: CollectionReport) -> list[str]:

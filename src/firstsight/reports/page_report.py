@@ -91,13 +91,15 @@ class CollectionReport:
         scale: the windows in which its texture is judged, and the size at which images enter, in words.
         detectors: their results.
         images: one row per image of which a detector has a map: image, shard, label (null if unknown), width and height
-            in pixels.
+            in pixels, notes (`firstsight.reports.image_notes`), original (the address of its file, or null) and native
+            (whether a browser shows that file as it is read).
         set_aside: (image, status) of the images that were set aside.
         no_textures: (image, score) of the images that may be no texture, highest score first; they are searched too.
         detectors_set_aside: one line for each detector that could not run.
         unread: one line for each suffix of files that could not be read.
         masks: what the values of its masks mean, in words; empty if it has none.
         remarks: one line for each thing that a user should know of its files, images, labels and masks.
+        originals: the address of the folder below which the files of most images lie, with a slash at its end.
     """
 
     name: str
@@ -114,6 +116,7 @@ class CollectionReport:
     unread: tuple[str, ...] = ()
     masks: str = ""
     remarks: tuple[str, ...] = ()
+    originals: str = ""
 
 
 @dataclass(frozen=True)

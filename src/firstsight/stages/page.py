@@ -10,6 +10,8 @@ import pandas
 from firstsight import __version__
 from firstsight.clustering.judged import verdicts_say
 from firstsight.clustering.verdicts import Verdict, read_verdicts
+from firstsight.reports.image_notes import image_notes
+from firstsight.reports.originals import addresses_of_originals, look_alike_in_browsers
 from firstsight.reports.overlays import draw_colour_bar, replace_image
 from firstsight.reports.page import write_page
 from firstsight.reports.page_report import ClusterReport, CollectionReport, DetectorReport, Page
@@ -76,13 +78,23 @@ def _collection(
         weights=collection["weights"],
         scale=read_json(Path(collection["scale"]))["says"],
         detectors=kept,
-        images=images.loc[has_map, ["image", "shard", "label", "width", "height"]],
+        images=_images(images[has_map], root),
+        originals=f"{addresses_of_originals([collection['path']], root)[0]}/",
         set_aside=tuple(zip(aside["image"], aside["status"], strict=True)),
         no_textures=_no_textures(images),
         detectors_set_aside=tuple(collection["set_aside"]),
         unread=tuple(collection["unread"]),
         masks=read_json(Path(collection["truth"]))["says"].removeprefix("masks: "),
         remarks=(*collection["remarks"], *_remarks(images), *remarks_on(images)),
+    )
+
+
+def _images(images: pandas.DataFrame, root: Path) -> pandas.DataFrame:
+    """What `CollectionReport.images` says of each image."""
+    return images[["image", "shard", "label", "width", "height"]].assign(
+        notes=image_notes(images),
+        original=pandas.Series(addresses_of_originals(list(images["path"]), root), index=images.index, dtype=object),
+        native=look_alike_in_browsers(images),
     )
 
 

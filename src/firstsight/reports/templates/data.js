@@ -17,6 +17,7 @@ const firstsight = {
     this.chunkRows = content.chunkRows;
     this.front = content.front;
     this.given = content.verdicts;
+    this.notes = content.notes;
     for (const [place, collection] of content.collections.entries()) {
       const empty = () => new Float64Array(collection.rows).fill(NaN);
       for (const detector of collection.detectors) {
@@ -111,9 +112,12 @@ const firstsight = {
   image(id) {
     const { collection, row } = this.locate(id);
     const column = (name) => collection.columns[name]?.[row];
+    const encoded = (path) => path.split("/").map(encodeURIComponent).join("/");
+    const original = column("original") === "" ? collection.originals + encoded(column("image")) : column("original");
     return {
       id, collection, row, name: column("image"), file: column("file"), shard: collection.shards[column("shard")],
       label: column("label"), width: column("width"), height: column("height"), pieces: column("pieces"),
+      original, native: column("native") === 1, notes: this.notes.filter((_, bit) => column("notes") & (1 << bit)),
     };
   },
 
