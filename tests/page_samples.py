@@ -60,7 +60,8 @@ def charts_of(images: list[str]) -> dict[str, Any]:
         "leaves": [{"images": 20, "cluster": 0}, {"images": 12, "cluster": 1}],
         "joins": [{"x": [0, 1], "low": [0, 0], "high": 3.5}],
     }
-    return {"images": images, "points": points, "method": "t-SNE", "tree": tree}
+    near = [[(place + step) % len(images) for step in (3, 1, 2)] for place in range(len(images))]
+    return {"images": images, "points": points, "near": near, "method": "t-SNE", "tree": tree}
 
 
 def detector(name: str, table: pandas.DataFrame, clusters: tuple[ClusterReport, ...], **more: Any) -> DetectorReport:

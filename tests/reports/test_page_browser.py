@@ -102,7 +102,8 @@ def open_first(chrome: Chrome) -> None:
     until(chrome, lambda: one(chrome, "#viewer").is_displayed())
 
 
-def test_it_opens_with_the_worst_kinds_and_medoids_first(page: Chrome) -> None:
+def test_by_cluster_the_worst_kinds_and_medoids_are_first(page: Chrome) -> None:
+    choose(page, "order", "by cluster")
     headings = page.execute_script("return [...document.querySelectorAll('#cards h3')].map((each) => each.textContent)")
     assert headings == ["tiles: second & <i>kind</i>", "tiles: cluster 0", "tiles: outlier", "cloth: not clustered"]
     assert cards(page)[0] == SCRIPT
@@ -162,7 +163,87 @@ def test_filters(page: Chrome) -> None:
     assert one(page, "#count").text == "33 images of 37"
 
 
+def test_status_and_notes_filter(page: Chrome) -> None:
+    choose(page, "status", "anomalous")
+    assert one(page, "#count").text == "24 images of 37"
+    choose(page, "status", "not anomalous")
+    assert one(page, "#count").text == "13 images of 37"
+    assert [option.text for option in Select(one(page, "select[name=note]")).options] == ["all", "exact copy"]
+    choose(page, "note", "exact copy")
+    assert len(cards(page)) == 10
+    assert page.current_url.endswith("#gallery?status=normal&note=0")
+    choose(page, "note", "all")
+    page.execute_script("""
+        const [{ detectors: [detector], name }] = firstsight.collections;
+        const thing = firstsight.marks.thing({ collection: { name }, name: "test/004.png" }, detector);
+        firstsight.marks.set({ ...thing, verdict: "normal" });
+    """)
+    choose(page, "status", "judged")
+    assert cards(page) == ["test/004.png"]
+    choose(page, "status", "not judged")
+    assert one(page, "#count").text == "36 images of 37"
+    page.execute_script("localStorage.clear()")
+
+
+def test_more_like_an_image_in_the_order_of_likeness(page: Chrome, index: Path) -> None:
+    choose(page, "order", "by name")
+    fill(page, "text", "test/007")
+    open_first(page)
+    one(page, "#viewer-like").click()
+    one(page, "button[type=reset]").click()
+    until(page, lambda: one(page, "#count").text == "37 images of 37")
+    open_first(page)
+    name = shown(page)
+    one(page, "#viewer-like").click()
+    until(page, lambda: one(page, "#count").text == "4 images of 37")
+    names = page.execute_script("return firstsight.collections[0].columns.image")
+    images = list(sample_page().collections[0].detectors[0].image_results.index)
+    place = images.index(name)
+    assert cards(page) == [name, *(images[(place + step) % len(images)] for step in (3, 1, 2))]
+    assert set(names) == set(images)
+    address = page.current_url
+    page.get("about:blank")
+    page.get(address)
+    until(page, lambda: one(page, "#count").text == "4 images of 37")
+    assert one(page, "#chosen").text == f"✕ like {name}"
+    one(page, "#chosen").click()
+    until(page, lambda: one(page, "#count").text == "34 images of 37")
+
+
+def test_a_line_drawn_in_the_chart_chooses_images(page: Chrome) -> None:
+    scatter = one(page, "[data-chart=scatter]")
+    page.execute_script("arguments[0].scrollIntoView()", scatter)
+    until(page, lambda: len(scatter.find_elements(By.TAG_NAME, "circle")) == 34)
+    chart = scatter.find_element(By.TAG_NAME, "svg")
+    width, height = chart.rect["width"], chart.rect["height"]
+    middle = [[0.02, 0.02], [0.5, 0.02], [0.5, 0.98], [0.02, 0.98]]
+    corners = [(round((x - 0.5) * width), round((y - 0.5) * height)) for x, y in middle]
+    move = ActionChains(page).move_to_element_with_offset(chart, *corners[0]).click_and_hold()
+    for x, y in corners[1:]:
+        move = move.move_to_element_with_offset(chart, x, y)
+    move.release().perform()
+    until(page, lambda: one(page, "#chosen").text == "✕ chosen in the chart")
+    circles = scatter.find_elements(By.TAG_NAME, "circle")
+    left = [circle for circle in circles if float(circle.get_attribute("cx") or "") < 210]
+    assert len(cards(page)) == len(left)
+    assert one(page, ".lasso").get_attribute("points")
+    one(page, "#chosen").click()
+    until(page, lambda: one(page, "#count").text == "34 images of 37")
+    assert not one(page, ".lasso").get_attribute("points")
+    ActionChains(page).move_to_element(scatter.find_elements(By.TAG_NAME, "circle")[0]).perform()
+    until(page, lambda: one(page, "#hint").is_displayed())
+
+
+def test_a_region_leads_to_its_kind(page: Chrome) -> None:
+    choose(page, "order", "highest score first")
+    open_first(page)
+    one(page, "#viewer-regions .plain").click()
+    until(page, lambda: one(page, "#count").text == "15 images of 37")
+
+
 def test_orders(page: Chrome) -> None:
+    assert cards(page)[:2] == ["test/010.png", "test/011.png"]
+    assert cards(page)[24:26] == ["test/009.png", "test/008.png"], "those without a region by their score"
     choose(page, "order", "highest score first")
     assert cards(page)[:2] == ["café.png", ENDING]
     choose(page, "order", "worst first")
@@ -236,6 +317,7 @@ def test_the_address_holds_what_is_looked_at(page: Chrome, index: Path) -> None:
 
 
 def test_verdicts_are_kept_and_saved_as_a_file(page: Chrome, index: Path, tmp_path: Path) -> None:
+    choose(page, "order", "by cluster")
     one(page, ".heading input").send_keys('=long, "cracks"', Keys.ENTER)
     choose(page, "order", "highest score first")
     open_first(page)
@@ -361,10 +443,22 @@ def test_everything_is_reached_by_the_keyboard(page: Chrome) -> None:
     press(page, Keys.TAB)
     assert page.switch_to.active_element.text == "to the gallery"
     reached = set()
-    for _ in range(40):
+    for _ in range(44):
         press(page, Keys.TAB)
         reached.add(page.execute_script("const e = document.activeElement; return e.name || e.className || e.tagName"))
-    assert {"kind", "collection", "detector", "cluster", "order", "from", "to", "text", "card"} <= reached
+    assert {
+        "kind",
+        "collection",
+        "detector",
+        "cluster",
+        "status",
+        "note",
+        "order",
+        "from",
+        "to",
+        "text",
+        "card",
+    } <= reached
 
 
 def test_the_charts_are_drawn_and_lead_to_the_images(page: Chrome) -> None:

@@ -82,6 +82,7 @@ def test_verdicts_come_back_in_the_next_run(results: Path) -> None:
         WebDriverWait(chrome, 10).until(lambda _: chrome.find_elements(By.CSS_SELECTOR, "#viewer-regions select"))
         Select(chrome.find_element(By.CSS_SELECTOR, "#viewer-regions select")).select_by_visible_text("normal")
         chrome.find_element(By.CSS_SELECTOR, "[data-close]").click()
+        Select(chrome.find_element(By.NAME, "order")).select_by_visible_text("by cluster")
         chrome.find_element(By.CSS_SELECTOR, ".heading input").send_keys("long cracks", Keys.ENTER)
         chrome.find_element(By.ID, "save").click()
         WebDriverWait(chrome, 10).until(lambda _: (folder / "verdicts.csv").exists())

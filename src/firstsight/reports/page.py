@@ -23,7 +23,17 @@ from firstsight.storage.replacing import replace_file, replace_folder
 DATA = "data"
 """The folder beside the page with its style, scripts and data."""
 
-SCRIPTS = ("data.js", "marks.js", "gallery.js", "pane.js", "viewer.js", "charts.js", "address.js", "start.js")
+SCRIPTS = (
+    "data.js",
+    "marks.js",
+    "selection.js",
+    "gallery.js",
+    "pane.js",
+    "viewer.js",
+    "charts.js",
+    "address.js",
+    "start.js",
+)
 """The scripts of the page, in the order in which they are loaded."""
 
 MOST_LISTED = 50

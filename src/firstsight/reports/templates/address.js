@@ -27,14 +27,8 @@ firstsight.address = {
     const name = parts.join("/");
     const collection = firstsight.collections.find((each) => each.name === collectionName);
     if (!collection) return;
-    for (let chunk = 0; chunk * firstsight.chunkRows < collection.rows; chunk += 1) {
-      await firstsight.load(`images-${collection.place}-${chunk}`);
-      const row = collection.columns.image.indexOf(name, chunk * firstsight.chunkRows);
-      if (row >= 0) {
-        await firstsight.viewer.open(collection.first + row, detector, firstsight.gallery.ids, this.decoded(beside));
-        return;
-      }
-    }
+    const row = await firstsight.find(collection, name);
+    if (row >= 0) await firstsight.viewer.open(collection.first + row, detector, firstsight.gallery.ids, this.decoded(beside));
   },
 
   decoded(part) {

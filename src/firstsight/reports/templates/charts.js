@@ -29,7 +29,10 @@ firstsight.draw = {
     const title = figure.querySelector("b").textContent;
     const size = `0 0 ${this.width} ${this.height}`;
     figure.append(this.svg("svg", { viewBox: size, role: "img", "aria-label": `${title}: ${note}` }, ...parts));
-    if (chart === "scatter") figure.append(this.key(detector, collection, clusters));
+    if (chart === "scatter") {
+      firstsight.selection.lasso(figure.querySelector("svg"), collection, detector);
+      figure.append(this.key(detector, collection, clusters));
+    }
     if (chart === "tree") figure.append(this.key(detector, collection, clusters.filter(({ number }) => number >= 0)));
   },
 
@@ -81,15 +84,21 @@ firstsight.draw = {
     return { parts, note: "how many images have which score, the mean of the highest hundredth of their map; strong: those with a region" };
   },
 
-  scatter(detector, collection) {
-    const { method, row, x, y } = detector.charts.scatter;
-    const { svg, width, height } = this;
+  /* Where the images of a detector lie in its chart of likeness, in the units of the chart. */
+  plane({ charts }) {
+    const { row, x, y } = charts.scatter;
     const span = (values) => [Math.min(...values), Math.max(...values)];
     const place = (values, low, high) => {
       const [least, most] = span(values);
       return values.map((value) => (most > least ? low + ((high - low) * (value - least)) / (most - least) : (low + high) / 2));
     };
-    const [across, up] = [place(x, 14, width - 14), place(y, height - 14, 14)];
+    return { row, across: place(x, 14, this.width - 14), up: place(y, this.height - 14, 14) };
+  },
+
+  scatter(detector, collection) {
+    const { method } = detector.charts.scatter;
+    const { svg } = this;
+    const { row, across, up } = this.plane(detector);
     const radius = row.length > 500 ? 3 : row.length > 100 ? 4.5 : 6;
     const parts = row.map((imageRow, index) => {
       const circle = svg("circle", { cx: across[index], cy: up[index], r: radius, fill: "currentColor", class: "far" });
@@ -105,14 +114,25 @@ firstsight.draw = {
     group.addEventListener("click", ({ target }) => {
       if (target.dataset.row) firstsight.viewer.open(collection.first + Number(target.dataset.row), detector.name, firstsight.gallery.ids);
     });
-    group.addEventListener("pointerover", ({ target }) => {
-      if (target.dataset.row && !target.firstChild) {
-        target.append(svg("title", {}, firstsight.image(collection.first + Number(target.dataset.row)).name ?? ""));
-      }
-    });
+    for (const [type, shows] of [["pointerover", true], ["pointerout", false]]) {
+      group.addEventListener(type, (event) => this.hover(shows ? event : null, detector, collection));
+    }
     const some = row.length < detector.score.length ? `${row.length.toLocaleString("en")} of ` : "";
-    const note = `near points are alike (${method} of the descriptors, ${some}${firstsight.plural(detector.score.length, "image")}); click one to see it`;
+    const note = `near points are alike (${method} of the descriptors, ${some}${firstsight.plural(detector.score.length, "image")}); click one to see it, draw a line around some to choose them`;
     return { parts: row.length ? [group] : [], note: row.length ? note : "no image has a descriptor" };
+  },
+
+  /* The picture of the point under the pointer, beside it. */
+  hover(event, detector, collection) {
+    const hint = document.getElementById("hint");
+    const row = event?.target.dataset.row;
+    const image = row === undefined ? null : firstsight.image(collection.first + Number(row));
+    hint.hidden = !image?.file;
+    if (hint.hidden) return;
+    hint.querySelector("img").src = firstsight.picture(image, detector, ["thumbnails"], "webp");
+    hint.querySelector("span").textContent = image.name;
+    hint.style.left = `${Math.min(event.clientX + 14, document.documentElement.clientWidth - 180)}px`;
+    hint.style.top = `${Math.max(event.clientY - 190, 4)}px`;
   },
 
   tree(detector, collection) {

@@ -18,6 +18,7 @@ const firstsight = {
     this.front = content.front;
     this.given = content.verdicts;
     this.notes = content.notes;
+    this.noted = content.noted;
     for (const [place, collection] of content.collections.entries()) {
       const empty = () => new Float64Array(collection.rows).fill(NaN);
       for (const detector of collection.detectors) {
@@ -95,6 +96,16 @@ const firstsight = {
       Array.from({ length: Math.ceil(rows / this.chunkRows) }, (_, chunk) => ({ place, chunk })));
     chunks.sort((one, other) => (one.chunk > 0) - (other.chunk > 0));
     for (const { place, chunk } of chunks) await this.load(`images-${place}-${chunk}`);
+  },
+
+  /* The row of the image of that name, or -1; chunks are read until it is there. */
+  async find(collection, name) {
+    for (let chunk = 0; chunk * this.chunkRows < collection.rows; chunk += 1) {
+      await this.load(`images-${collection.place}-${chunk}`);
+      const row = collection.columns.image.indexOf(name, chunk * this.chunkRows);
+      if (row >= 0) return row;
+    }
+    return -1;
   },
 
   /* Say that a file of data is not there: a folder that was copied in part. */

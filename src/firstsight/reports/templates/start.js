@@ -4,6 +4,7 @@
 
 firstsight.load("summary").then(() => {
   firstsight.marks.start();
+  firstsight.selection.start();
   firstsight.gallery.start();
   firstsight.viewer.start();
   firstsight.draw.start();

@@ -13,7 +13,7 @@ firstsight.viewer = {
   start() {
     const part = (name) => document.getElementById(`viewer-${name}`);
     this.dialog = document.getElementById("viewer");
-    this.parts = Object.fromEntries(["name", "place", "panes", "opacity", "beside", "original", "facts", "verdict", "detectors", "legend", "regions"]
+    this.parts = Object.fromEntries(["name", "place", "panes", "opacity", "beside", "original", "like", "facts", "verdict", "detectors", "legend", "regions"]
       .map((name) => [name, part(name)]));
     this.panes = [new firstsight.Pane(this), new firstsight.Pane(this)];
     this.parts.panes.append(this.panes[0].figure);
@@ -30,6 +30,12 @@ firstsight.viewer = {
       }
       if (close !== undefined || event.target === this.dialog) this.dialog.close();
     });
+    this.parts.like.addEventListener("click", () => {
+      const { image } = this;
+      const detector = this.detector();
+      this.dialog.close();
+      firstsight.selection.likeness(image, detector).then(() => firstsight.gallery.comeIntoView()).catch((error) => firstsight.complain(error));
+    });
     this.parts.opacity.addEventListener("input", ({ target }) => this.setLayers({ opacity: target.value / 100 }));
     this.parts.beside.addEventListener("change", ({ target }) => { this.beside = target.value; this.refill(); });
     this.dialog.addEventListener("keydown", (event) => this.key(event));
@@ -40,7 +46,7 @@ firstsight.viewer = {
       }
     }
     this.parts.regions.addEventListener("click", ({ target }) => {
-      const region = target.closest("button")?.closest("[data-region]")?.dataset.region;
+      const region = target.closest("button:not(.plain)")?.closest("[data-region]")?.dataset.region;
       if (region) this.zoomTo(this.regionsOf(this.detector())[region]);
     });
     // An image that was opened by its address gets its neighbours when they have been read.
@@ -133,6 +139,7 @@ firstsight.viewer = {
     parts.original.parentElement.hidden = image.original === null;
     parts.original.href = image.original ?? "";
     parts.verdict.replaceChildren(firstsight.marks.menu(firstsight.marks.thing(image, detector), "verdict on the image"));
+    parts.like.parentElement.hidden = Number.isNaN(detector.cluster[image.row]);
     this.fillDetectors(detector);
     this.fillRegions(detector);
     this.fillPanes(detector);
@@ -170,12 +177,25 @@ firstsight.viewer = {
       element("button", { type: "button", title: "zoom to this region", ariaLabel: `region ${index + 1}: zoom` }, String(index + 1)),
       `${region.x}, ${region.y}`, `${region.width} x ${region.height}`,
       percent(region.area / (width * height)), number(region.score_max), number(region.score_mean),
-      region.cluster_name ?? "–",
+      this.kindOf(region, detector),
       firstsight.marks.menu(firstsight.marks.thing(this.image, detector, region), `verdict on region ${index + 1}`),
     ]);
     this.table(this.parts.regions, ["", "at", "size", "area", "highest", "mean", "like", "verdict"], rows, [0, 1, 2, 3, 4, 5]);
     for (const [index, row] of this.parts.regions.querySelectorAll("tbody tr").entries()) row.dataset.region = index;
     if (rows.length === 0) this.parts.regions.replaceChildren(element("caption", {}, "none"));
+  },
+
+  /* The kind that a region is like; it shows the kind's images. */
+  kindOf(region, detector) {
+    const cluster = detector.clusters.find(({ name, number }) => number >= 0 && name === region.cluster_name);
+    if (!cluster) return region.cluster_name ?? "–";
+    const button = firstsight.element("button", { type: "button", className: "plain", title: "show images of this kind" }, cluster.name);
+    const { place } = this.image.collection;
+    button.addEventListener("click", () => {
+      this.dialog.close();
+      firstsight.gallery.showCluster(detector.name, `${place}/${cluster.number}`);
+    });
+    return button;
   },
 
   table(target, head, rows, numbers) {
