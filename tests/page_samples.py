@@ -35,7 +35,7 @@ def metrics(*rows: tuple[str, float | None, float]) -> pandas.DataFrame:
 def image_results(scores: dict[str, float], cluster: dict[str, int]) -> pandas.DataFrame:
     """The results of a detector: two regions in every image with a score from 10 on."""
     table = pandas.DataFrame({"score": pandas.Series(scores)})
-    table["p_value"] = np.where(table["score"] >= 10, 0.01, 0.5)
+    table["p_value"] = np.where(table["score"] >= 10, 0.01, 0.4)
     table["threshold"] = table["score"] / 4
     table["area"] = np.where(table["score"] >= 10, 0.0123, 0.0)
     table["regions"] = np.where(table["score"] >= 10, 2, 0)
@@ -125,6 +125,7 @@ def sample_page() -> Page:
         image_results(scores, cluster),
         (clusters[1], clusters[0], clusters[2]),
         metrics=metrics(*rows, ("pro", 0.7733, 0.0), ("average_precision", None, 0.0)),
+        rate=0.05,
         false_alarms="Up to 5\u00a0% of normal images are called anomalous, too.",
     )
     fewer = {name: -score for name, score in scores.items() if name != names[2]}

@@ -188,6 +188,8 @@ def test_the_first_screen_says_what_was_found(document: Document) -> None:
     assert "truncated file" in document.text
     assert "above the threshold, 9.75" in document.text
     assert "Number of clusters: 2, estimated." in document.text
+    lie = "Where defects lie 48 regions of 24 images, by their boxes, laid over one another; about"
+    assert f"{lie} 24 at the brightest place" in document.text
     assert "None: no masks, and no labels that tell normal images from others." in document.text
 
 
@@ -208,7 +210,7 @@ def test_the_whole_frame_comes_before_the_crop(document: Document) -> None:
 
 def test_pictures_have_words_and_keep_their_place(document: Document) -> None:
     pictures = [attributes for tag, attributes in document.tags if tag == "img" and "src" in attributes]
-    assert len(pictures) == 11
+    assert len(pictures) == 12
     assert all(attributes["alt"] and attributes["width"] for attributes in pictures)
     assert all(attributes["loading"] == "lazy" for attributes in pictures)
 

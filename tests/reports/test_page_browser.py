@@ -346,7 +346,7 @@ def test_the_viewer_shows_scores_regions_and_layers(page: Chrome) -> None:
     assert lines == [
         "detector score p-value threshold area cluster",
         "fca 33 0.01 8.25 1.2 % second & <i>kind</i>",
-        "grnr -33 0.5 -8.25 0 % –",
+        "grnr -33 0.4 -8.25 0 % –",
     ]
     assert "1 20, 30 40 x 50 1.2 % 12.5 11.3 cluster 0" in one(page, "#viewer-regions").text
     assert "2 200, 30 40 x 20 1.2 % 12.5 11.3 another kind" in one(page, "#viewer-regions").text
@@ -480,6 +480,60 @@ def test_the_charts_are_drawn_and_lead_to_the_images(page: Chrome) -> None:
     assert len(tree.find_elements(By.CSS_SELECTOR, "g > rect")) == 2
     tree.find_elements(By.CSS_SELECTOR, ".key button")[0].click()
     assert len(cards(page)) == 18
+
+
+def test_a_threshold_is_tried(page: Chrome) -> None:
+    figure = one(page, "[data-chart=histogram]")
+    page.execute_script("arguments[0].scrollIntoView()", figure)
+    until(page, lambda: figure.find_elements(By.CSS_SELECTOR, ".trial input"))
+    handle, says = (figure.find_element(By.CSS_SELECTOR, f".trial {tag}") for tag in ("input", "output"))
+    assert says.text == "5 %: 24 of 34 images anomalous"
+    assert not figure.find_element(By.TAG_NAME, "textarea").is_displayed()
+    handle.send_keys(Keys.HOME)
+    assert says.text == "0.1 %: 0 of 34 images anomalous, 24 as the run was"
+    assert not figure.find_elements(By.CSS_SELECTOR, ".bar.above")
+    choose(page, "status", "not anomalous")
+    assert one(page, "#count").text == "37 images of 37; trying 0.1 % (tiles, fca)"
+    choose(page, "order", "highest score first")
+    assert "below what is tried" in one(page, ".card").text
+    open_first(page)
+    assert one(page, "#viewer-regions").text == "none at the threshold that is tried"
+    assert one(page, ".pane-map").value_of_css_property("opacity") == "0"
+    press(page, Keys.ESCAPE)
+    address = page.current_url
+    page.get("about:blank")
+    page.get(address)
+    until(page, lambda: one(page, "#count").text == "37 images of 37; trying 0.1 % (tiles, fca)")
+    figure = one(page, "[data-chart=histogram]")
+    page.execute_script("arguments[0].scrollIntoView()", figure)
+    until(page, lambda: figure.find_elements(By.CSS_SELECTOR, ".trial input"))
+    figure.find_element(By.CSS_SELECTOR, ".trial input").send_keys(Keys.END)
+    line = figure.find_element(By.TAG_NAME, "textarea")
+    assert line.get_attribute("value") == "threshold: {method: false_alarm_rate, rate: 0.5}"
+    assert figure.find_element(By.TAG_NAME, "output").text == "50 %: 34 of 34 images anomalous, 24 as the run was"
+    assert one(page, "#count").text == "3 images of 37; trying 50 % (tiles, fca)"
+    figure.find_elements(By.CSS_SELECTOR, ".trial button")[1].click()
+    assert one(page, "#count").text == "13 images of 37"
+
+
+def test_a_score_is_tried_where_no_rate_decides(page: Chrome) -> None:
+    tried = page.execute_script("""
+        const [collection] = firstsight.collections;
+        const [detector] = collection.detectors;
+        Object.assign(detector, { rate: null, limit: 9.75 });
+        const control = firstsight.trial.control(detector, collection);
+        const handle = control.querySelector("input");
+        return [0, 50, 100].map((position) => {
+          handle.value = position;
+          handle.dispatchEvent(new Event("input"));
+          return [control.querySelector("output").textContent, control.querySelector("textarea").value];
+        });
+    """)
+    assert tried == [
+        ["9.75: 24 of 34\u00a0images anomalous, 24 as the run was", "threshold: {method: fixed, value: 9.75}"],
+        ["11.1: 24 of 34\u00a0images anomalous, 24 as the run was", "threshold: {method: fixed, value: 11.13}"],
+        ["12.5: 0 of 34\u00a0images anomalous, 24 as the run was", "threshold: {method: fixed, value: 12.5}"],
+    ]
 
 
 def test_narrow_and_dark(page: Chrome) -> None:

@@ -13,10 +13,11 @@ from PIL import Image
 
 from firstsight.errors import FirstsightError
 from firstsight.reports.first_screen import DetectorCrops, crops_of
-from firstsight.reports.overlays import CONTOUR_COLOUR, MASK_COLOUR, pieces_of
+from firstsight.reports.overlays import CONTOUR_COLOUR, MASK_COLOUR, pieces_of, write_image
 from firstsight.reports.page_data import page_order, page_summary, write_charts, write_images, write_script
-from firstsight.reports.page_report import CollectionReport, Page
+from firstsight.reports.page_report import CollectionReport, DetectorReport, Page
 from firstsight.reports.page_text import METRIC_TITLES, count, metric_value, number
+from firstsight.reports.region_density import draw_density, region_density
 from firstsight.reports.severity import by_severity
 from firstsight.storage.replacing import replace_file, replace_folder
 
@@ -26,6 +27,7 @@ DATA = "data"
 SCRIPTS = (
     "data.js",
     "marks.js",
+    "trial.js",
     "selection.js",
     "gallery.js",
     "pane.js",
@@ -38,6 +40,9 @@ SCRIPTS = (
 
 MOST_LISTED = 50
 """How many images that may be no texture are listed by name; the table has them all."""
+
+FEWEST_FOR_DENSITY = 3
+"""Anomalous images from which on it is shown where their regions lie."""
 
 _SUMMARY_METRICS = {"pro": "PRO", "auroc": "AUROC", "average_precision": "AP"}
 
@@ -97,8 +102,11 @@ def write_page(path: Path, page: Page) -> None:
             data / "summary.js", "summary", page_summary(page.collections, orders, folders_of(page), page.verdicts)
         )
         for place, (collection, order) in enumerate(zip(page.collections, orders, strict=True)):
-            for rank, own in enumerate(crops[place]):
+            for rank, (own, detector) in enumerate(zip(crops[place], collection.detectors, strict=True)):
                 own.write(folder, data, place, rank)
+                if detector.n_anomalous >= FEWEST_FOR_DENSITY:
+                    density = region_density(detector.regions, collection.images)
+                    write_image(data / _density_file(place, rank), draw_density(density))
             write_images(data, place, collection, order)
             write_charts(data, place, collection, order)
     # A file name that is not valid Unicode must not prevent the page.
@@ -152,10 +160,23 @@ def _collection(
                 "summary": {metric: _whole_frame(detector.metrics, metric) for metric in _SUMMARY_METRICS},
                 "metrics": _by_crop(detector.metrics),
                 "crops": crops[number].addresses(place, number, DATA),
+                "density": _density(detector, collection, f"{DATA}/{_density_file(place, number)}"),
             }
             for number, detector in enumerate(collection.detectors)
         ],
     }
+
+
+def _density_file(place: int, number: int) -> str:
+    return f"density-{place}-{number}.png"
+
+
+def _density(detector: DetectorReport, collection: CollectionReport, url: str) -> dict[str, Any] | None:
+    """The picture of where the regions of a detector lie, and how many images share the densest place."""
+    if detector.n_anomalous < FEWEST_FOR_DENSITY:
+        return None
+    density = region_density(detector.regions, collection.images)
+    return {"url": url, "width": density.shape[1], "height": density.shape[0], "most": float(density.max())}
 
 
 def _address(relative: str) -> str:

@@ -81,6 +81,8 @@ def page_summary(
                 "detectors": [
                     {
                         "name": detector.name,
+                        "limit": detector.threshold,
+                        "rate": detector.rate,
                         "folder": addresses["folder"],
                         "colourBar": addresses["colour_bar"],
                         "clusters": _clusters(detector, order),
@@ -111,7 +113,9 @@ def write_images(folder: Path, place: int, collection: CollectionReport, order: 
     images = collection.images.set_index("image").loc[list(order)]
     rows = pandas.Series(range(len(order)), index=images.index)
     detector_images = [
-        detector.image_results.assign(strength=image_strengths(detector)).reindex(images.index)
+        detector.image_results.assign(
+            strength=image_strengths(detector), peak=detector.regions.groupby("image")["score_max"].max()
+        ).reindex(images.index)
         for detector in collection.detectors
     ]
     detector_regions = [

@@ -29,6 +29,7 @@ class DetectorReport:
         threshold: the collection's threshold, in the units of the map; where images have their own, the middle one.
         threshold_says: one line on how the threshold was determined.
         verdicts_say: what a person's verdicts say of it, or nothing.
+        rate: share of normal images that may be called anomalous, where that decides on images.
         false_alarms: a sentence on how many normal images are called anomalous, or nothing.
         scale: the values at the two ends of the overlays' colours.
         folder: the folder of its overlays by shard, relative to the page's folder, with forward slashes, not
@@ -60,6 +61,7 @@ class DetectorReport:
     n_clusters: int
     clusters_chosen: str
     charts: Mapping[str, Any]
+    rate: float | None = None
     false_alarms: str = ""
     verdicts_say: str = ""
 

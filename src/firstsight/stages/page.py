@@ -135,6 +135,7 @@ def _detector(
         n_clusters=chosen["n_clusters"],
         clusters_chosen=chosen["criterion"],
         charts=read_json(Path(detector["charts"])),
+        rate=threshold["rate"] if threshold.get("unit") == "image" else None,
         false_alarms=_false_alarms(threshold),
         verdicts_say=verdicts_say(own["regions"], results["score"], said),
     )

@@ -29,6 +29,7 @@ firstsight.draw = {
     const title = figure.querySelector("b").textContent;
     const size = `0 0 ${this.width} ${this.height}`;
     figure.append(this.svg("svg", { viewBox: size, role: "img", "aria-label": `${title}: ${note}` }, ...parts));
+    if (chart === "histogram") this.follow(figure, detector, collection);
     if (chart === "scatter") {
       firstsight.selection.lasso(figure.querySelector("svg"), collection, detector);
       figure.append(this.key(detector, collection, clusters));
@@ -54,8 +55,33 @@ firstsight.draw = {
     }));
   },
 
-  histogram({ charts }) {
-    const { low, high, counts, anomalous } = charts.histogram;
+  /* Let the bars of the anomalous images follow the threshold that is tried. */
+  follow(figure, detector, collection) {
+    const control = firstsight.trial.control(detector, collection);
+    if (control) figure.append(control);
+    firstsight.trial.watchers.push(() => {
+      const chart = figure.querySelector("svg");
+      const { parts } = this.histogram(detector);
+      chart.replaceChildren(...parts);
+    });
+  },
+
+  /* How many images of each bin of a histogram are anomalous. */
+  anomalousOf(detector) {
+    const { low, high, counts, anomalous } = detector.charts.histogram;
+    if (detector !== firstsight.trial.detector) return anomalous;
+    const found = new Array(counts.length).fill(0);
+    detector.score.forEach((score, row) => {
+      if (Number.isNaN(score) || !firstsight.trial.anomalous(detector, row)) return;
+      const bin = high > low ? Math.floor(((score - low) / (high - low)) * counts.length) : 0;
+      found[Math.min(Math.max(bin, 0), counts.length - 1)] += 1;
+    });
+    return found;
+  },
+
+  histogram(detector) {
+    const { low, high, counts } = detector.charts.histogram;
+    const anomalous = this.anomalousOf(detector);
     const { svg, width, height } = this;
     if (!counts.length) return { parts: [], note: "no image has a map" };
     const most = Math.max(...counts);

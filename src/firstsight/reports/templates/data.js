@@ -22,7 +22,7 @@ const firstsight = {
     for (const [place, collection] of content.collections.entries()) {
       const empty = () => new Float64Array(collection.rows).fill(NaN);
       for (const detector of collection.detectors) {
-        for (const column of ["score", "p_value", "threshold", "area", "regions", "cluster", "distance", "strength"]) detector[column] = empty();
+        for (const column of ["score", "p_value", "threshold", "area", "regions", "cluster", "distance", "strength", "peak"]) detector[column] = empty();
       }
       this.collections.push({
         ...collection, place, first: this.total, columns: {}, chunks: new Set(), regionsOf: new Map(),

@@ -30,7 +30,7 @@ firstsight.gallery = {
     this.form.addEventListener("input", ({ target }) => {
       if (target.matches("input")) this.filter();
     });
-    this.form.addEventListener("reset", () => setTimeout(() => { this.listClusters(); firstsight.selection.choose("", ""); }));
+    this.form.addEventListener("reset", () => setTimeout(() => { this.form.elements.tried.value = ""; firstsight.trial.follow(); this.listClusters(); firstsight.selection.choose("", ""); }));
     this.more.addEventListener("click", () => this.showMore());
     this.cards.addEventListener("click", (event) => {
       const card = event.target.closest(".card");
@@ -92,6 +92,7 @@ firstsight.gallery = {
     for (const name of ["collection", "detector"]) if (filters.has(name)) this.form.elements[name].value = filters.get(name);
     this.listClusters();
     for (const [name, value] of filters) if (name in this.form.elements) this.form.elements[name].value = value;
+    firstsight.trial.follow();
     await firstsight.selection.follow();
     this.refresh();
   },
@@ -132,8 +133,8 @@ firstsight.gallery = {
       const { image, label, notes } = collection.columns;
       const ofStatus = {
         "": () => true,
-        anomalous: (row) => detector.regions[row] > 0,
-        normal: (row) => detector.regions[row] === 0,
+        anomalous: (row) => firstsight.trial.anomalous(detector, row),
+        normal: (row) => !firstsight.trial.anomalous(detector, row),
         judged: (row) => judged.has(firstsight.marks.image({ collection: collection.name, detector: detector.name, image: image[row] })),
         "not judged": (row) => !ofStatus.judged(row),
       };
@@ -151,12 +152,18 @@ firstsight.gallery = {
         const rank = ranks.get(cluster) ?? Infinity;
         const distance = medoids.has(row) ? -1 : detector.distance[row];
         const id = collection.first + row;
-        matches.push({ id, row, source, score, strength: detector.strength[row], likely: detector.p_value[row], place: collection.place, rank, distance: distance || 0, name: image[row] });
+        matches.push({ id, row, source, score, strength: this.strength(detector, row), likely: detector.p_value[row], place: collection.place, rank, distance: distance || 0, name: image[row] });
       }
     }
     // Images like one are in the order of their likeness.
     if (elements.like.value !== "" && chosen) return matches.sort((one, other) => chosen.get(one.id) - chosen.get(other.id));
     return matches.sort(this.orders[elements.order.value]);
+  },
+
+  /* How far an image stands out; what is anomalous only at the threshold that is tried comes after what was before. */
+  strength(detector, row) {
+    if (!firstsight.trial.anomalous(detector, row)) return 0;
+    return detector.strength[row] || 0.5;
   },
 
   orders: {
@@ -198,7 +205,7 @@ firstsight.gallery = {
     this.items = items;
     this.ids = matches.map(({ id }) => id);
     const reading = firstsight.read < firstsight.total ? `; reading, ${firstsight.read.toLocaleString("en")} so far` : "";
-    const text = `${firstsight.plural(matches.length, "image")} of ${firstsight.total.toLocaleString("en")}${reading}`;
+    const text = `${firstsight.plural(matches.length, "image")} of ${firstsight.total.toLocaleString("en")}${firstsight.trial.says()}${reading}`;
     if (this.count.textContent !== text) this.count.textContent = text;
     for (const watcher of this.watchers) watcher();
     if (kept) {
@@ -266,11 +273,12 @@ firstsight.gallery = {
     const image = firstsight.image(id);
     const regions = detector.regions[row];
     const cluster = firstsight.cluster(detector, detector.cluster[row]);
-    const found = regions > 0 ? [plural(regions, "region"), percent(detector.area[row])] : ["no region"];
+    const tried = firstsight.trial.differs(detector, row);
+    const found = tried ? [regions > 0 ? "below what is tried" : "above what is tried"] : regions > 0 ? [plural(regions, "region"), percent(detector.area[row])] : ["no region"];
     const facts = [`score ${number(detector.score[row])}`, ...found].join(", ");
     const card = element("button", { type: "button", className: "card" },
       element("img", {
-        src: firstsight.picture(image, detector, ["thumbnails"], "webp"), alt: `${image.name} with its anomaly map`,
+        src: firstsight.picture(image, detector, [tried ? "pictures" : "thumbnails"], "webp"), alt: `${image.name} with its anomaly map`,
         loading: "lazy", decoding: "async", width: 320, height: 320,
       }),
       element("span", { className: "name", dir: "auto" }, image.name),

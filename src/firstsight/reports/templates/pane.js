@@ -57,8 +57,10 @@ firstsight.Pane = class {
   show(image, detector, regions, named) {
     const words = `${image.name} with its anomaly map, ${detector.name}`;
     this.image = image;
-    this.drawing = firstsight.picture(image, detector, ["pictures"], "webp");
-    this.picture.src = this.drawing;
+    // At a threshold that is tried, an image that falls below it has neither map nor contours.
+    this.calm = firstsight.trial.differs(detector, image.row);
+    this.picture.src = firstsight.picture(image, detector, ["pictures"], "webp");
+    delete this.picture.dataset.original;
     this.picture.alt = words;
     this.map.src = firstsight.picture(image, detector, [], "png");
     this.lines.src = firstsight.picture(image, detector, ["lines"], "png");
@@ -88,8 +90,8 @@ firstsight.Pane = class {
 
   draw() {
     const { opacity, lines, boxes, scale, x, y } = this.view;
-    this.map.style.opacity = opacity;
-    this.lines.hidden = !lines;
+    this.map.style.opacity = this.calm ? 0 : opacity;
+    this.lines.hidden = !lines || this.calm;
     this.stage.classList.toggle("boxes", boxes);
     this.frame.classList.toggle("zoomed", scale > 1);
     this.stage.style.transform = `translate(${100 * (0.5 - scale * x)}%, ${100 * (0.5 - scale * y)}%) scale(${scale})`;

@@ -118,7 +118,8 @@ firstsight.viewer = {
   },
 
   regionsOf(detector) {
-    return this.regions[this.image.collection.detectors.indexOf(detector)].get(this.image.row) ?? [];
+    const regions = this.regions[this.image.collection.detectors.indexOf(detector)].get(this.image.row) ?? [];
+    return regions.filter((region) => firstsight.trial.holds(detector, this.image.row, region));
   },
 
   refill() {
@@ -182,7 +183,10 @@ firstsight.viewer = {
     ]);
     this.table(this.parts.regions, ["", "at", "size", "area", "highest", "mean", "like", "verdict"], rows, [0, 1, 2, 3, 4, 5]);
     for (const [index, row] of this.parts.regions.querySelectorAll("tbody tr").entries()) row.dataset.region = index;
-    if (rows.length === 0) this.parts.regions.replaceChildren(element("caption", {}, "none"));
+    const none = firstsight.trial.differs(detector, this.image.row)
+      ? detector.regions[this.image.row] > 0 ? "none at the threshold that is tried" : "some at the threshold that is tried; the next run finds them"
+      : "none";
+    if (rows.length === 0) this.parts.regions.replaceChildren(element("caption", {}, none));
   },
 
   /* The kind that a region is like; it shows the kind's images. */
