@@ -13,5 +13,6 @@ with run_rule(snakemake, "page") as job:
         verdicts=Path(snakemake.input.verdicts[0]) if snakemake.input.verdicts else None,
         collections=snakemake.params.collections,
         output=Path(snakemake.output.page),
+        findings=Path(snakemake.output.findings),
         job=job,
     )

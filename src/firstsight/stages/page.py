@@ -10,6 +10,7 @@ import pandas
 from firstsight import __version__
 from firstsight.clustering.judged import verdicts_say
 from firstsight.clustering.verdicts import Verdict, read_verdicts
+from firstsight.reports.findings_file import write_findings
 from firstsight.reports.image_notes import image_notes
 from firstsight.reports.originals import addresses_of_originals, look_alike_in_browsers
 from firstsight.reports.overlays import draw_colour_bar, replace_image
@@ -28,6 +29,7 @@ def make_page(
     tables: Mapping[str, Path],
     collections: Sequence[Mapping[str, Any]],
     output: Path,
+    findings: Path,
     job: Job,
     verdicts: Path | None = None,
 ) -> None:
@@ -44,6 +46,7 @@ def make_page(
             (`firstsight.plan.files.collections_of_page`).
         verdicts: CSV of `firstsight.clustering.verdicts`, from which marks on the page begin.
         output: the HTML file, its data in the folder ``data`` beside it; all pictures are linked relative to it.
+        findings: the HTML file, beside it, that holds what was found with its pictures.
     """
     said = tuple(read_verdicts(verdicts)) if verdicts else ()
     read = {name: read_table(path) for name, path in tables.items()}
@@ -56,7 +59,10 @@ def make_page(
         for report in reports:
             for line in report.remarks:
                 job.note(f"{report.name}: {line}")
-        write_page(output, Page(title="firstsight", version=__version__, collections=reports, verdicts=said))
+        page = Page(title="firstsight", version=__version__, collections=reports, verdicts=said)
+        write_page(output, page)
+    with job.step("findings"):
+        write_findings(findings, page)
     job.n_images = len(read["images"])
 
 

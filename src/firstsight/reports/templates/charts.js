@@ -5,6 +5,7 @@
 firstsight.draw = {
   width: 420,
   height: 280,
+  most: 60,
 
   start() {
     const observer = new IntersectionObserver((entries) => {
@@ -17,7 +18,15 @@ firstsight.draw = {
     for (const figure of document.querySelectorAll(".chart")) observer.observe(figure);
   },
 
+  /* Draw the charts that were not seen yet, so that they are there when the page is printed. */
+  async rest() {
+    const waiting = [...document.querySelectorAll(".chart:not([data-drawn])")].slice(0, this.most);
+    for (const figure of waiting) await this.fill(figure);
+  },
+
   async fill(figure) {
+    if (figure.dataset.drawn) return;
+    figure.dataset.drawn = "yes";
     const { chart } = figure.dataset;
     await firstsight.load(`charts-${figure.dataset.collection}-${figure.dataset.detector}`);
     const collection = firstsight.collections[figure.dataset.collection];

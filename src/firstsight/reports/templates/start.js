@@ -15,5 +15,5 @@ firstsight.load("summary").then(() => {
     event.preventDefault();
     firstsight.gallery.showCluster(kind.dataset.detector, kind.dataset.cluster);
   });
-  return firstsight.loadAll();
+  return firstsight.loadAll().then(() => firstsight.draw.rest());
 }).catch((error) => firstsight.complain(error));
