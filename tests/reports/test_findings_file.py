@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from selenium.webdriver.common.by import By
 
-from browsing import browser, complaints, look
+from browsing import barriers, browser, complaints, look
 from firstsight.errors import FirstsightError
 from firstsight.reports.findings_file import write_findings
 from firstsight.reports.page import write_page
@@ -71,3 +71,11 @@ def test_a_browser_shows_it_with_its_style(findings: Path) -> None:
         assert chrome.find_element(By.CSS_SELECTOR, ".cards").value_of_css_property("display") == "grid"
         assert chrome.execute_script("return document.documentElement.scrollWidth") <= 400
         assert complaints(chrome) == []
+
+
+def test_nothing_bars_anyone(findings: Path) -> None:
+    with browser() as chrome:
+        for dark in (False, True):
+            look(chrome, dark=dark)
+            chrome.get(findings.as_uri())
+            assert barriers(chrome) == []

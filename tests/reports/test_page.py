@@ -12,6 +12,7 @@ import pandas
 import pytest
 
 from firstsight.errors import FirstsightError
+from firstsight.reports.findings_file import write_findings
 from firstsight.reports.overlays import overlay_name
 from firstsight.reports.page import write_page
 from firstsight.reports.page_data import MOST_BINS, histogram
@@ -60,6 +61,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     reports = tmp_path_factory.mktemp("run") / "reports"
     draw_pictures(reports, sample_page())
     write_page(reports / "index.html", sample_page())
+    write_findings(reports / "findings.html", sample_page())
     return reports / "index.html"
 
 
@@ -225,7 +227,8 @@ def test_what_may_be_no_texture_and_what_could_not_run_is_told(document: Documen
 def test_a_page_of_nothing(tmp_path: Path) -> None:
     write_page(tmp_path / "index.html", Page("nothing", "0.1.0", ()))
     text = Document((tmp_path / "index.html").read_text()).text
-    assert "0 of 0 images show anomalies. No file was set aside. No collections." in text
+    assert "0 of 0 images show anomalies. No file was set aside." in text
+    assert "in one file . No collections." in text
     aside = (("a", "empty"), ("b", "empty"))
     bare = CollectionReport("bare", "data", 2, "laws", "none", JUDGED, (), images_table([]), aside)
     write_page(tmp_path / "index.html", Page("bare", "0.1.0", (bare,)))

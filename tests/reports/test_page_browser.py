@@ -16,7 +16,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
-from browsing import browser, complaints, look
+from browsing import barriers, browser, complaints, look
 from firstsight.clustering.verdicts import Verdict, read_verdicts
 from firstsight.reports.page import write_page
 from page_samples import ENDING, HANDLER, MAGENTA, SCRIPT, draw_pictures, large_page, sample_page
@@ -588,3 +588,16 @@ def test_a_hundred_thousand_images_are_there_in_two_seconds(chrome: Chrome, tmp_
     print(f"cards {first:.0f} ms, everything {everything:.0f} ms, sorted {sorted_after:.2f} s")
     assert first < 2000
     assert sorted_after < 2
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("width", [1280, 400])
+def test_nothing_bars_anyone(page: Chrome, *, width: int, dark: bool) -> None:
+    look(page, width, 900, dark=dark)
+    for chart in page.find_elements(By.CSS_SELECTOR, ".chart"):
+        page.execute_script("arguments[0].scrollIntoView()", chart)
+    until(page, lambda: page.find_elements(By.CSS_SELECTOR, ".trial input"))
+    assert barriers(page) == []
+    open_first(page)
+    Select(one(page, "#viewer-beside")).select_by_index(1)
+    assert barriers(page, "#viewer") == []

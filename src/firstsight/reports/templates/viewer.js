@@ -181,7 +181,7 @@ firstsight.viewer = {
       this.kindOf(region, detector),
       firstsight.marks.menu(firstsight.marks.thing(this.image, detector, region), `verdict on region ${index + 1}`),
     ]);
-    this.table(this.parts.regions, ["", "at", "size", "area", "highest", "mean", "like", "verdict"], rows, [0, 1, 2, 3, 4, 5]);
+    this.table(this.parts.regions, ["no.", "at", "size", "area", "highest", "mean", "like", "verdict"], rows, [0, 1, 2, 3, 4, 5]);
     for (const [index, row] of this.parts.regions.querySelectorAll("tbody tr").entries()) row.dataset.region = index;
     const none = firstsight.trial.differs(detector, this.image.row)
       ? detector.regions[this.image.row] > 0 ? "none at the threshold that is tried" : "some at the threshold that is tried; the next run finds them"
