@@ -19,8 +19,9 @@ import pandas
 import torch
 from torch import Tensor
 
-from firstsight.detectors.blind.autoencoder import Autoencoder, AutoencoderSettings, autoencoder_loss
+from firstsight.detectors.blind.autoencoder import Autoencoder, autoencoder_loss
 from firstsight.detectors.blind.cells import HELD_OUT_EVERY, CellSource
+from firstsight.detectors.blind.settings import AutoencoderSettings
 from firstsight.detectors.blind.training import train_autoencoder
 from firstsight.detectors.layers import scale_channels
 from firstsight.storage.store import ShardReader

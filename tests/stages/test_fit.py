@@ -13,7 +13,8 @@ from PIL import Image
 
 from firstsight.collections.images import read_image
 from firstsight.detectors import spectral_residual
-from firstsight.detectors.blind.localization import BlindSettings, detect_blind
+from firstsight.detectors.blind.localization import detect_blind
+from firstsight.detectors.blind.settings import BlindSettings
 from firstsight.detectors.registry import DETECTORS, IMAGE
 from firstsight.errors import DamagedError
 from firstsight.plan.settings import FeatureSettings

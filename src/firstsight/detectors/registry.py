@@ -104,7 +104,7 @@ DETECTORS: dict[str, Detector] = {
     "aota": Detector("detectors.patch_settings:AotaSettings", "detectors.per_layer:detect_aota", version=3),
     "grnr": Detector("detectors.grnr:GrnrSettings", "detectors.grnr:grnr", version=2, context=True),
     "blind": Detector(
-        "detectors.blind.localization:BlindSettings",
+        "detectors.blind.settings:BlindSettings",
         "detectors.blind.localization:detect_blind",
         "detectors.blind.localization:fit_blind",
         version=5,

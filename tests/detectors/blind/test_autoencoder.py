@@ -8,11 +8,11 @@ from torch.distributions import Normal, kl_divergence
 
 from firstsight.detectors.blind.autoencoder import (
     Autoencoder,
-    AutoencoderSettings,
     autoencoder_loss,
     divergence,
     residual,
 )
+from firstsight.detectors.blind.settings import AutoencoderSettings
 from firstsight.detectors.layers import scale_channels
 from firstsight.errors import FirstsightError
 from firstsight.settings_model import read_settings

@@ -10,7 +10,8 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from firstsight.detectors.blind.localization import NEIGHBOUR_POWER, BlindSettings, detect_blind, fit_blind
+from firstsight.detectors.blind.localization import NEIGHBOUR_POWER, detect_blind, fit_blind
+from firstsight.detectors.blind.settings import BlindSettings
 from firstsight.detectors.patch_settings import FcaSettings
 from firstsight.detectors.per_layer import detect_fca
 from firstsight.errors import FirstsightError

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from firstsight.detectors.blind.autoencoder import Autoencoder, AutoencoderSettings
+from firstsight.detectors.blind.autoencoder import Autoencoder
 from firstsight.detectors.blind.cells import CellSource
+from firstsight.detectors.blind.settings import AutoencoderSettings
 from firstsight.detectors.blind.training import (
     CHECKPOINT,
     learning_rate_at,

@@ -13,7 +13,6 @@ from torch.nn import functional
 
 from firstsight.detectors.layers import scale_channels
 from firstsight.errors import FirstsightError
-from firstsight.settings_model import Count, NotNegative, Positive, Seed, SettingsModel
 
 # Cells that go through the network at a time when the residual of an image is made.
 _BLOCK = 4096
@@ -23,33 +22,6 @@ _TRAINING_SLOPE = 0.1
 # Log deviation of the codes at the start. With 0 the codes are mostly noise and the decoder learns later: the squared
 # error after 130,000 cells was a third larger.
 _FIRST_LOG_DEVIATION = -2.0
-
-
-class AutoencoderSettings(SettingsModel):
-    """How the autoencoder is built and trained."""
-
-    hidden: Count = 512
-    """Units of the hidden layers."""
-    latent: Count = 128
-    """Dimensions of the latent code."""
-    kl_weight: NotNegative = 0.001
-    """Weight of the divergence (the mean over latent dimensions) beside the mean squared error."""
-    learning_rate: Positive = 0.001
-    """The highest of the schedule, see `training.learning_rate_at`."""
-    weight_decay: NotNegative = 0.1
-    """Of AdamW."""
-    batch_cells: Count = 128
-    """Cells in one step of the optimiser."""
-    cells_per_epoch: Count = 32768
-    """Fresh cells drawn for each epoch."""
-    epochs: Count = 8
-    """Epochs, at most."""
-    patience: Count = 3
-    """Epochs without a better validation loss after which training stops."""
-    validation_cells: Count = 8192
-    """Cells on which every epoch is judged; none of them is trained on."""
-    seed: Seed = 0
-    """Of the weights at the start, the cells and the noise."""
 
 
 class Loss(NamedTuple):

@@ -12,32 +12,21 @@ Each is made layer by layer, levelled along the borders, and fused over the laye
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any
 
 import torch
-from pydantic import model_validator
 from torch import Tensor
 
-from firstsight.detectors.blind.autoencoder import Autoencoder, AutoencoderSettings, residual
+from firstsight.detectors.blind.autoencoder import Autoencoder, residual
 from firstsight.detectors.blind.cells import CellSource
 from firstsight.detectors.blind.neighbours import Bank, draw_bank, neighbour_distance
 from firstsight.detectors.blind.pooled import pooled_reference
+from firstsight.detectors.blind.settings import AutoencoderSettings, BlindSettings
 from firstsight.detectors.blind.training import train_autoencoder
 from firstsight.detectors.borders import level_borders
 from firstsight.detectors.layers import LEAST_SCORE, automatic_patch_size, fuse_maps, scale_channels
 from firstsight.detectors.patch_statistics import fca
 from firstsight.detectors.protocol import Model
-from firstsight.settings_model import (
-    Count,
-    Layers,
-    NotNegative,
-    OddSize,
-    Positive,
-    Seed,
-    SettingsModel,
-    Share,
-    misplaced,
-)
 from firstsight.storage.geometry import Geometry
 from firstsight.storage.stored_images import Stored, images_token, random_images, stored_images
 from firstsight.storage.training import Note, Progress
@@ -50,63 +39,6 @@ NEIGHBOUR_POWER = 0.25
 to image (docs/methods.md)."""
 
 _AUTOENCODER = AutoencoderSettings()
-
-
-class BlindSettings(SettingsModel):
-    """What the detector ``blind`` looks at."""
-
-    layers: Layers | None = None
-    """Feature layers; null: the extractor's own choice."""
-    correspondence: Literal["features", "residuals", "pooled", "none"] = "features"
-    """What feature correspondence analysis is made of: features, or residuals that an autoencoder of the collection
-    leaves (both against the image's own median window); pooled: features against a median window of the whole
-    collection; none."""
-    neighbours: bool = True
-    """Whether the distance to the nearest cells of other images counts too."""
-    patch_size: OddSize | None = None
-    """Side T of the windows, cells, odd; null: chosen by the stride of each layer."""
-    sigma_p: Positive = 3.0
-    """Deviation of the Gaussian over the window, cells."""
-    sigma_s: NotNegative | None = 1.0
-    """Deviation of the Gaussian that smooths matching costs, cells; null or 0: they are not smoothed."""
-    level_borders: bool = True
-    """Whether scores along the borders are brought down to the level of the rest, evidence by evidence."""
-    bank_images: Count = 48
-    """Other images with whose cells a cell is compared."""
-    bank_cells: Count = 64
-    """Cells of each of these images."""
-    neighbour_share: Share = 0.3
-    """Of these images, the share with the most alike cells that counts."""
-    local_density: bool = True
-    """Whether a distance counts in units of how far the cell that it leads to is from its own neighbours."""
-    sampled_images: Count = 64
-    """Images from which the pooled reference is made."""
-    epochs: Count = _AUTOENCODER.epochs
-    """Epochs of training the autoencoder, at most."""
-    cells_per_epoch: Count = _AUTOENCODER.cells_per_epoch
-    """Cells that the autoencoder sees in an epoch."""
-    learning_rate: Positive = _AUTOENCODER.learning_rate
-    """Of the autoencoder."""
-    kl_weight: NotNegative = _AUTOENCODER.kl_weight
-    """Of the Kullback-Leibler term in the autoencoder's loss."""
-    seed: Seed = 0
-    """Of everything random."""
-
-    @model_validator(mode="after")
-    def _something_is_left(self) -> Self:
-        if self.correspondence == "none" and not self.neighbours:
-            raise misplaced("neighbours", "false, and correspondence: none, leave nothing to look at")
-        return self
-
-    def autoencoder(self) -> AutoencoderSettings:
-        """The settings of the autoencoder."""
-        return AutoencoderSettings(
-            epochs=self.epochs,
-            cells_per_epoch=self.cells_per_epoch,
-            learning_rate=self.learning_rate,
-            kl_weight=self.kl_weight,
-            seed=self.seed,
-        )
 
 
 def fit_blind(

@@ -6,8 +6,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from firstsight.detectors.blind.autoencoder import Autoencoder, AutoencoderSettings, autoencoder_loss
+from firstsight.detectors.blind.autoencoder import Autoencoder, autoencoder_loss
 from firstsight.detectors.blind.cells import CellSource
+from firstsight.detectors.blind.settings import AutoencoderSettings
 from firstsight.storage.training import Epoch, Note, Progress, Training, train_epochs
 
 CHECKPOINT = "autoencoder.checkpoint"
