@@ -408,6 +408,25 @@ def test_a_picture_is_zoomed_and_moved_by_mouse_and_keys(page: Chrome) -> None:
     until(page, lambda: shown(page) == ENDING)
 
 
+def test_zoomed_in_the_file_itself_is_shown_where_it_can_be_read(page: Chrome, index: Path) -> None:
+    original = index.parent.parent / "data/test/005.png"
+    original.parent.mkdir(parents=True)
+    Image.new("RGB", (320, 200), (0, 90, 200)).save(original)
+    page.execute_script("firstsight.Pane.least = 100; location.hash = 'tiles/fca/test/005.png'")
+    until(page, lambda: shown(page) == "test/005.png")
+    picture = one(page, ".pane-picture")
+    assert "/pictures/" in (picture.get_attribute("src") or "")
+    press(page, "+")
+    until(page, lambda: (picture.get_attribute("src") or "").endswith("/data/test/005.png"))
+    press(page, Keys.ARROW_RIGHT)
+    until(page, lambda: shown(page) != "test/005.png")
+    assert "/pictures/" in (picture.get_attribute("src") or "")
+    # Where the file is not there, the drawing stays.
+    press(page, "+")
+    until(page, lambda: any("ERR_FILE_NOT_FOUND" in message for message in complaints(page)))
+    assert "/pictures/" in (picture.get_attribute("src") or "")
+
+
 def test_two_detectors_are_shown_side_by_side_and_the_address_says_so(page: Chrome) -> None:
     choose(page, "order", "highest score first")
     open_first(page)
