@@ -1,37 +1,59 @@
-"""Print the ablation of docs/methods.md as a table: python docs/ablation_table.py <metrics.parquet>
+"""Print the results of docs/ablation.yaml as a table: python docs/ablation_table.py <results>
 
 Collections are named <set>__<features>, where the second part says how the features were made.
 """
 
 import sys
-from pathlib import Path
+from itertools import groupby
 
 import pandas
 
-from firstsight.storage.tables import read_table
+from firstsight.results import Results, open_results
 
-METRICS = ("pro", "average_precision", "image_auroc")
-
-
-def main(path: Path) -> None:
-    """One row a set, one column for features and detector: PRO / average precision / AUROC of images, whole frame."""
-    metrics = read_table(path)
-    chosen = metrics[metrics["metric"].isin(METRICS) & metrics["crop"].eq(0)].copy()
-    chosen[["set", "features"]] = chosen["collection"].str.split("__", expand=True)
-    values = chosen.pivot_table(index="set", columns=["features", "detector", "metric"], values="value", sort=False)
-    variants = list(dict.fromkeys(zip(*(values.columns.get_level_values(level) for level in (0, 1)), strict=True)))
-    print(f"| set | {' | '.join(f'{features}, {detector}' for features, detector in variants)} |")
-    print(f"| --- |{' --- |' * len(variants)}")
-    for name, row in values.iterrows():
-        print(f"| {name} | {' | '.join(_cell(row, variant) for variant in variants)} |")
-    means = [values[(*variant, "pro")].mean() * 100 for variant in variants]
-    print(f"| mean PRO | {' | '.join(f'{mean:.1f}' for mean in means)} |")
+METRICS = {
+    "pro": "PRO",
+    "auroc": "AUROC",
+    "average_precision": "AP",
+    "f1_max": "best F1",
+    "image_auroc": "AUROC of images",
+}
+STAGES = ("fit", "detect")
 
 
-def _cell(row: pandas.Series, variant: tuple[str, str]) -> str:
-    shown = (row.get((*variant, metric), float("nan")) for metric in METRICS)
-    return " / ".join("–" if pandas.isna(value) else f"{100 * value:.1f}" for value in shown)
+def main(folder: str) -> None:
+    """A row for each set, features and detector: metrics of the whole frame in percent, called images, seconds."""
+    results = open_results(folder)
+    metrics = results.metrics[results.metrics["crop"].eq(0)]
+    values = metrics.pivot_table(index=["collection", "detector"], columns="metric", values="value", sort=False)
+    columns = ["set", "features", "detector", *METRICS.values(), "good called", "anomalous called", "seconds an image"]
+    print(f"| {' | '.join(columns)} |\n|{' --- |' * len(columns)}")
+    for collection, rows in groupby(values.iterrows(), key=lambda row: row[0][0]):
+        features = _seconds(results, collection, None, ("features",))
+        for (_, detector), row in rows:
+            shown = [_percent(row.get(metric)) for metric in METRICS]
+            called = [_percent(_called(results.images, collection, detector, normal)) for normal in (True, False)]
+            seconds = f"{features:.2f} + {_seconds(results, collection, detector, STAGES):.2f}"
+            print(f"| {' | '.join([*collection.split('__'), f'`{detector}`', *shown, *called, seconds])} |")
+
+
+def _called(images: pandas.DataFrame, collection: str, detector: str, normal: bool) -> float:
+    """The share of the normal, or of the anomalous, images of a collection that have a region."""
+    chosen = images[images["collection"].eq(collection) & images["is_normal"].eq(normal)]
+    return float(chosen[f"{detector}_anomalous_area"].gt(0).mean())
+
+
+def _seconds(results: Results, collection: str, detector: str | None, stages: tuple[str, ...]) -> float:
+    """Seconds of a collection's jobs for each of its images."""
+    runs = results.runs[results.runs["collection"].eq(collection) & results.runs["rule"].isin(stages)]
+    if detector is not None:
+        runs = runs[runs["detector"].eq(detector)]
+    count = results.images["collection"].eq(collection).sum()
+    return float(runs["seconds"].sum() / count)
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None or pandas.isna(share) else f"{100 * share:.1f}"
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(sys.argv[1])

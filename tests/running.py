@@ -13,6 +13,8 @@ ROOT = Path(__file__).resolve().parents[1]
 TABLES = ("images", "regions", "clusters", "metrics", "runs", "unread")
 LAWS = {"features": {"extractor": "laws"}}
 """For runs that are not about features: the default network would enlarge their tiny images, which takes its time."""
+QUICK = {**LAWS, "detectors": {"fca": {}}}
+"""For runs that are about neither features nor detectors: nothing is learned from a collection first."""
 
 
 def command(folder: Path, *arguments: str, config: dict[str, Any] | None = None) -> list[str]:

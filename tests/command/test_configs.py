@@ -48,7 +48,7 @@ def test_detectors_extractor_and_normal_images_are_taken_over(tmp_path: Path) ->
     assert config["features"] == {"extractor": "laws"}
     config = config_of_folders([tiles], tmp_path, reference=good).content
     assert config["collections"]["tiles"]["reference"] == str(good)
-    assert set(config["detectors"]) == {"padim", "fca"}
+    assert set(config["detectors"]) == {"padim", "blind"}
 
 
 @pytest.mark.parametrize(

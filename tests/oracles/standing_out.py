@@ -1,7 +1,7 @@
 """What normal images are like and how much others stand out, image by image and tile by tile."""
 
 from dataclasses import dataclass
-from statistics import median
+from statistics import harmonic_mean, median
 
 import numpy as np
 from scipy import stats
@@ -70,4 +70,4 @@ class SlowImages:
     def p_value(self, image: int) -> float:
         if len(self.maps) < 8:
             return self.within(image)
-        return min(1.0, 2 * min(self.within(image), self.between(image)))
+        return harmonic_mean([self.within(image), self.between(image)])

@@ -28,7 +28,7 @@ NO_PERCEPTION = {"w_rec": 1.0, "w_perc": 0.0}
         ),
         (
             {"features": {"extractor": "resnet18"}},
-            {"features": {"extractor": "resnet18"}, "detectors": {"fca": {"layers": ["layer3"]}}},
+            {"features": {"extractor": "resnet18"}, "detectors": {"blind": {"layers": ["layer3"]}}},
         ),
     ],
 )
@@ -36,13 +36,13 @@ NO_PERCEPTION = {"w_rec": 1.0, "w_perc": 0.0}
 def test_another_setting_of_the_features_is_another_path(folder: Path, one: Any, other: Any) -> None:
     first, second = plan(folder, **one), plan(folder, **other)
     assert first.features_folder != second.features_folder
-    assert first.detectors["fca"].folder != second.detectors["fca"].folder
+    assert first.detectors["blind"].folder != second.detectors["blind"].folder
 
 
 def test_a_setting_of_a_detector_is_another_path_of_the_detector_alone(folder: Path) -> None:
-    first, second = plan(folder), plan(folder, detectors={"fca": {"patch_size": 5}})
+    first, second = plan(folder), plan(folder, detectors={"blind": {"patch_size": 5}})
     assert first.features_folder == second.features_folder
-    assert first.detectors["fca"].folder != second.detectors["fca"].folder
+    assert first.detectors["blind"].folder != second.detectors["blind"].folder
 
 
 def test_a_device_is_no_part_of_a_path(folder: Path) -> None:
@@ -84,7 +84,7 @@ def test_weights_by_name(folder: Path) -> None:
 
 
 def test_settings_are_plain_values(folder: Path) -> None:
-    detector = plan(folder).detectors["fca"]
+    detector = plan(folder).detectors["blind"]
     assert json.loads(json.dumps(detector.settings))["sigma_p"] == 3
     assert replace(detector, name="x").folder == f"x-{detector.fingerprint}"
 

@@ -25,7 +25,7 @@ def test_default_config_is_the_three_demo_collections_with_a_network_that_is_ins
         assert collection.features.extractor == "efficientnet_lite0"
         assert collection.features.weights is None
         assert collection.images_per_job == "auto"
-        assert list(collection.detectors) == ["fca"]
+        assert list(collection.detectors) == ["blind"]
 
 
 def test_collections_and_detectors_of_the_user_replace_the_defaults() -> None:

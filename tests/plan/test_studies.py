@@ -12,7 +12,7 @@ NO_PERCEPTION = {"w_rec": 1.0, "w_perc": 0.0}
 def test_studies_have_features_and_folders_of_their_own(folder: Path) -> None:
     network = {"extractor": "resnet18", "weights": str(folder / "weights.pth")}
     (folder / "weights.pth").write_bytes(b"0")
-    planned = plan(folder, features=network)
+    planned = plan(folder, features=network, detectors={"fca": {}})
     assert layers_of(planned) == ("layer1", "layer2")
     study = planned.studies["ablation"].detectors
     assert planned.layers_of(study["blind"].features) == ("layer1", "layer2")

@@ -14,11 +14,11 @@ import pandas
 import pytest
 from PIL import Image
 
-from running import LAWS, command, environment, read_tables, run
+from running import QUICK, command, environment, read_tables, run
 
 pytestmark = pytest.mark.slow
 
-CONFIG = {"collections": {"pile": {"path": "../pile"}}, "images_per_job": 3, **LAWS}
+CONFIG = {"collections": {"pile": {"path": "../pile"}}, "images_per_job": 3, **QUICK}
 N_IMAGES = 6
 HOUR = 3600.0
 

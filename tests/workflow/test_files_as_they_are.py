@@ -10,7 +10,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from running import LAWS, read_tables, run
+from running import QUICK, read_tables, run
 
 
 def texture(seed: int) -> np.ndarray:
@@ -30,7 +30,7 @@ def test_files_as_they_are(tmp_path: Path) -> None:
     (tmp_path / "@eaDir/0.bmp").mkdir(parents=True)
     Image.fromarray(texture(0)).save(tmp_path / "@eaDir/0.bmp/SYNOFILE_THUMB_M.png")
     (tmp_path / "film.mp4").touch()
-    config = {"collections": {"tiles": {"path": "."}}, **LAWS}
+    config = {"collections": {"tiles": {"path": "."}}, **QUICK}
     done = run(tmp_path, config=config)
     assert done.returncode == 0, done.stderr
     assert "firstsight: collections.tiles: 1 .mp4 file cannot be read: films: save their frames as PNG" in done.stderr

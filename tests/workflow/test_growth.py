@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from running import LAWS, read_tables, run
+from running import LAWS, QUICK, read_tables, run
 
 FALSE_ALARMS = {"method": "false_alarm_rate", "rate": 0.05, "unit": "image"}
 
@@ -33,7 +33,7 @@ def test_a_collection_grows(tmp_path: Path) -> None:
     pile = tmp_path / "pile"
     for number in range(0, 8, 2):
         add_image(pile, f"{number}.png", number)
-    config = {"collections": {"pile": {"path": "pile"}}, "images_per_job": 4, "threshold": FALSE_ALARMS, **LAWS}
+    config = {"collections": {"pile": {"path": "pile"}}, "images_per_job": 4, "threshold": FALSE_ALARMS, **QUICK}
     assert run(tmp_path, config=config).returncode == 0
     before = stores(tmp_path)
     assert len(before) == 2, "a shard with features and maps"
@@ -97,7 +97,7 @@ def test_a_mask_that_comes_later_makes_metrics_but_no_new_features(tmp_path: Pat
     pile.parent.mkdir(parents=True)
     for number in range(3):
         add_image(pile, f"{number}.png", number)
-    config = {"collections": {"pile": {"path": "pile", "layout": "mvtec"}}, **LAWS}
+    config = {"collections": {"pile": {"path": "pile", "layout": "mvtec"}}, **QUICK}
     assert run(tmp_path, "tables", config=config).returncode == 0
     before = stores(tmp_path)
     assert "pro" not in set(read_tables(tmp_path / "results")["metrics"]["metric"])

@@ -8,7 +8,7 @@ from PIL import Image
 from skimage import data
 
 from firstsight.stages.truth import EMPTY_MASK, NO_MASK
-from running import LAWS, read_tables, run
+from running import QUICK, read_tables, run
 
 IMAGES = {"ok/0": 0, "ok/1": 0, "ko/2": 1, "ko/3": 2, "ko/4": 0, "ko/5": None}
 """Images, and the number of the class in their masks: 0 is an empty mask, None no mask."""
@@ -35,7 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 half[rows] = mask[rows]
                 Image.fromarray(half).save(truth / f"{part}.png")
     Image.fromarray(np.zeros((96, 96), np.uint8)).save(folder / "pile/ground_truth/ko/9.png")
-    done = run(folder, config={"collections": {"pile": {"path": "pile"}}, **LAWS})
+    done = run(folder, config={"collections": {"pile": {"path": "pile"}}, **QUICK})
     assert done.returncode == 0, done.stderr
     (folder / "stderr.txt").write_text(done.stderr, encoding="utf-8")
     return folder

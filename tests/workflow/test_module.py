@@ -10,7 +10,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from running import LAWS, ROOT, command, environment, read_tables
+from running import QUICK, ROOT, command, environment, read_tables
 
 MODULE = f"""
 configfile: "outer.yaml"
@@ -47,7 +47,7 @@ def run_outer(folder: Path, snakefile: str, *arguments: str) -> "subprocess.Comp
         values = np.random.default_rng(number).integers(0, 255, (48, 48)).astype(np.uint8)
         Image.fromarray(values).save(folder / f"pile/{number}.png")
     (folder / "outer.yaml").write_text(
-        yaml.safe_dump({"firstsight": {"collections": {"pile": "pile"}, "results": "first", **LAWS}, "mine": 1})
+        yaml.safe_dump({"firstsight": {"collections": {"pile": "pile"}, "results": "first", **QUICK}, "mine": 1})
     )
     (folder / "Snakefile").write_text(snakefile)
     line = command(folder, *arguments)

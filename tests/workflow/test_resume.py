@@ -16,9 +16,13 @@ import pytest
 
 from firstsight.storage.store import ShardReader
 from firstsight.storage.zarr_archive import group_member, read_attributes, read_members, write_archive
-from running import LAWS, command, environment, read_tables, run
+from running import QUICK, command, environment, read_tables, run
 
-CONFIG: dict[str, Any] = {"collections": {"tiles": {"layout": "demo", "texture": "brick"}}, "images_per_job": 5, **LAWS}
+CONFIG: dict[str, Any] = {
+    "collections": {"tiles": {"layout": "demo", "texture": "brick"}},
+    "images_per_job": 5,
+    **QUICK,
+}
 KILLS = 12
 VICTIMS = ("group", "snakemake", "job")
 SECONDS_TO_KILL = (2.0, 14.0)

@@ -21,7 +21,7 @@ from firstsight.plan.paths import paths_below
 from firstsight.plan.settings import TAKEN_NAMES, CollectionSettings
 from firstsight.storage.replacing import replace_file
 
-WITH_REFERENCE = ("padim", "fca")
+WITH_REFERENCE = ("padim", "blind")
 """The detectors that run where there are normal images and none was asked for."""
 
 HEAD = """\

@@ -188,7 +188,7 @@ class SharedSettings(SettingsModel):
     1024) or very many (a five-hundredth of them); 1: a job for each image."""
     features: FeatureSettings = FeatureSettings()
     """Which features are computed, and how they are stored."""
-    detectors: Annotated[dict[DetectorName, DetectorEntry], Field(min_length=1)] = {"fca": DetectorEntry()}  # noqa: RUF012
+    detectors: Annotated[dict[DetectorName, DetectorEntry], Field(min_length=1)] = {"blind": DetectorEntry()}  # noqa: RUF012
     """One entry for each detector, with its settings. The name is the method's, or ``method`` says which one runs:
     fca_small: {method: fca, patch_size: 5}."""
     threshold: ThresholdSettings = FalseAlarmRate()
