@@ -26,9 +26,10 @@ def metrics(*rows: tuple[str, float | None, float]) -> pandas.DataFrame:
     return pandas.DataFrame(
         [
             {"metric": name, "value": value, "crop": crop, "n_images": 60, "n_regions": 1234}
+            | ({"low": 0.7, "high": 0.8125} if name == "of_its_own" else {"low": None, "high": None})
             for name, value, crop in rows
         ],
-        columns=["metric", "value", "crop", "n_images", "n_regions"],
+        columns=["metric", "value", "low", "high", "crop", "n_images", "n_regions"],
     )
 
 

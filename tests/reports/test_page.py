@@ -203,7 +203,7 @@ def test_the_whole_frame_comes_before_the_crop(document: Document) -> None:
             "auroc 0.988 60 1,234",
             "average_precision – 60 1,234",
             "nmi 0.250 60 1,234",
-            "of_its_own 0.500 60 1,234",
+            "of_its_own 0.500 0.700 to 0.812 60 1,234",
             "without 6.25 % of the frame on each side auroc 0.778 60 1,234",
         )
     ]

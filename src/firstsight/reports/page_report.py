@@ -35,8 +35,8 @@ class DetectorReport:
         folder: the folder of its overlays by shard, relative to the page's folder, with forward slashes, not
             percent-encoded.
         colour_bar: the legend of the scale, a PNG; its path is written as ``folder``.
-        metrics: rows of the `metrics` table (columns metric, value, crop, n_images, n_regions; crop is the share of the
-            frame cut from each side); empty without masks and labels.
+        metrics: rows of the `metrics` table (columns metric, value, low, high, crop, n_images, n_regions; crop is the
+            share of the frame cut from each side); empty without masks and labels.
         image_results: one row per image with a map, indexed by image: score (in the units of the map), p_value (null if
             unknown), threshold (of the image), area (share of it that is anomalous), regions (their number), cluster
             (-1: none; null: not clustered) and distance (to the centre of its cluster, or null).
