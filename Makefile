@@ -1,5 +1,6 @@
 # make demo   run the whole workflow on the demo collection
 # make test   run the tests; make test-slow those that run the workflow for minutes; make test-all both
+# make ablation   detectors, sets of images and networks side by side, as docs/ablation.yaml says
 # make docs   build the documentation into site/ and run its notebook; a link that leads nowhere is an error
 # All install into .venv first, once, with the versions of requirements.lock.
 
@@ -10,7 +11,7 @@ CORES ?= all
 WORKERS ?= 2
 PYTEST = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: install demo test test-slow test-all benchmark check settings docs clean
+.PHONY: install demo test test-slow test-all ablation benchmark check settings docs clean
 
 install: .venv/.installed
 
@@ -42,6 +43,11 @@ check: install
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/mypy
 	$(BIN)/snakemake --lint
+
+# The table of docs/methods.md: metrics, calls and seconds of detectors on the sets that docs/ablation.yaml names.
+ablation: install
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES) --until tables --configfile docs/ablation.yaml
+	$(BIN)/python docs/ablation_table.py results/ablation
 
 # config.yaml, the schema and the table of settings, from the models in src/firstsight/plan/settings.py and in the detectors.
 settings: install

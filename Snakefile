@@ -25,6 +25,8 @@ include: "workflow/rules/detect.smk"
 include: "workflow/rules/describe.smk"
 include: "workflow/rules/cluster.smk"
 include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/common_groups.smk"
+include: "workflow/rules/groups.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/names.smk"
 include: "workflow/rules/export.smk"
@@ -65,6 +67,7 @@ rule all:
     input:
         page=PATHS.page,
         tables=expand(PATHS.table, table=TABLES),
+        groups=GROUP_RESULTS,
 
 
 rule assign:

@@ -37,9 +37,9 @@ def main(folder: str) -> None:
 
 
 def _called(images: pandas.DataFrame, collection: str, detector: str, normal: bool) -> float:
-    """The share of the normal, or of the anomalous, images of a collection that have a region."""
+    """The share of the normal, or of the anomalous, images of a collection that have a region; NaN of none."""
     chosen = images[images["collection"].eq(collection) & images["is_normal"].eq(normal)]
-    return float(chosen[f"{detector}_anomalous_area"].gt(0).mean())
+    return float(chosen[f"{detector}_anomalous_area"].gt(0).astype(float).mean())
 
 
 def _seconds(results: Results, collection: str, detector: str | None, stages: tuple[str, ...]) -> float:

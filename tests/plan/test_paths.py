@@ -8,7 +8,7 @@ import pytest
 
 from firstsight.plan.paths import fingerprint_in, paths_below
 
-WILDCARDS = {"collection", "shard", "features", "detector", "kinds", "table", "format"}
+WILDCARDS = {"collection", "shard", "features", "detector", "kinds", "table", "format", "group"}
 
 
 def wildcards_of(pattern: str) -> set[str]:

@@ -243,6 +243,13 @@ def test_a_page_of_nothing(tmp_path: Path) -> None:
     assert not list((tmp_path / "data").glob("images-*"))
 
 
+def test_the_page_leads_to_that_of_groups(tmp_path: Path) -> None:
+    write_page(tmp_path / "index.html", Page("grouped", "0.1.0", (), groups="groups/index.html"))
+    assert '<a href="groups/index.html">' in (tmp_path / "index.html").read_text(encoding="utf-8")
+    write_page(tmp_path / "index.html", Page("bare", "0.1.0", ()))
+    assert "groups" not in (tmp_path / "index.html").read_text(encoding="utf-8")
+
+
 def test_the_same_report_gives_the_same_bytes_and_the_data_before_is_gone(index: Path) -> None:
     before = {path.name: path.read_bytes() for path in (index.parent / "data").iterdir()}
     text = index.read_bytes()

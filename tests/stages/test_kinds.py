@@ -27,8 +27,9 @@ from firstsight.stages.tables import join_tables
 from firstsight.stages.threshold import find_threshold
 from firstsight.storage.geometry import Geometry
 from firstsight.storage.store import ShardReader, ShardWriter
-from firstsight.storage.table_schemas import SCHEMAS, TRUTH_COLUMNS
+from firstsight.storage.table_schemas import TRUTH_COLUMNS
 from firstsight.storage.tables import read_table, write_table
+from running import TABLES
 
 CELLS = 12
 CHANNELS = 20
@@ -341,7 +342,7 @@ def joined(folder: Folder, out: Path, names: Path | None) -> dict[str, pandas.Da
     record = {"collection": "pile", "rule": "cluster", "shard": "", "detector": "fca", "device": "cpu", "n_images": 1}
     record |= {"seconds": 1.0, "seconds_by_step": "", "peak_memory_mb": 1.0, "versions": "", "weights_sha256": ""}
     (folder.path / "run.json").write_text(json.dumps(record))
-    output = {name: out / f"{name}.parquet" for name in SCHEMAS}
+    output = {name: out / f"{name}.parquet" for name in TABLES}
     join_tables(
         images=[],
         detectors=["fca"],

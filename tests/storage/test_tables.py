@@ -102,7 +102,41 @@ RUN = {
     "machine": "node7",
 }
 UNREAD = {"collection": "tiles", "suffix": ".pdf", "n_files": 3, "example": "a.pdf", "advice": "convert them"}
-ROWS = {"images": IMAGE, "regions": REGION, "clusters": CLUSTER, "metrics": METRIC, "runs": RUN, "unread": UNREAD}
+GROUP_CLUSTER: dict[str, object] = {
+    "group": "tiles+wood",
+    "detector": "fca",
+    "collection": "tiles",
+    "image": "crack/001.png",
+    "region": None,
+    "cluster": 1,
+    "cluster_name": "cluster 1",
+    "support": 0.75,
+    "distance": 0.5,
+    "medoid_collection": "wood",
+    "medoid": "7.png",
+    "is_medoid": False,
+}
+KIND: dict[str, object] = {
+    "group": "tiles+wood",
+    "detector": "fca",
+    "cluster": 1,
+    "cluster_name": "cluster 1",
+    "collection": "tiles",
+    "n_images": 3,
+    "share": 0.25,
+    "is_new": True,
+}
+ROWS = {
+    "images": IMAGE,
+    "regions": REGION,
+    "clusters": CLUSTER,
+    "metrics": METRIC,
+    "runs": RUN,
+    "unread": UNREAD,
+    "group_clusters": GROUP_CLUSTER,
+    "kinds_by_collection": KIND,
+    "group_metrics": {"group": "tiles+wood", "detector": "fca", "metric": "nmi", "value": 0.5, "n_images": 7},
+}
 
 
 def scored(detector: str, score: float | None, area: int | None, threshold: float | None) -> dict[str, object]:

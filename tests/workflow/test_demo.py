@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -203,3 +204,28 @@ def test_the_report_of_snakemake_has_the_page_and_the_tables_with_captions(demo:
     assert "which machine and with" in report
     assert all(f"results/tables/{table}.parquet" in report for table in TABLES)
     assert "results/reports/index.html" in report
+
+
+def test_the_collections_may_have_kinds_in_common(demo: Path) -> None:
+    two = {"clustering": {"across": [["demo_gravel", "demo_grass"]]}}
+    done = run(demo, config=two)
+    assert done.returncode == 0, done.stderr
+    results = demo / "results"
+    rows = pandas.read_parquet(results / "tables/group_clusters.parquet")
+    assert set(rows["group"]) == {"demo_grass+demo_gravel"}
+    kinds = rows[rows["cluster"].gt(0) & rows["region"].isna()]
+    assert set(kinds["collection"]) == {"demo_grass", "demo_gravel"}
+    matrix = pandas.read_parquet(results / "tables/kinds_by_collection.parquet")
+    assert matrix.groupby("collection")["share"].sum().tolist() == pytest.approx([1, 1])
+    metrics = pandas.read_parquet(results / "tables/group_metrics.parquet").set_index("metric")["value"]
+    assert metrics["nmi"] > 0.3
+    assert metrics["nmi_with_collection"] < 0.5
+    assert 'href="groups/index.html"' in (results / "reports/index.html").read_text()
+    assert "demo_grass" in (results / "reports/groups/index.html").read_text()
+
+    turned = {"clustering": {"across": [["demo_grass", "demo_gravel"]]}}
+    assert "Nothing to be done" in run(demo, "--dry-run", config=turned).stdout, "their order does not matter"
+    plan = run(demo, "--dry-run", config={"clustering": {"across": [["demo_grass", "demo_gravel", "demo_brick"]]}})
+    jobs = {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", plan.stdout, re.MULTILINE)}
+    grown = {"normal_cells": 1, "cluster_group": 1, "group_tables": 1, "group_page": 1, "all": 1, "total": 5}
+    assert jobs == grown, "another collection costs its own jobs and the last steps of the group"

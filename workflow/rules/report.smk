@@ -101,5 +101,6 @@ rule page:
         runtime=growing(60),
     params:
         collections=lambda wildcards: collections_of_page(PLAN, PATHS),
+        groups=PATHS.group_page if PLAN.groups else "",
     script:
         "../scripts/page.py"

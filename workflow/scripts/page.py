@@ -12,6 +12,7 @@ with run_rule(snakemake, "page") as job:
         tables={name: Path(snakemake.input[name]) for name in TABLES},
         verdicts=Path(snakemake.input.verdicts[0]) if snakemake.input.verdicts else None,
         collections=snakemake.params.collections,
+        groups=snakemake.params.groups,
         output=Path(snakemake.output.page),
         findings=Path(snakemake.output.findings),
         job=job,

@@ -2,8 +2,8 @@
 
 A threshold of the collection holds for every cell of every image. A rate of false alarms is a share of images instead:
 an image is anomalous if its p-value among the `NormalImages` of the collection is below the rate. Its own threshold is
-the score that the largest of a normal image exceeds at that rate; an image that is not anomalous has no region.
-A region reaches further down than the threshold where the image's highest score is hardly above it.
+the score that makes an image anomalous even where nothing else stands out. An image that is not anomalous has no
+region. A region reaches further down than the threshold where the image's highest score is hardly above it.
 """
 
 from collections.abc import Mapping
@@ -81,7 +81,7 @@ class Decision:
         if self.rate is None:
             return Call(p_value, self.threshold, self.threshold, anomaly_map, None)
         levelled = self.normal.without_frame(anomaly_map)
-        threshold = float(self.normal.highest(maps.medians, self.rate)[0])
+        threshold = float(self.normal.highest(maps.medians, self.rate / self.normal.questions)[0])
         largest, anomalous = float(levelled.max()), p_value < self.rate
         if anomalous and threshold >= largest:
             threshold = top_threshold(levelled)

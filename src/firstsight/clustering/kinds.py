@@ -106,6 +106,7 @@ def fit_kinds(
     clusters: int | Literal["auto"] = "auto",
     *,
     evidence: Evidence | None = None,
+    normalisation: Normalisation | None = None,
     counted: Counted | None = None,
     collection: str = "",
     detector: str = "",
@@ -124,6 +125,7 @@ def fit_kinds(
         clusters: how many kinds, 1 .. N, or "auto". Where fewer kinds can have 2 images, as many as can.
         evidence: what scores say of the images. With "auto", they part the normal images from the others, and these
             into kinds, see `sort_by_evidence`; with a number, they tell which kind is normal (`normal_cluster`).
+        normalisation: the units of the descriptors; by default those of all that are not isolated.
         counted: where ``clusters`` came from, unless "given" by a user.
         collection, detector: names to keep.
         seed, largest_linkage: see `cluster_descriptors`.
@@ -138,7 +140,7 @@ def fit_kinds(
         raise FirstsightError(f"{len(descriptors)} descriptors of {len(images)} images cannot be sorted into kinds")
     isolated = isolated_descriptors(descriptors, seed=seed)
     kept = np.flatnonzero(~isolated)
-    normalisation = fit_normalisation(descriptors[kept])
+    normalisation = normalisation or fit_normalisation(descriptors[kept])
     rooted = root_descriptors(descriptors, normalisation)
     unit = join_weightings(rooted)
     if clusters != "auto" and not isinstance(clusters, bool) and len(kept) < clusters <= len(images):

@@ -114,6 +114,11 @@ class NormalImages:
         spreads = {"tiles": Spread(*content["tiles"]), "images": None if images is None else Spread(*images)}
         return cls(**(content | spreads))
 
+    @property
+    def questions(self) -> int:
+        """How many questions an image is asked: 1 where there were too few to compare it with."""
+        return 1 if self.images is None else 2
+
     def p_values(self, maps: MapStatistics) -> NDArray[np.float64]:
         """For every map, the share of normal images that stand out as much, (N,) in [0, 1]."""
         within = self._within(maps)

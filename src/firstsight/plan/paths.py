@@ -1,7 +1,7 @@
 """Every path below the folder of results, spelt here and nowhere else.
 
 A path is a pattern: Snakemake fills its wildcards in (``collection``, ``shard``, ``features``, ``detector``, ``kinds``,
-``table``, ``format``), and so does `str.format`.
+``group``, ``table``, ``format``), and so does `str.format`.
 """
 
 import re
@@ -17,6 +17,7 @@ _FEATURES = f"{_COLLECTION}/features/{{features}}"
 _DETECTOR = f"{_COLLECTION}/detectors/{{detector}}"
 _KINDS = f"{_DETECTOR}/{{kinds}}"
 _HEAD = f"{_DETECTOR}/{CONTRASTIVE}"
+_GROUP = "groups/{group}/{detector}"
 _EXPORT = "exports/{collection}/{detector}/{format}"
 _LOGS = "logs"
 _LOGS_OF_COLLECTION = f"{_LOGS}/{{collection}}"
@@ -103,6 +104,20 @@ class Paths:
     metrics: str = f"{_KINDS}/metrics.parquet"
     metrics_record: str = f"{_KINDS}/metrics.run.json"
     metrics_log: str = f"{_LOGS_OF_KINDS}/evaluate.log"
+
+    # Groups of collections: the normal cells of a shard, and the kinds that a group has in common.
+    normal_cells: str = f"{_DETECTOR}/normal_cells/{{shard}}.npz"
+    normal_cells_record: str = f"{_DETECTOR}/normal_cells/{{shard}}.run.json"
+    normal_cells_log: str = f"{_LOGS_OF_DETECTOR}/normal_cells/{{shard}}.log"
+    group_clusters: str = f"{_GROUP}/clusters.parquet"
+    group_summary: str = f"{_GROUP}/clusters.json"
+    group_record: str = f"{_GROUP}/clusters.run.json"
+    group_log: str = f"{_LOGS}/{_GROUP}.log"
+    group_tables_record: str = "tables/.group_tables.run.json"
+    group_tables_log: str = f"{_LOGS}/group_tables.log"
+    group_page: str = "reports/groups"
+    group_page_record: str = "reports/groups.run.json"
+    group_page_log: str = f"{_LOGS}/group_page.log"
 
     # Studies: the comparison of all detectors on a collection, and degraded copies.
     comparison: str = f"{_COLLECTION}/comparison/localization.parquet"

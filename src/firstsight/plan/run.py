@@ -8,16 +8,18 @@ from firstsight.clustering.verdicts import read_verdicts
 from firstsight.collections.unread import tell_unread
 from firstsight.errors import ConfigError, FirstsightError, Mistake
 from firstsight.plan.collections import CollectionPlan, plan_collection
+from firstsight.plan.groups import GroupPlan, plan_groups
 from firstsight.plan.settings import Config
 from firstsight.plan.weights import require_weights
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A whole run: the settings that hold for all of it, and the plan of every collection."""
+    """A whole run: the settings that hold for all of it, and the plan of every collection and group."""
 
     config: Config
     collections: dict[str, CollectionPlan]
+    groups: dict[str, GroupPlan]
 
     @property
     def results(self) -> Path:
@@ -60,7 +62,8 @@ def plan_run(config: Config) -> Plan:
 
     Raises:
         ConfigError: results that cannot be written; verdicts that cannot be read; for every collection a missing path,
-            no images, an unknown layer, detector or setting, or weights that are neither there nor to be downloaded.
+            no images, an unknown layer, detector or setting, or weights that are neither there nor to be downloaded; a
+            group whose collections do not compare.
     """
     require_writable(config.results)
     collections: dict[str, CollectionPlan] = {}
@@ -80,7 +83,7 @@ def plan_run(config: Config) -> Plan:
             mistakes.append(Mistake(("collections", name), str(error)))
     if mistakes:
         raise ConfigError(mistakes)
-    return Plan(config, collections)
+    return Plan(config, collections, plan_groups(config.clustering, collections))
 
 
 def require_writable(results: Path) -> None:

@@ -18,7 +18,7 @@ from firstsight.features.registry import EXTRACTORS
 from firstsight.features.timm_models import is_timm_name
 from firstsight.settings_model import Count, Positive, SettingsModel, UserPath, first_sentence, misplaced
 
-TAKEN_NAMES = ("tables", "exports", "logs", "reports")
+TAKEN_NAMES = ("tables", "exports", "logs", "reports", "groups")
 """Folders of the results that belong to no collection."""
 
 
@@ -42,6 +42,8 @@ def detector_name(name: str) -> str:
 CollectionName = Annotated[str, AfterValidator(_collection_name)]
 DetectorName = Annotated[str, AfterValidator(detector_name)]
 ImageSize = Annotated[tuple[Count, Count], Strict(False)]
+Group = Annotated[tuple[str, ...], Strict(False)]
+SMALLEST_GROUP = 2
 
 
 class FeatureSettings(SettingsModel):
@@ -153,6 +155,37 @@ class ClusteringSettings(SettingsModel):
         if self.oracle and self.clusters != "auto":
             raise misplaced("oracle", "true, and a number of clusters, exclude each other")
         return self
+
+
+class RunClusteringSettings(ClusteringSettings):
+    """How images are sorted into kinds, within collections and across them."""
+
+    across: Literal["all"] | Annotated[tuple[Group, ...], Strict(False)] = ()
+    """Groups of collections that have kinds in common, besides those of each: [[line_a, line_b], [monday, tuesday]];
+    all: one group of all collections."""
+    textures: Literal["auto", "same", "different"] = "auto"
+    """Whether the collections of a group show the same texture. same: anomalies are compared as they are; different: by
+    how they differ from the normal texture of their collection; auto: found from the images of each group."""
+
+    @field_validator("across", mode="before")
+    @classmethod
+    def _are_lists(cls, across: Any) -> Any:
+        if isinstance(across, list) and any(not isinstance(group, list | tuple) for group in across):
+            raise ValueError("should be a list of groups, each of them a list of names: [[line_a, line_b]]")
+        return across
+
+    @field_validator("across")
+    @classmethod
+    def _are_groups(cls, across: Any) -> Any:
+        for group in () if across == "all" else across:
+            if len(set(group)) < len(group):
+                twice = next(name for name in group if group.count(name) > 1)
+                raise ValueError(f"has {twice} twice in a group")
+            if len(group) < SMALLEST_GROUP:
+                raise ValueError("has a group of one: a group needs two collections or more")
+        if across != "all" and len(set(map(frozenset, across))) < len(across):
+            raise ValueError("has a group twice")
+        return across
 
 
 class EvaluationSettings(SettingsModel):
@@ -318,6 +351,8 @@ class DaskSettings(SettingsModel):
 class Config(SharedSettings):
     """A whole run."""
 
+    clustering: RunClusteringSettings = RunClusteringSettings()
+    """How images are sorted into kinds, within collections and across them."""
     results: Annotated[UserPath, Field(json_schema_extra={"minLength": 1})] = Path("results")
     """Folder of everything that a run makes."""
     collections: Annotated[dict[CollectionName, CollectionSettings], Field(min_length=1)] = {  # noqa: RUF012

@@ -123,9 +123,11 @@ class CollectionReport:
 
 @dataclass(frozen=True)
 class Page:
-    """Everything the page shows; ``verdicts`` are those that the run was given."""
+    """Everything the page shows; ``verdicts`` are those that the run was given, ``groups`` the address of the page of
+    groups of collections, or nothing."""
 
     title: str
     version: str
     collections: tuple[CollectionReport, ...]
     verdicts: tuple[Verdict, ...] = ()
+    groups: str = ""

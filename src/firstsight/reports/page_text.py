@@ -16,6 +16,7 @@ METRIC_TITLES = {
     "nmi_oracle": "as nmi, the true number of clusters given",
     "ari_oracle": "as ari, the true number of clusters given",
     "matched_f1_oracle": "as matched_f1, the true number of clusters given",
+    "nmi_with_collection": "how far the kinds repeat the collections: near 0 where they are shared",
 }
 """What every metric measures, in the order of the page. A metric not listed comes last, under its bare name."""
 

@@ -32,6 +32,7 @@ def make_page(
     findings: Path,
     job: Job,
     verdicts: Path | None = None,
+    groups: str = "",
 ) -> None:
     """Write the page of a run with its data, and beside each detector's maps the legend of its colours.
 
@@ -45,6 +46,7 @@ def make_page(
             one that learns
             (`firstsight.plan.files.collections_of_page`).
         verdicts: CSV of `firstsight.clustering.verdicts`, from which marks on the page begin.
+        groups: the folder of the page of groups of collections, where there are any.
         output: the HTML file, its data in the folder ``data`` beside it; all pictures are linked relative to it.
         findings: the HTML file, beside it, that holds what was found with its pictures.
     """
@@ -59,7 +61,8 @@ def make_page(
         for report in reports:
             for line in report.remarks:
                 job.note(f"{report.name}: {line}")
-        page = Page(title="firstsight", version=__version__, collections=reports, verdicts=said)
+        link = f"{_relative(groups, output.parent)}/index.html" if groups else ""
+        page = Page(title="firstsight", version=__version__, collections=reports, verdicts=said, groups=link)
         write_page(output, page)
     with job.step("findings"):
         write_findings(findings, page)

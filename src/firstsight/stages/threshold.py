@@ -127,7 +127,7 @@ def _of_images(normal: NormalImages, maps: MapStatistics, rate: float) -> tuple[
     """The threshold of the middle image, and what the thresholds of all images mean, in words."""
     stand_out = int((normal.p_values(maps) < rate).sum())
     asked = f"of normal images, about {100 * rate:g} % are asked to have a region"
-    threshold = float(np.median(normal.highest(maps.medians, rate)))
+    threshold = float(np.median(normal.highest(maps.medians, rate / normal.questions)))
     return (
         threshold,
         f"{asked}; of these {len(maps.scores)} images, {stand_out} have; every image has a threshold of its own",

@@ -1,6 +1,6 @@
 """The tables of a run: the one place where their columns and types are fixed.
 
-Six tables, each with one kind of row:
+Six tables that every run has, and three of runs with groups of collections, each with one kind of row:
 
 | table      | one row                                      | sorted by                           |
 | ---------- | -------------------------------------------- | ----------------------------------- |
@@ -10,6 +10,9 @@ Six tables, each with one kind of row:
 | `metrics`  | collection, detector, metric and crop        | collection, detector, metric, crop  |
 | `runs`     | job                                          | collection, rule, shard, detector   |
 | `unread`   | suffix of files that cannot be read          | collection, suffix                  |
+
+`group_clusters` has a row for each image of a group and detector, and for each region of an anomalous one;
+`kinds_by_collection` one for each kind and collection of a group; `group_metrics` one for each metric of a group.
 """
 
 from collections.abc import Sequence
@@ -155,6 +158,50 @@ SCHEMAS: dict[str, pyarrow.Schema] = {
             _required("advice", pyarrow.string()),
         ]
     ),
+    "group_clusters": pyarrow.schema(
+        [
+            _required("group", pyarrow.string()),
+            _required("detector", pyarrow.string()),
+            _required("collection", pyarrow.string()),
+            _required("image", pyarrow.string()),
+            # Null: the row is about the whole image.
+            _optional("region", pyarrow.int32()),
+            # 0: normal; -1: anomalous, but in no kind.
+            _required("cluster", pyarrow.int32()),
+            _required("cluster_name", pyarrow.string()),
+            # Of the cluster, as in the table clusters.
+            _optional("support", pyarrow.float32()),
+            # To the centre of the cluster; of what is in no kind, to the nearest centre; null for normal images.
+            _optional("distance", pyarrow.float32()),
+            # The collection and the image in the middle of the cluster, or of the nearest one.
+            _optional("medoid_collection", pyarrow.string()),
+            _optional("medoid", pyarrow.string()),
+            _required("is_medoid", pyarrow.bool_()),
+        ]
+    ),
+    "kinds_by_collection": pyarrow.schema(
+        [
+            _required("group", pyarrow.string()),
+            _required("detector", pyarrow.string()),
+            _required("cluster", pyarrow.int32()),
+            _required("cluster_name", pyarrow.string()),
+            _required("collection", pyarrow.string()),
+            _required("n_images", pyarrow.int64()),
+            # Of the collection's images.
+            _required("share", pyarrow.float64()),
+            # Whether no collection with an earlier name has images of this kind.
+            _required("is_new", pyarrow.bool_()),
+        ]
+    ),
+    "group_metrics": pyarrow.schema(
+        [
+            _required("group", pyarrow.string()),
+            _required("detector", pyarrow.string()),
+            _required("metric", pyarrow.string()),
+            _required("value", pyarrow.float64()),
+            _required("n_images", pyarrow.int64()),
+        ]
+    ),
 }
 """Columns and types by table. `images` has five more columns for every detector: see `images_schema`."""
 
@@ -168,6 +215,9 @@ SORT_KEYS: dict[str, tuple[str, ...]] = {
     "metrics": ("collection", "detector", "metric", "crop"),
     "runs": ("collection", "rule", "shard", "detector"),
     "unread": ("collection", "suffix"),
+    "group_clusters": ("group", "detector", "collection", "image", "region"),
+    "kinds_by_collection": ("group", "detector", "cluster", "collection"),
+    "group_metrics": ("group", "detector", "metric"),
 }
 
 _SCORE, _P_VALUE, _Q_VALUE, _AREA, _THRESHOLD = "_score", "_p_value", "_q_value", "_anomalous_area", "_threshold"

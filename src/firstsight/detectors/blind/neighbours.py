@@ -19,8 +19,9 @@ from firstsight.storage.stored_images import Stored, random_images
 LEAST_LOCAL = 0.5
 """Local distances below this share of their median count as that share: copies of an image are no dense texture."""
 
-# How many cosines are held at a time: 64 MiB.
-_BLOCK_VALUES = 2**24
+# How many cosines are held at a time: 4 MiB, which stay in the cache until their maxima are taken (a quarter less time
+# than with 64 MiB).
+_BLOCK_VALUES = 2**20
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,151 @@
+"""The page of groups of collections: how often each kind occurs where, and a gallery of each over all collections."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import jinja2
+import pandas
+
+from firstsight.reports.crops import CROP_SIDE, Box, crop_region
+from firstsight.reports.overlays import CONTOUR_COLOUR, MASK_COLOUR, overlay_name, pieces_of, write_image
+from firstsight.reports.page_text import METRIC_TITLES, metric_value
+from firstsight.storage.replacing import replace_folder
+
+MOST_SHOWN = 24
+"""How many images of a kind the gallery shows."""
+
+SHADES = 10
+"""Steps of the colour behind a share of the matrix."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An image in the gallery of a kind.
+
+    Args:
+        collection, image: its names.
+        overlay: the drawing of its map.
+        size: its width and height in pixels.
+        box: of its strongest region; None: the whole image is shown.
+    """
+
+    collection: str
+    image: str
+    overlay: Path
+    size: tuple[int, int]
+    box: Box | None
+
+
+@dataclass(frozen=True)
+class GroupReport:
+    """What was found in one group by one detector.
+
+    Args:
+        group, detector: their names.
+        says: whether textures differ, and how the number of kinds came about, in sentences.
+        matrix: rows of the table `kinds_by_collection`.
+        metrics: rows of the table `group_metrics`.
+        gallery: for each kind, by its number, the images to show (`chosen_images`).
+    """
+
+    group: str
+    detector: str
+    says: tuple[str, ...]
+    matrix: pandas.DataFrame
+    metrics: pandas.DataFrame
+    gallery: Mapping[int, tuple[Shown, ...]]
+
+
+def chosen_images(rows: pandas.DataFrame) -> pandas.DataFrame:
+    """The images of a kind that stand for it in the gallery: in turn the most typical one of each collection.
+
+    Args:
+        rows: of the table `group_clusters`, of one kind, without regions.
+    """
+    ordered = rows.sort_values(["distance", "collection", "image"])
+    turn = ordered.groupby("collection").cumcount()
+    return ordered.assign(turn=turn).sort_values(["turn", "collection"], kind="stable").head(MOST_SHOWN)
+
+
+def write_group_page(folder: Path, groups: Sequence[GroupReport], version: str) -> None:
+    """Write ``index.html`` with its style and crops as one folder, beside the page of the run.
+
+    Raises:
+        FirstsightError: a drawing that is missing or no picture.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("firstsight.reports"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["metric"] = metric_value
+    with replace_folder(folder) as partial:
+        sections = [_section(partial, place, report) for place, report in enumerate(groups)]
+        text = environment.get_template("groups.html.j2").render(
+            version=version, sections=sections, crop_width=2 * CROP_SIDE + 4, crop_height=CROP_SIDE
+        )
+        (partial / "index.html").write_text(text, encoding="utf-8", errors="replace")
+        colours = {"contour": f"rgb{CONTOUR_COLOUR}", "mask": f"rgb{MASK_COLOUR}"}
+        style = environment.get_template("page.css.j2").render(**colours)
+        (partial / "page.css").write_text(style, encoding="utf-8")
+
+
+def _section(folder: Path, place: int, report: GroupReport) -> dict[str, Any]:
+    """What the template needs for one group and detector; its crops are drawn into the folder."""
+    collections = sorted(set(report.matrix["collection"]))
+    return {
+        "report": report,
+        "anchor": f"group-{place + 1}",
+        "collections": collections,
+        "kinds": [_kind(folder, place, int(str(number)), rows, report) for number, rows in _by_kind(report.matrix)],
+        "metrics": [
+            {**row, "title": METRIC_TITLES.get(row["metric"], "")} for row in report.metrics.to_dict("records")
+        ],
+    }
+
+
+def _by_kind(matrix: pandas.DataFrame) -> list[tuple[int, pandas.DataFrame]]:
+    """The rows of each kind: anomalies first, then what is in none, the normal images last."""
+    parts = [(int(str(number)), rows) for number, rows in matrix.groupby("cluster")]
+    return sorted(parts, key=lambda part: (part[0] == 0, part[0] < 0, part[0]))
+
+
+def _kind(folder: Path, place: int, number: int, rows: pandas.DataFrame, report: GroupReport) -> dict[str, Any]:
+    shown = []
+    for index, image in enumerate(report.gallery.get(number, ())):
+        name = f"crop-{place}-{number}-{index}.webp"
+        picture = (image.overlay.parent / "pictures" / image.overlay.name).with_suffix(".webp")
+        write_image(folder / name, crop_region(picture, image.overlay, image.size, image.box))
+        address = "/".join(
+            quote(part, safe="/", errors="replace") for part in (image.collection, report.detector, image.image)
+        )
+        shown.append({"url": name, "collection": image.collection, "image": image.image, "address": address})
+    cells = rows.sort_values("collection").to_dict("records")
+    return {
+        "name": str(rows["cluster_name"].iloc[0]),
+        "anchor": f"group-{place + 1}-kind-{number}",
+        "n_images": int(rows["n_images"].sum()),
+        "cells": [{**cell, "shade": -int(-SHADES * cell["share"] // 1)} for cell in cells],
+        "shown": shown,
+    }
+
+
+def shown_image(row: dict[str, Any], region: dict[str, Any] | None, overlays: Path) -> Shown:
+    """An image of the gallery, with its strongest region.
+
+    Args:
+        row: of the table `images`.
+        region: of the table `regions`; None: it has none.
+        overlays: folder of the overlays of its collection.
+    """
+    size = int(row["width"]), int(row["height"])
+    # A strip is drawn in pieces, in which a box lies elsewhere.
+    whole = region is None or pieces_of(size[1], size[0]) > 1
+    box = None if whole or region is None else Box(*(int(region[key]) for key in ("x", "y", "width", "height")))
+    image = str(row["image"])
+    return Shown(str(row["collection"]), image, overlays / str(row["shard"]) / overlay_name(image), size, box)

@@ -1,0 +1,84 @@
+"""The page of groups: the matrix, the gallery, and text that is no HTML."""
+
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas
+from PIL import Image
+
+from firstsight.reports.group_page import GroupReport, chosen_images, shown_image, write_group_page
+from firstsight.reports.overlays import overlay_name
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+
+
+class Tags(HTMLParser):
+    """Counts of tags, and what addresses and classes there are."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+
+
+def report(folder: Path) -> GroupReport:
+    overlays = folder / "overlays"
+    (overlays / "s/pictures").mkdir(parents=True)
+    row = {"collection": "a", "image": "x y.png", "shard": "s", "width": 40, "height": 30}
+    name = overlay_name("x y.png")
+    Image.new("RGB", (400, 300), "red").save(overlays / "s" / name)
+    Image.new("RGB", (400, 300), "blue").save((overlays / "s/pictures" / name).with_suffix(".webp"))
+    box = {"x": 3, "y": 4, "width": 5, "height": 6}
+    matrix = [
+        {"cluster": number, "cluster_name": text, "collection": collection, "n_images": count, "share": count / 8}
+        | {"is_new": number == 1 and collection == "a"}
+        for number, text, counts in ((-1, "other", (0, 1)), (0, "normal", (6, 7)), (1, HOSTILE, (2, 0)))
+        for collection, count in zip("ab", counts, strict=True)
+    ]
+    metrics = [{"metric": "nmi", "value": 0.5, "n_images": 8}]
+    gallery = {1: (shown_image(row, box, overlays), shown_image(row, None, overlays))}
+    says = ("Different textures.", f"Number of kinds: 1 {HOSTILE}.")
+    return GroupReport("a+b", "fca", says, pandas.DataFrame(matrix), pandas.DataFrame(metrics), gallery)
+
+
+def test_the_page_has_the_matrix_and_a_gallery_of_each_kind(tmp_path: Path) -> None:
+    write_group_page(tmp_path / "groups", [report(tmp_path)], "1")
+    text = (tmp_path / "groups/index.html").read_text()
+    tags = Tags(text)
+    assert tags.tags.count("img") == 2, "names are no HTML"
+    assert "script" not in tags.tags
+    assert ("src", "crop-0-1-0.webp") in tags.attributes
+    assert ("href", "../index.html#a/fca/x%20y.png") in tags.attributes
+    assert {"number shade-0", "number shade-2", "number shade-3", "number shade-8", "number shade-9"} <= {
+        value for key, value in tags.attributes if key == "class"
+    }, "1, 2, 6 and 7 of 8 images, in tenths that are rounded up"
+    assert text.index("&lt;img") < text.index("<bdi>other") < text.index("<bdi>normal")
+    assert text.count("<b>new</b>") == 1
+    assert sorted(path.name for path in (tmp_path / "groups").iterdir()) == [
+        "crop-0-1-0.webp",
+        "crop-0-1-1.webp",
+        "index.html",
+        "page.css",
+    ]
+    before = (tmp_path / "groups/index.html").read_bytes()
+    (tmp_path / "again").mkdir()
+    write_group_page(tmp_path / "groups", [report(tmp_path / "again")], "1")
+    assert (tmp_path / "groups/index.html").read_bytes() == before
+
+
+def test_the_gallery_shows_every_collection_first() -> None:
+    rows = pandas.DataFrame(
+        {
+            "collection": ["a"] * 30 + ["b"] * 2,
+            "image": [f"{number:02d}" for number in range(32)],
+            "distance": [*range(30), 90, 80],
+        }
+    )
+    chosen = list(chosen_images(rows)[["collection", "image"]].itertuples(index=False, name=None))
+    assert chosen[:5] == [("a", "00"), ("b", "31"), ("a", "01"), ("b", "30"), ("a", "02")]
+    assert len(chosen) == 24
