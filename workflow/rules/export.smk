@@ -49,6 +49,7 @@ rule share:
         PATHS.page_data,
         everywhere(PLAN, PATHS.colour_bar),
         everywhere(PLAN, PATHS.overlays),
+        [PATHS.group_page] if PLAN.groups else [],
     output:
         archive=PATHS.archive,
         run=PATHS.archive_record,
