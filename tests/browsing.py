@@ -3,12 +3,14 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 
+AXE = Path(__file__).parent.parent / "node_modules/axe-core/axe.min.js"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -44,3 +46,19 @@ def look(chrome: webdriver.Chrome, width: int = 1280, height: int = 900, *, dark
 def complaints(chrome: webdriver.Chrome) -> list[str]:
     """What the page wrote to the console since the last call: errors, refused scripts, missing files."""
     return [entry["message"] for entry in chrome.get_log("browser")]
+
+
+def barriers(chrome: webdriver.Chrome, within: str = "html") -> list[str]:
+    """What axe-core finds wrong within an element, by the rules of WCAG 2.2 A and AA and its best practices.
+
+    Skips the test where axe-core is not installed.
+    """
+    if not AXE.exists():
+        pytest.skip("needs axe-core (npm install --no-save axe-core)")
+    chrome.execute_script(AXE.read_text(encoding="utf-8"))
+    found = chrome.execute_async_script("axe.run(arguments[0], {preload: false}).then(arguments[1])", within)
+    return [
+        f"{each['id']}: {node['html'][:150]}: {node['failureSummary']}"
+        for each in found["violations"]
+        for node in each["nodes"]
+    ]

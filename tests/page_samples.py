@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pandas
@@ -25,16 +26,17 @@ def metrics(*rows: tuple[str, float | None, float]) -> pandas.DataFrame:
     return pandas.DataFrame(
         [
             {"metric": name, "value": value, "crop": crop, "n_images": 60, "n_regions": 1234}
+            | ({"low": 0.7, "high": 0.8125} if name == "of_its_own" else {"low": None, "high": None})
             for name, value, crop in rows
         ],
-        columns=["metric", "value", "crop", "n_images", "n_regions"],
+        columns=["metric", "value", "low", "high", "crop", "n_images", "n_regions"],
     )
 
 
 def image_results(scores: dict[str, float], cluster: dict[str, int]) -> pandas.DataFrame:
     """The results of a detector: two regions in every image with a score from 10 on."""
     table = pandas.DataFrame({"score": pandas.Series(scores)})
-    table["p_value"] = np.where(table["score"] >= 10, 0.01, 0.5)
+    table["p_value"] = np.where(table["score"] >= 10, 0.01, 0.4)
     table["threshold"] = table["score"] / 4
     table["area"] = np.where(table["score"] >= 10, 0.0123, 0.0)
     table["regions"] = np.where(table["score"] >= 10, 2, 0)
@@ -59,7 +61,8 @@ def charts_of(images: list[str]) -> dict[str, Any]:
         "leaves": [{"images": 20, "cluster": 0}, {"images": 12, "cluster": 1}],
         "joins": [{"x": [0, 1], "low": [0, 0], "high": 3.5}],
     }
-    return {"images": images, "points": points, "method": "t-SNE", "tree": tree}
+    near = [[(place + step) % len(images) for step in (3, 1, 2)] for place in range(len(images))]
+    return {"images": images, "points": points, "near": near, "method": "t-SNE", "tree": tree}
 
 
 def detector(name: str, table: pandas.DataFrame, clusters: tuple[ClusterReport, ...], **more: Any) -> DetectorReport:
@@ -80,8 +83,14 @@ def detector(name: str, table: pandas.DataFrame, clusters: tuple[ClusterReport, 
 
 
 def images_table(names: list[str], label: str | None = "crack") -> pandas.DataFrame:
-    columns = {"image": names, "shard": "0123456789", "label": label, "width": 320, "height": 200}
-    return pandas.DataFrame(columns).astype({"label": object, "width": "Int32", "height": "Int32"})
+    columns = {"image": names, "shard": "0123456789", "label": label, "width": 320, "height": 200, "native": True}
+    table = pandas.DataFrame(columns).astype({"label": object, "width": "Int32", "height": "Int32"})
+    notes = [("exact copy",) if name.startswith("test/00") else () for name in names]
+    table["notes"] = pandas.Series(notes, index=table.index, dtype=object)
+    # All lie below one folder, but one within a stack and one elsewhere.
+    odd = {"test/003.png": None, "test/004.png": "../elsewhere/4.png"}
+    original = [odd.get(name, f"../data/{quote(name)}") for name in names]
+    return table.assign(original=pandas.Series(original, index=table.index, dtype=object))
 
 
 def draw_pictures(reports: Path, page: Page, *, all_images: bool = True) -> None:
@@ -117,6 +126,7 @@ def sample_page() -> Page:
         image_results(scores, cluster),
         (clusters[1], clusters[0], clusters[2]),
         metrics=metrics(*rows, ("pro", 0.7733, 0.0), ("average_precision", None, 0.0)),
+        rate=0.05,
         false_alarms="Up to 5\u00a0% of normal images are called anomalous, too.",
     )
     fewer = {name: -score for name, score in scores.items() if name != names[2]}
@@ -131,7 +141,16 @@ def sample_page() -> Page:
         version="0.1.0",
         collections=(
             CollectionReport(
-                "tiles", "data/<tiles>", 37, "laws", "none", JUDGED, (first, second), images_table(names), aside
+                "tiles",
+                "data/<tiles>",
+                37,
+                "laws",
+                "none",
+                JUDGED,
+                (first, second),
+                images_table(names),
+                aside,
+                originals="../data/",
             ),
             CollectionReport(
                 "cloth",

@@ -27,7 +27,17 @@ def call(*arguments: str) -> Result:
 def test_help_shows_the_options_of_a_folder_and_all_commands() -> None:
     said = call("--help").output
     assert "firstsight FOLDER... [OPTIONS]" in said
-    for word in ("--detector", "--reference", "--open", "-n, --dry-run", "assign", "compare", "doctor", "export"):
+    for word in (
+        "--detector",
+        "--reference",
+        "--open",
+        "-n, --dry-run",
+        "assign",
+        "compare",
+        "doctor",
+        "export",
+        "share",
+    ):
         assert word in said
     assert "  find" not in said
     assert call().output == said

@@ -12,6 +12,7 @@ import pandas
 import pytest
 
 from firstsight.errors import FirstsightError
+from firstsight.reports.findings_file import write_findings
 from firstsight.reports.overlays import overlay_name
 from firstsight.reports.page import write_page
 from firstsight.reports.page_data import MOST_BINS, histogram
@@ -60,6 +61,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     reports = tmp_path_factory.mktemp("run") / "reports"
     draw_pictures(reports, sample_page())
     write_page(reports / "index.html", sample_page())
+    write_findings(reports / "findings.html", sample_page())
     return reports / "index.html"
 
 
@@ -188,6 +190,8 @@ def test_the_first_screen_says_what_was_found(document: Document) -> None:
     assert "truncated file" in document.text
     assert "above the threshold, 9.75" in document.text
     assert "Number of clusters: 2, estimated." in document.text
+    lie = "Where defects lie 48 regions of 24 images, by their boxes, laid over one another; about"
+    assert f"{lie} 24 at the brightest place" in document.text
     assert "None: no masks, and no labels that tell normal images from others." in document.text
 
 
@@ -199,7 +203,7 @@ def test_the_whole_frame_comes_before_the_crop(document: Document) -> None:
             "auroc 0.988 60 1,234",
             "average_precision – 60 1,234",
             "nmi 0.250 60 1,234",
-            "of_its_own 0.500 60 1,234",
+            "of_its_own 0.500 0.700 to 0.812 60 1,234",
             "without 6.25 % of the frame on each side auroc 0.778 60 1,234",
         )
     ]
@@ -208,7 +212,7 @@ def test_the_whole_frame_comes_before_the_crop(document: Document) -> None:
 
 def test_pictures_have_words_and_keep_their_place(document: Document) -> None:
     pictures = [attributes for tag, attributes in document.tags if tag == "img" and "src" in attributes]
-    assert len(pictures) == 11
+    assert len(pictures) == 12
     assert all(attributes["alt"] and attributes["width"] for attributes in pictures)
     assert all(attributes["loading"] == "lazy" for attributes in pictures)
 
@@ -223,7 +227,8 @@ def test_what_may_be_no_texture_and_what_could_not_run_is_told(document: Documen
 def test_a_page_of_nothing(tmp_path: Path) -> None:
     write_page(tmp_path / "index.html", Page("nothing", "0.1.0", ()))
     text = Document((tmp_path / "index.html").read_text()).text
-    assert "0 of 0 images show anomalies. No file was set aside. No collections." in text
+    assert "0 of 0 images show anomalies. No file was set aside." in text
+    assert "in one file . No collections." in text
     aside = (("a", "empty"), ("b", "empty"))
     bare = CollectionReport("bare", "data", 2, "laws", "none", JUDGED, (), images_table([]), aside)
     write_page(tmp_path / "index.html", Page("bare", "0.1.0", (bare,)))

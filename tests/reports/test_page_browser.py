@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from io import BytesIO
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 import numpy
 import pytest
@@ -15,7 +16,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
-from browsing import browser, complaints, look
+from browsing import barriers, browser, complaints, look
 from firstsight.clustering.verdicts import Verdict, read_verdicts
 from firstsight.reports.page import write_page
 from page_samples import ENDING, HANDLER, MAGENTA, SCRIPT, draw_pictures, large_page, sample_page
@@ -61,7 +62,7 @@ def until(chrome: Chrome, holds: Callable[[], object]) -> None:
 
 
 def is_drawn(chrome: Chrome, name: str) -> bool:
-    return bool(chrome.execute_script(f"return document.getElementById('viewer-{name}').naturalWidth") == 320)
+    return bool(chrome.execute_script(f"return document.querySelector('.pane-{name}').naturalWidth") == 320)
 
 
 def one(chrome: Chrome, selector: str) -> WebElement:
@@ -101,7 +102,8 @@ def open_first(chrome: Chrome) -> None:
     until(chrome, lambda: one(chrome, "#viewer").is_displayed())
 
 
-def test_it_opens_with_the_worst_kinds_and_medoids_first(page: Chrome) -> None:
+def test_by_cluster_the_worst_kinds_and_medoids_are_first(page: Chrome) -> None:
+    choose(page, "order", "by cluster")
     headings = page.execute_script("return [...document.querySelectorAll('#cards h3')].map((each) => each.textContent)")
     assert headings == ["tiles: second & <i>kind</i>", "tiles: cluster 0", "tiles: outlier", "cloth: not clustered"]
     assert cards(page)[0] == SCRIPT
@@ -161,7 +163,87 @@ def test_filters(page: Chrome) -> None:
     assert one(page, "#count").text == "33 images of 37"
 
 
+def test_status_and_notes_filter(page: Chrome) -> None:
+    choose(page, "status", "anomalous")
+    assert one(page, "#count").text == "24 images of 37"
+    choose(page, "status", "not anomalous")
+    assert one(page, "#count").text == "13 images of 37"
+    assert [option.text for option in Select(one(page, "select[name=note]")).options] == ["all", "exact copy"]
+    choose(page, "note", "exact copy")
+    assert len(cards(page)) == 10
+    assert page.current_url.endswith("#gallery?status=normal&note=0")
+    choose(page, "note", "all")
+    page.execute_script("""
+        const [{ detectors: [detector], name }] = firstsight.collections;
+        const thing = firstsight.marks.thing({ collection: { name }, name: "test/004.png" }, detector);
+        firstsight.marks.set({ ...thing, verdict: "normal" });
+    """)
+    choose(page, "status", "judged")
+    assert cards(page) == ["test/004.png"]
+    choose(page, "status", "not judged")
+    assert one(page, "#count").text == "36 images of 37"
+    page.execute_script("localStorage.clear()")
+
+
+def test_more_like_an_image_in_the_order_of_likeness(page: Chrome, index: Path) -> None:
+    choose(page, "order", "by name")
+    fill(page, "text", "test/007")
+    open_first(page)
+    one(page, "#viewer-like").click()
+    one(page, "button[type=reset]").click()
+    until(page, lambda: one(page, "#count").text == "37 images of 37")
+    open_first(page)
+    name = shown(page)
+    one(page, "#viewer-like").click()
+    until(page, lambda: one(page, "#count").text == "4 images of 37")
+    names = page.execute_script("return firstsight.collections[0].columns.image")
+    images = list(sample_page().collections[0].detectors[0].image_results.index)
+    place = images.index(name)
+    assert cards(page) == [name, *(images[(place + step) % len(images)] for step in (3, 1, 2))]
+    assert set(names) == set(images)
+    address = page.current_url
+    page.get("about:blank")
+    page.get(address)
+    until(page, lambda: one(page, "#count").text == "4 images of 37")
+    assert one(page, "#chosen").text == f"✕ like {name}"
+    one(page, "#chosen").click()
+    until(page, lambda: one(page, "#count").text == "34 images of 37")
+
+
+def test_a_line_drawn_in_the_chart_chooses_images(page: Chrome) -> None:
+    scatter = one(page, "[data-chart=scatter]")
+    page.execute_script("arguments[0].scrollIntoView()", scatter)
+    until(page, lambda: len(scatter.find_elements(By.TAG_NAME, "circle")) == 34)
+    chart = scatter.find_element(By.TAG_NAME, "svg")
+    width, height = chart.rect["width"], chart.rect["height"]
+    middle = [[0.02, 0.02], [0.5, 0.02], [0.5, 0.98], [0.02, 0.98]]
+    corners = [(round((x - 0.5) * width), round((y - 0.5) * height)) for x, y in middle]
+    move = ActionChains(page).move_to_element_with_offset(chart, *corners[0]).click_and_hold()
+    for x, y in corners[1:]:
+        move = move.move_to_element_with_offset(chart, x, y)
+    move.release().perform()
+    until(page, lambda: one(page, "#chosen").text == "✕ chosen in the chart")
+    circles = scatter.find_elements(By.TAG_NAME, "circle")
+    left = [circle for circle in circles if float(circle.get_attribute("cx") or "") < 210]
+    assert len(cards(page)) == len(left)
+    assert one(page, ".lasso").get_attribute("points")
+    one(page, "#chosen").click()
+    until(page, lambda: one(page, "#count").text == "34 images of 37")
+    assert not one(page, ".lasso").get_attribute("points")
+    ActionChains(page).move_to_element(scatter.find_elements(By.TAG_NAME, "circle")[0]).perform()
+    until(page, lambda: one(page, "#hint").is_displayed())
+
+
+def test_a_region_leads_to_its_kind(page: Chrome) -> None:
+    choose(page, "order", "highest score first")
+    open_first(page)
+    one(page, "#viewer-regions .plain").click()
+    until(page, lambda: one(page, "#count").text == "15 images of 37")
+
+
 def test_orders(page: Chrome) -> None:
+    assert cards(page)[:2] == ["test/010.png", "test/011.png"]
+    assert cards(page)[24:26] == ["test/009.png", "test/008.png"], "those without a region by their score"
     choose(page, "order", "highest score first")
     assert cards(page)[:2] == ["café.png", ENDING]
     choose(page, "order", "worst first")
@@ -235,6 +317,7 @@ def test_the_address_holds_what_is_looked_at(page: Chrome, index: Path) -> None:
 
 
 def test_verdicts_are_kept_and_saved_as_a_file(page: Chrome, index: Path, tmp_path: Path) -> None:
+    choose(page, "order", "by cluster")
     one(page, ".heading input").send_keys('=long, "cracks"', Keys.ENTER)
     choose(page, "order", "highest score first")
     open_first(page)
@@ -263,21 +346,115 @@ def test_the_viewer_shows_scores_regions_and_layers(page: Chrome) -> None:
     assert lines == [
         "detector score p-value threshold area cluster",
         "fca 33 0.01 8.25 1.2 % second & <i>kind</i>",
-        "grnr -33 0.5 -8.25 0 % –",
+        "grnr -33 0.4 -8.25 0 % –",
     ]
     assert "1 20, 30 40 x 50 1.2 % 12.5 11.3 cluster 0" in one(page, "#viewer-regions").text
     assert "2 200, 30 40 x 20 1.2 % 12.5 11.3 another kind" in one(page, "#viewer-regions").text
-    one(page, "[data-boxes]").click()
-    assert len(page.find_elements(By.CSS_SELECTOR, "#viewer rect")) == 2
-    one(page, "[data-layer=lines]").click()
-    assert one(page, "#viewer-lines").is_displayed()
-    for name in ("picture", "lines"):
+    for name in ("picture", "map", "lines"):
         until(page, partial(is_drawn, page, name))
     one(page, "#viewer [data-detector='1']").click()
     assert page.switch_to.active_element.text == "grnr"
-    assert "/grnr/" in (one(page, "#viewer-picture").get_attribute("src") or "")
+    assert "/grnr/" in (one(page, ".pane-picture").get_attribute("src") or "")
     assert one(page, "#viewer-regions").text == "none"
     assert not page.find_elements(By.CSS_SELECTOR, "#viewer rect")
+
+
+def test_the_map_fades_and_boxes_and_rows_light_each_other(page: Chrome) -> None:
+    choose(page, "order", "highest score first")
+    open_first(page)
+    slider = one(page, "#viewer-opacity")
+    slider.send_keys(*[Keys.ARROW_LEFT] * 10)
+    assert one(page, ".pane-map").value_of_css_property("opacity") == "0.5"
+    assert shown(page) == "café.png", "the arrows belong to the slider"
+    one(page, "[data-lines]").click()
+    assert [one(page, ".pane-lines").is_displayed(), slider.get_attribute("value")] == [False, "0"]
+    slider.send_keys(Keys.ARROW_RIGHT)
+    assert one(page, ".pane-lines").is_displayed()
+    second = one(page, "#viewer-regions tbody tr:nth-child(2)")
+    box = one(page, ".stage [data-region='1']")
+    stroke = partial(one(page, ".stage [data-region='1'] rect").value_of_css_property, "stroke")
+    assert stroke() == "none"
+    ActionChains(page).move_to_element(second).perform()
+    until(page, lambda: stroke() != "none")
+    ActionChains(page).move_to_element(one(page, "#viewer-name")).perform()
+    until(page, lambda: stroke() == "none")
+    ActionChains(page).move_to_element(box).perform()
+    until(page, lambda: second.get_attribute("class") == "lit")
+    one(page, "[data-boxes]").click()
+    until(page, lambda: stroke() != "none")
+
+
+def test_a_picture_is_zoomed_and_moved_by_mouse_and_keys(page: Chrome) -> None:
+    choose(page, "order", "highest score first")
+    open_first(page)
+    zoom = "const {scale, x, y} = firstsight.viewer; return [scale, x, y]"
+    one(page, "#viewer-regions tbody tr:nth-child(2) button").click()
+    scale, x, y = page.execute_script(zoom)
+    assert scale == pytest.approx(0.4 * 320 / 40)
+    assert [x, y] == pytest.approx([220 / 320, 40 / 200])
+    page.execute_script("document.querySelector('.picture').focus()")
+    press(page, Keys.ARROW_LEFT)
+    assert page.execute_script(zoom)[1] == pytest.approx(220 / 320 - 1 / 8 / scale)
+    press(page, "0")
+    assert page.execute_script(zoom) == [1, 0.5, 0.5]
+    press(page, "+")
+    assert page.execute_script(zoom) == [1.5, 0.5, 0.5]
+    picture = one(page, ".picture")
+    ActionChains(page).drag_and_drop_by_offset(picture, -100, 0).perform()
+    assert page.execute_script(zoom)[1] == pytest.approx(0.5 + 100 / 1.5 / picture.rect["width"], abs=0.01)
+    ActionChains(page).double_click(picture).perform()
+    until(page, lambda: page.execute_script(zoom)[0] == 1)
+    press(page, Keys.ARROW_RIGHT)
+    until(page, lambda: shown(page) == ENDING)
+
+
+def test_zoomed_in_the_file_itself_is_shown_where_it_can_be_read(page: Chrome, index: Path) -> None:
+    original = index.parent.parent / "data/test/005.png"
+    original.parent.mkdir(parents=True)
+    Image.new("RGB", (320, 200), (0, 90, 200)).save(original)
+    page.execute_script("firstsight.Pane.least = 100; location.hash = 'tiles/fca/test/005.png'")
+    until(page, lambda: shown(page) == "test/005.png")
+    picture = one(page, ".pane-picture")
+    assert "/pictures/" in (picture.get_attribute("src") or "")
+    press(page, "+")
+    until(page, lambda: (picture.get_attribute("src") or "").endswith("/data/test/005.png"))
+    press(page, Keys.ARROW_RIGHT)
+    until(page, lambda: shown(page) != "test/005.png")
+    assert "/pictures/" in (picture.get_attribute("src") or "")
+    # Where the file is not there, the drawing stays.
+    press(page, "+")
+    until(page, lambda: any("ERR_FILE_NOT_FOUND" in message for message in complaints(page)))
+    assert "/pictures/" in (picture.get_attribute("src") or "")
+
+
+def test_two_detectors_are_shown_side_by_side_and_the_address_says_so(page: Chrome) -> None:
+    choose(page, "order", "highest score first")
+    open_first(page)
+    Select(one(page, "#viewer-beside")).select_by_visible_text("grnr")
+    sources = [each.get_attribute("src") or "" for each in page.find_elements(By.CSS_SELECTOR, ".pane-map")]
+    assert ["/fca/" in sources[0], "/grnr/" in sources[1], len(sources)] == [True, True, 2]
+    address = page.current_url
+    assert address.endswith("#tiles/fca/caf%C3%A9.png?beside=grnr")
+    page.get("about:blank")
+    page.get(address)
+    until(page, lambda: len(page.find_elements(By.CSS_SELECTOR, ".pane")) == 2)
+    Select(one(page, "#viewer-beside")).select_by_visible_text("–")
+    assert len(page.find_elements(By.CSS_SELECTOR, ".pane")) == 1
+
+
+def test_the_original_is_linked_where_it_is_a_file(page: Chrome) -> None:
+    for name, address in (
+        ("test/005.png", "/data/test/005.png"),
+        (SCRIPT, f"/data/{quote(SCRIPT)}"),
+        ("test/004.png", "/elsewhere/4.png"),
+        ("test/003.png", None),
+    ):
+        page.execute_script(f"location.hash = 'tiles/fca/{quote(name)}'")
+        until(page, lambda: shown(page) == name)  # noqa: B023
+        link = one(page, "#viewer-original")
+        assert link.is_displayed() == (address is not None)
+        assert address is None or unquote(link.get_attribute("href") or "").endswith(unquote(address))
+    assert "exact copy" in one(page, "#viewer-facts").text
 
 
 def test_everything_is_reached_by_the_keyboard(page: Chrome) -> None:
@@ -285,10 +462,22 @@ def test_everything_is_reached_by_the_keyboard(page: Chrome) -> None:
     press(page, Keys.TAB)
     assert page.switch_to.active_element.text == "to the gallery"
     reached = set()
-    for _ in range(40):
+    for _ in range(44):
         press(page, Keys.TAB)
         reached.add(page.execute_script("const e = document.activeElement; return e.name || e.className || e.tagName"))
-    assert {"kind", "collection", "detector", "cluster", "order", "from", "to", "text", "card"} <= reached
+    assert {
+        "kind",
+        "collection",
+        "detector",
+        "cluster",
+        "status",
+        "note",
+        "order",
+        "from",
+        "to",
+        "text",
+        "card",
+    } <= reached
 
 
 def test_the_charts_are_drawn_and_lead_to_the_images(page: Chrome) -> None:
@@ -310,6 +499,60 @@ def test_the_charts_are_drawn_and_lead_to_the_images(page: Chrome) -> None:
     assert len(tree.find_elements(By.CSS_SELECTOR, "g > rect")) == 2
     tree.find_elements(By.CSS_SELECTOR, ".key button")[0].click()
     assert len(cards(page)) == 18
+
+
+def test_a_threshold_is_tried(page: Chrome) -> None:
+    figure = one(page, "[data-chart=histogram]")
+    page.execute_script("arguments[0].scrollIntoView()", figure)
+    until(page, lambda: figure.find_elements(By.CSS_SELECTOR, ".trial input"))
+    handle, says = (figure.find_element(By.CSS_SELECTOR, f".trial {tag}") for tag in ("input", "output"))
+    assert says.text == "5 %: 24 of 34 images anomalous"
+    assert not figure.find_element(By.TAG_NAME, "textarea").is_displayed()
+    handle.send_keys(Keys.HOME)
+    assert says.text == "0.1 %: 0 of 34 images anomalous, 24 as the run was"
+    assert not figure.find_elements(By.CSS_SELECTOR, ".bar.above")
+    choose(page, "status", "not anomalous")
+    assert one(page, "#count").text == "37 images of 37; trying 0.1 % (tiles, fca)"
+    choose(page, "order", "highest score first")
+    assert "below what is tried" in one(page, ".card").text
+    open_first(page)
+    assert one(page, "#viewer-regions").text == "none at the threshold that is tried"
+    assert one(page, ".pane-map").value_of_css_property("opacity") == "0"
+    press(page, Keys.ESCAPE)
+    address = page.current_url
+    page.get("about:blank")
+    page.get(address)
+    until(page, lambda: one(page, "#count").text == "37 images of 37; trying 0.1 % (tiles, fca)")
+    figure = one(page, "[data-chart=histogram]")
+    page.execute_script("arguments[0].scrollIntoView()", figure)
+    until(page, lambda: figure.find_elements(By.CSS_SELECTOR, ".trial input"))
+    figure.find_element(By.CSS_SELECTOR, ".trial input").send_keys(Keys.END)
+    line = figure.find_element(By.TAG_NAME, "textarea")
+    assert line.get_attribute("value") == "threshold: {method: false_alarm_rate, rate: 0.5}"
+    assert figure.find_element(By.TAG_NAME, "output").text == "50 %: 34 of 34 images anomalous, 24 as the run was"
+    assert one(page, "#count").text == "3 images of 37; trying 50 % (tiles, fca)"
+    figure.find_elements(By.CSS_SELECTOR, ".trial button")[1].click()
+    assert one(page, "#count").text == "13 images of 37"
+
+
+def test_a_score_is_tried_where_no_rate_decides(page: Chrome) -> None:
+    tried = page.execute_script("""
+        const [collection] = firstsight.collections;
+        const [detector] = collection.detectors;
+        Object.assign(detector, { rate: null, limit: 9.75 });
+        const control = firstsight.trial.control(detector, collection);
+        const handle = control.querySelector("input");
+        return [0, 50, 100].map((position) => {
+          handle.value = position;
+          handle.dispatchEvent(new Event("input"));
+          return [control.querySelector("output").textContent, control.querySelector("textarea").value];
+        });
+    """)
+    assert tried == [
+        ["9.75: 24 of 34\u00a0images anomalous, 24 as the run was", "threshold: {method: fixed, value: 9.75}"],
+        ["11.1: 24 of 34\u00a0images anomalous, 24 as the run was", "threshold: {method: fixed, value: 11.13}"],
+        ["12.5: 0 of 34\u00a0images anomalous, 24 as the run was", "threshold: {method: fixed, value: 12.5}"],
+    ]
 
 
 def test_narrow_and_dark(page: Chrome) -> None:
@@ -364,3 +607,16 @@ def test_a_hundred_thousand_images_are_there_in_two_seconds(chrome: Chrome, tmp_
     print(f"cards {first:.0f} ms, everything {everything:.0f} ms, sorted {sorted_after:.2f} s")
     assert first < 2000
     assert sorted_after < 2
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("width", [1280, 400])
+def test_nothing_bars_anyone(page: Chrome, *, width: int, dark: bool) -> None:
+    look(page, width, 900, dark=dark)
+    for chart in page.find_elements(By.CSS_SELECTOR, ".chart"):
+        page.execute_script("arguments[0].scrollIntoView()", chart)
+    until(page, lambda: page.find_elements(By.CSS_SELECTOR, ".trial input"))
+    assert barriers(page) == []
+    open_first(page)
+    Select(one(page, "#viewer-beside")).select_by_index(1)
+    assert barriers(page, "#viewer") == []

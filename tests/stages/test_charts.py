@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from firstsight.stages import charts
-from firstsight.stages.charts import chart_collection
+from firstsight.stages.charts import chart_collection, nearest
 from firstsight.stages.job import Job
 from firstsight.storage.tables import write_table
 
@@ -53,6 +53,7 @@ def test_every_image_has_a_point_and_those_in_clusters_a_leaf(tmp_path: Path, jo
     assert np.array(found["points"]).shape == (12, 2)
     assert sum(leaf["images"] for leaf in found["tree"]["leaves"]) == 10
     assert [leaf["cluster"] for leaf in found["tree"]["leaves"]].count(1) == 5
+    assert [len(near) for near in found["near"]] == [11] * 12
     chart_collection(descriptors=descriptors[::-1], clusters=clusters, output=tmp_path / "again.json", job=job)
     assert json.loads((tmp_path / "again.json").read_text()) == found
 
@@ -73,5 +74,15 @@ def test_only_outliers_and_nothing_at_all(tmp_path: Path, job: Job) -> None:
     (tmp_path / "none").mkdir()
     descriptors, clusters = write(tmp_path / "none", 0)
     chart_collection(descriptors=descriptors, clusters=clusters, output=tmp_path / "none.json", job=job)
-    nothing: dict[str, Any] = {"images": [], "points": [], "method": "principal components", "tree": None}
+    nothing: dict[str, Any] = {"images": [], "points": [], "near": [], "method": "principal components", "tree": None}
     assert json.loads((tmp_path / "none.json").read_text()) == nothing
+
+
+@pytest.mark.parametrize(("count", "most"), [(0, 5), (1, 5), (2, 5), (30, 5), (30, 40)])
+def test_the_nearest_are_those_at_the_least_distance(count: int, most: int) -> None:
+    points = np.random.default_rng(count).integers(0, 4, (count, 3)).astype(float)
+    found = nearest(points, most)
+    for row in range(count):
+        others = [other for other in range(count) if other != row]
+        ordered = sorted(others, key=lambda other: (((points[row] - points[other]) ** 2).sum(), other))
+        assert list(found[row]) == ordered[:most]

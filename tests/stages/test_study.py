@@ -25,7 +25,14 @@ def row(folder: Path, values: dict[str, float], *records: Path, **names: str | i
     """A row about the detector ``mine``, whose metrics lie beside others that are not meant."""
     path = folder / "-".join(map(str, names.values()))
     path.mkdir()
-    about = {"collection": "pile", "n_images": 3, "n_regions": 2, "settings_fingerprint": "f"}
+    about = {
+        "collection": "pile",
+        "low": None,
+        "high": None,
+        "n_images": 3,
+        "n_regions": 2,
+        "settings_fingerprint": "f",
+    }
     rows = [
         {**about, "detector": "mine", "metric": metric, "value": value, "crop": 0.0} for metric, value in values.items()
     ]

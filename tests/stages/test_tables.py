@@ -78,7 +78,7 @@ def parts(tmp_path: Path) -> dict[str, Any]:
         from_where = {"n_clusters_from": "estimated", "support": None}
         clusters = [{**CLUSTER, **place, **from_where, "image": image} for image in every]
         note_table(parts["clusters"], "clusters", f"{collection}.clusters", clusters)
-        metric = {"metric": "pro", "value": 0.5, "n_images": 2, "n_regions": 1, "crop": 0.0}
+        metric = {"metric": "pro", "value": 0.5, "low": None, "high": None, "n_images": 2, "n_regions": 1, "crop": 0.0}
         note_table(
             parts["metrics"], "metrics", f"{collection}.metrics", [{**place, **metric, "settings_fingerprint": "0"}]
         )

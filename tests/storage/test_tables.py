@@ -76,6 +76,8 @@ METRIC = {
     "detector": "fca",
     "metric": "pro",
     "value": 0.773,
+    "low": 0.7,
+    "high": 0.8,
     "n_images": 34,
     "n_regions": 40,
     "crop": 0.0,

@@ -1,5 +1,6 @@
 """The default run, as a user gets it from two commands."""
 
+import base64
 import json
 import re
 from pathlib import Path
@@ -198,6 +199,8 @@ def test_the_report_of_snakemake_has_the_page_and_the_tables_with_captions(demo:
     assert done.returncode == 0, done.stderr
     report = (demo / "report.html").read_text()
     assert "Most anomalous images, clusters, metrics" in report
+    # It holds the file with its pictures inside, byte for byte.
+    assert base64.b64encode((demo / "results/reports/findings.html").read_bytes()).decode() in report
     assert "which machine and with" in report
     assert all(f"results/tables/{table}.parquet" in report for table in TABLES)
     assert "results/reports/index.html" in report

@@ -1,5 +1,6 @@
 """The page of a real run with two detectors, hostile names and a broken file, opened from disk in a browser."""
 
+import shutil
 from pathlib import Path
 from urllib.parse import quote
 
@@ -69,6 +70,22 @@ def test_the_page_opens_and_every_picture_is_there(results: Path) -> None:
         assert complaints(chrome) == []
 
 
+def test_the_page_opens_from_the_archive_that_is_shared(results: Path, tmp_path: Path) -> None:
+    done = run(results.parent, "share", config=CONFIG)
+    assert done.returncode == 0, done.stderr
+    shutil.unpack_archive(results / "reports/page.zip", tmp_path)
+    with browser() as chrome:
+        look(chrome)
+        chrome.get((tmp_path / "firstsight/reports/index.html").as_uri())
+        WebDriverWait(chrome, 10).until(lambda _: chrome.execute_script(READ))
+        every, present = chrome.execute_async_script(EVERY_PICTURE)
+        assert every == present > 0
+        chrome.find_element(By.LINK_TEXT, "what was found, in one file").click()
+        pictures = chrome.find_elements(By.TAG_NAME, "img")
+        assert all(chrome.execute_script("return arguments[0].naturalWidth", picture) > 0 for picture in pictures)
+        assert complaints(chrome) == []
+
+
 def test_verdicts_come_back_in_the_next_run(results: Path) -> None:
     folder = results.parent
     before = read_tables(results)
@@ -82,6 +99,7 @@ def test_verdicts_come_back_in_the_next_run(results: Path) -> None:
         WebDriverWait(chrome, 10).until(lambda _: chrome.find_elements(By.CSS_SELECTOR, "#viewer-regions select"))
         Select(chrome.find_element(By.CSS_SELECTOR, "#viewer-regions select")).select_by_visible_text("normal")
         chrome.find_element(By.CSS_SELECTOR, "[data-close]").click()
+        Select(chrome.find_element(By.NAME, "order")).select_by_visible_text("by cluster")
         chrome.find_element(By.CSS_SELECTOR, ".heading input").send_keys("long cracks", Keys.ENTER)
         chrome.find_element(By.ID, "save").click()
         WebDriverWait(chrome, 10).until(lambda _: (folder / "verdicts.csv").exists())

@@ -1,4 +1,4 @@
-# Results in the formats of other programs.
+# Results in the formats of other programs, and to hand on.
 
 
 localrules:
@@ -40,3 +40,24 @@ rule export_collection:
         fingerprint=lambda wildcards: of_detector(wildcards).fingerprint,
     script:
         "../scripts/export.py"
+
+
+rule share:
+    input:
+        PATHS.page,
+        PATHS.findings,
+        PATHS.page_data,
+        everywhere(PLAN, PATHS.colour_bar),
+        everywhere(PLAN, PATHS.overlays),
+        [PATHS.group_page] if PLAN.groups else [],
+    output:
+        archive=PATHS.archive,
+        run=PATHS.archive_record,
+    log:
+        PATHS.archive_log,
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        results=PLAN.results.as_posix(),
+    script:
+        "../scripts/share.py"

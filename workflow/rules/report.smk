@@ -87,7 +87,8 @@ rule page:
         charts=everywhere(PLAN, PATHS.charts),
         verdicts=verdicts_given,
     output:
-        page=report(PATHS.page, caption="../report/page.rst", category="Page"),
+        page=PATHS.page,
+        findings=report(PATHS.findings, caption="../report/findings.rst", category="Findings"),
         data=directory(PATHS.page_data),
         legends=everywhere(PLAN, PATHS.colour_bar),
         run=PATHS.page_record,

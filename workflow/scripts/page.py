@@ -14,5 +14,6 @@ with run_rule(snakemake, "page") as job:
         collections=snakemake.params.collections,
         groups=snakemake.params.groups,
         output=Path(snakemake.output.page),
+        findings=Path(snakemake.output.findings),
         job=job,
     )

@@ -174,6 +174,16 @@ def export(results: Path, config: Path | None, **how: Any) -> None:
         click.echo(f"{results / 'exports'}: a folder for each collection, detector and format")
 
 
+@main.command()
+@_on_results
+def share(results: Path, config: Path | None, **how: Any) -> None:
+    """Write what was found to hand on: one HTML file with its pictures, and the whole page as an archive."""
+    results = _run_on_results(results, config, "share", **how)
+    if not how["dry_run"]:
+        click.echo(f"{results / 'reports/findings.html'}: what was found, in one file, to send or to print")
+        click.echo(f"{results / 'reports/page.zip'}: the whole page; it opens from the folder that it unpacks to")
+
+
 @main.command("config")
 @click.argument("folders", nargs=-1, required=True, type=_path, metavar="FOLDER...")
 def print_config(folders: tuple[Path, ...]) -> None:

@@ -146,8 +146,12 @@ class Paths:
     names_log: str = f"{_LOGS}/name_clusters.log"
     page: str = "reports/index.html"
     page_data: str = "reports/data"
+    findings: str = "reports/findings.html"
     page_record: str = "reports/page.run.json"
     page_log: str = f"{_LOGS}/page.log"
+    archive: str = "reports/page.zip"
+    archive_record: str = "reports/page.zip.run.json"
+    archive_log: str = f"{_LOGS}/share.log"
     export: str = _EXPORT
     export_record: str = f"{_EXPORT}.run.json"
     export_log: str = f"{_LOGS_OF_DETECTOR}/export/{{format}}.log"

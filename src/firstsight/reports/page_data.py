@@ -4,12 +4,14 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy
 import pandas
 from numpy.typing import NDArray
 
 from firstsight.clustering.verdicts import Verdict
+from firstsight.reports.image_notes import NOTES
 from firstsight.reports.overlays import overlay_name, pieces_of
 from firstsight.reports.page_report import CollectionReport, DetectorReport
 from firstsight.reports.severity import image_strengths
@@ -20,6 +22,9 @@ CHUNK_ROWS = 2_000
 FRONT_OF_CLUSTER = 12
 """Images of a cluster that are shown before the user asks for all; they are in the first chunks."""
 
+WORST_FIRST = 60
+"""The worst images of a collection, with which the gallery begins; they are in the first chunk, too."""
+
 MOST_BINS = 40
 _DIGITS = 5
 
@@ -28,8 +33,8 @@ def page_order(collection: CollectionReport) -> list[str]:
     """The images of a collection in the order of the page's data.
 
     Sorted by the clusters of the first detector, in the order that they have there, images that were not clustered
-    last; within a cluster the medoid first, then by distance. But the first 12 of every cluster come before all others,
-    so that the first chunk is enough to show the clusters.
+    last; within a cluster the medoid first, then by distance. But the first 12 of every cluster and the 60 worst images
+    come before all others, so that the first chunk is enough to show the clusters and the worst.
     """
     if not collection.detectors:
         return list(collection.images["image"])
@@ -41,7 +46,10 @@ def page_order(collection: CollectionReport) -> list[str]:
     table = table.assign(cluster=cluster, other=~table["image"].isin(medoids))
     table = table.sort_values(["cluster", "other", "distance", "image"], kind="stable")
     front = table.groupby("cluster").cumcount().lt(FRONT_OF_CLUSTER)
-    return [*table.loc[front, "image"], *table.loc[~front, "image"]]
+    results = first.image_results.assign(strength=image_strengths(first))
+    worst = set(results.sort_values(["strength", "score"], ascending=False, kind="stable").index[:WORST_FIRST])
+    soon = ~front & table["image"].isin(worst)
+    return [*table.loc[front, "image"], *table.loc[soon, "image"], *table.loc[~front & ~soon, "image"]]
 
 
 def page_summary(
@@ -61,15 +69,20 @@ def page_summary(
     return {
         "chunkRows": CHUNK_ROWS,
         "front": FRONT_OF_CLUSTER,
+        "notes": list(NOTES),
+        "noted": _note_bits({note for each in collections for notes in each.images["notes"] for note in notes}),
         "verdicts": [_verdict(verdict) for verdict in verdicts],
         "collections": [
             {
                 "name": collection.name,
                 "rows": len(order),
                 "shards": _shards(collection),
+                "originals": collection.originals,
                 "detectors": [
                     {
                         "name": detector.name,
+                        "limit": detector.threshold,
+                        "rate": detector.rate,
                         "folder": addresses["folder"],
                         "colourBar": addresses["colour_bar"],
                         "clusters": _clusters(detector, order),
@@ -100,7 +113,9 @@ def write_images(folder: Path, place: int, collection: CollectionReport, order: 
     images = collection.images.set_index("image").loc[list(order)]
     rows = pandas.Series(range(len(order)), index=images.index)
     detector_images = [
-        detector.image_results.assign(strength=image_strengths(detector)).reindex(images.index)
+        detector.image_results.assign(
+            strength=image_strengths(detector), peak=detector.regions.groupby("image")["score_max"].max()
+        ).reindex(images.index)
         for detector in collection.detectors
     ]
     detector_regions = [
@@ -117,6 +132,11 @@ def write_images(folder: Path, place: int, collection: CollectionReport, order: 
             "width": _column(part["width"]),
             "height": _column(part["height"]),
             "pieces": [pieces_of(*size) for size in zip(part["height"], part["width"], strict=True)],
+            "notes": [_note_bits(notes) for notes in part["notes"]],
+            "original": [
+                _original(*row, collection.originals) for row in zip(part.index, part["original"], strict=True)
+            ],
+            "native": [int(native) for native in part["native"]],
         }
         chunk_images = [table.iloc[start : start + CHUNK_ROWS] for table in detector_images]
         chunk_regions = [table[table["row"].between(start, start + CHUNK_ROWS - 1)] for table in detector_regions]
@@ -155,6 +175,7 @@ def write_charts(folder: Path, place: int, collection: CollectionReport, order: 
                 "row": [row for row, *_ in points],
                 "x": [_rounded(x) for _, x, _ in points],
                 "y": [_rounded(y) for *_, y in points],
+                "near": charts.get("near", []),
             },
             "tree": charts["tree"],
         }
@@ -186,6 +207,16 @@ def write_script(path: Path, function: str, content: Any) -> None:
     """
     text = json.dumps(content, ensure_ascii=True, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
     path.write_text(f"firstsight.{function}({text});\n", encoding="ascii")
+
+
+def _note_bits(notes: Iterable[str]) -> int:
+    """A bit for each note, in the order of `NOTES`."""
+    return sum(1 << NOTES.index(note) for note in notes)
+
+
+def _original(image: str, address: str | None, common: str) -> str | None:
+    """The address of an image's file; empty where its name, below the common folder, says it."""
+    return "" if address == common + quote(image, errors="surrogateescape") else address
 
 
 def _shards(collection: CollectionReport) -> list[str]:

@@ -29,13 +29,14 @@ class DetectorReport:
         threshold: the collection's threshold, in the units of the map; where images have their own, the middle one.
         threshold_says: one line on how the threshold was determined.
         verdicts_say: what a person's verdicts say of it, or nothing.
+        rate: share of normal images that may be called anomalous, where that decides on images.
         false_alarms: a sentence on how many normal images are called anomalous, or nothing.
         scale: the values at the two ends of the overlays' colours.
         folder: the folder of its overlays by shard, relative to the page's folder, with forward slashes, not
             percent-encoded.
         colour_bar: the legend of the scale, a PNG; its path is written as ``folder``.
-        metrics: rows of the `metrics` table (columns metric, value, crop, n_images, n_regions; crop is the share of the
-            frame cut from each side); empty without masks and labels.
+        metrics: rows of the `metrics` table (columns metric, value, low, high, crop, n_images, n_regions; crop is the
+            share of the frame cut from each side); empty without masks and labels.
         image_results: one row per image with a map, indexed by image: score (in the units of the map), p_value (null if
             unknown), threshold (of the image), area (share of it that is anomalous), regions (their number), cluster
             (-1: none; null: not clustered) and distance (to the centre of its cluster, or null).
@@ -60,6 +61,7 @@ class DetectorReport:
     n_clusters: int
     clusters_chosen: str
     charts: Mapping[str, Any]
+    rate: float | None = None
     false_alarms: str = ""
     verdicts_say: str = ""
 
@@ -91,13 +93,15 @@ class CollectionReport:
         scale: the windows in which its texture is judged, and the size at which images enter, in words.
         detectors: their results.
         images: one row per image of which a detector has a map: image, shard, label (null if unknown), width and height
-            in pixels.
+            in pixels, notes (`firstsight.reports.image_notes`), original (the address of its file, or null) and native
+            (whether a browser shows that file as it is read).
         set_aside: (image, status) of the images that were set aside.
         no_textures: (image, score) of the images that may be no texture, highest score first; they are searched too.
         detectors_set_aside: one line for each detector that could not run.
         unread: one line for each suffix of files that could not be read.
         masks: what the values of its masks mean, in words; empty if it has none.
         remarks: one line for each thing that a user should know of its files, images, labels and masks.
+        originals: the address of the folder below which the files of most images lie, with a slash at its end.
     """
 
     name: str
@@ -114,6 +118,7 @@ class CollectionReport:
     unread: tuple[str, ...] = ()
     masks: str = ""
     remarks: tuple[str, ...] = ()
+    originals: str = ""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
 
 from firstsight.clustering.charts import lay_on_plane, ward_tree
 from firstsight.clustering.descriptors import (
@@ -22,6 +23,8 @@ SEED = 0
 """Of the sample, and of t-SNE."""
 MOST_SHOWN = 2_000
 """At most so many images of a collection are drawn: the medoids and a random sample of the others."""
+MOST_LIKE = 24
+"""How many images most like each are found."""
 
 
 def chart_collection(*, descriptors: Sequence[Path], clusters: Path, output: Path, job: Job) -> None:
@@ -30,8 +33,9 @@ def chart_collection(*, descriptors: Sequence[Path], clusters: Path, output: Pat
     Args:
         descriptors: npz files of all shards.
         clusters: the table `clusters` of the collection and detector.
-        output: JSON to make: ``images``, their ``points`` (x, y), the ``method`` that placed them, and the ``tree``
-            (`ward_tree`) of those that are in a cluster.
+        output: JSON to make: ``images``, their ``points`` (x, y), the ``method`` that placed them, which others are
+            ``near`` each (places in ``images``, nearest first), and the ``tree`` (`ward_tree`) of those that are in a
+            cluster.
     """
     table = read_table(clusters).set_index("image")
     if len(table) > MOST_SHOWN:
@@ -42,7 +46,7 @@ def chart_collection(*, descriptors: Sequence[Path], clusters: Path, output: Pat
         images, values = _read(descriptors, set(table.index))
     job.n_images = len(images)
     if not images:
-        write_json(output, {"images": [], "points": [], "method": "principal components", "tree": None})
+        write_json(output, {"images": [], "points": [], "near": [], "method": "principal components", "tree": None})
         return
     cluster = table.loc[images, "cluster"].to_numpy(int)
     kept = cluster >= 0
@@ -52,7 +56,24 @@ def chart_collection(*, descriptors: Sequence[Path], clusters: Path, output: Pat
         points, method = lay_on_plane(unit, seed=SEED)
     with job.step("tree"):
         tree = ward_tree(smooth_descriptors(unit[kept], seed=SEED), cluster[kept])
-    write_json(output, {"images": images, "points": points.round(4).tolist(), "method": method, "tree": tree})
+    near = nearest(unit, MOST_LIKE).tolist()
+    placed = {"images": images, "points": points.round(4).tolist(), "near": near, "method": method}
+    write_json(output, {**placed, "tree": tree})
+
+
+def nearest(descriptors: NDArray[np.floating], most: int) -> NDArray[np.int64]:
+    """For each descriptor, which others are nearest by Euclidean distance.
+
+    Args:
+        descriptors: (N, D), finite.
+        most: how many at most.
+
+    Returns:
+        (N, min(most, N - 1)) rows of the descriptors, nearest first, and among equals in their order.
+    """
+    distances = cdist(descriptors, descriptors)
+    np.fill_diagonal(distances, np.inf)
+    return np.argsort(distances, axis=1, kind="stable")[:, : min(most, len(descriptors) - 1)]
 
 
 def _read(shards: Sequence[Path], wanted: set[str]) -> tuple[list[str], NDArray[np.float64]]:

@@ -17,6 +17,7 @@ from firstsight.collections.mask_values import MaskRule, parse_rule
 from firstsight.collections.masks import read_ignored, read_masks, split_masks
 from firstsight.detectors.image_score import image_score
 from firstsight.evaluation import clustering, localization
+from firstsight.evaluation.bootstrap import image_auroc_interval
 from firstsight.evaluation.localization_statistics import Part, localization_statistics_of
 from firstsight.stages.cluster import read_descriptors
 from firstsight.stages.job import Job
@@ -95,11 +96,14 @@ def evaluate_collection(
         rows += _clustering_rows(images, read_table(clusters), descriptors)
     job.n_images = len(stores)
     names = {"collection": collection, "detector": detector, "settings_fingerprint": fingerprint}
-    write_table(output, "metrics", [{**names, **row} for row in rows if np.isfinite(row["value"])])
+    unknown = {"low": None, "high": None}
+    write_table(output, "metrics", [{**names, **unknown, **row} for row in rows if np.isfinite(row["value"])])
 
 
 def localization_rows(stores: Mapping[str, Path], images: pandas.DataFrame, crop: float = 0.0) -> list[dict[str, Any]]:
     """Metrics of maps, as rows with metric, value, n_images, n_regions and crop; one task of dask reads each store.
+
+    The row of ``image_auroc`` also has ``low`` and ``high``, its 95 % interval over images.
 
     Args:
         stores: for every image that has a map, the store that holds it.
@@ -130,7 +134,15 @@ def localization_rows(stores: Mapping[str, Path], images: pandas.DataFrame, crop
         "image_auroc": localization.image_auroc_from_statistics(statistics),
     }
     counts = {"n_images": len(with_truth), "n_regions": statistics.n_regions, "crop": crop}
-    return [{"metric": metric, "value": value, **counts} for metric, value in values.items()]
+    intervals = {"image_auroc": _interval(statistics.image_anomalous, statistics.image_scores)}
+    return [
+        {"metric": metric, "value": value, **intervals.get(metric, {}), **counts} for metric, value in values.items()
+    ]
+
+
+def _interval(anomalous: NDArray[np.bool_], scores: NDArray[np.floating]) -> dict[str, float]:
+    low, high = image_auroc_interval(anomalous, scores)
+    return {"low": low, "high": high}
 
 
 def _by_store(stores: Mapping[str, Path], images: pandas.DataFrame) -> Iterator[tuple[Path, pandas.DataFrame]]:
@@ -161,7 +173,9 @@ def _image_rows(stores: Mapping[str, Path], known: pandas.DataFrame) -> list[dic
     scores = compute(*(delayed(_image_scores)(store, rows.index.tolist()) for store, rows in parts))  # type: ignore[no-untyped-call]
     defective = np.concatenate([rows["is_normal"].ne(True).to_numpy(bool) for _, rows in parts])
     value = localization.image_auroc_from_scores(defective, np.concatenate(scores))
-    return [{"metric": "image_auroc", "value": value, "n_images": len(labelled), "n_regions": None, "crop": 0.0}]
+    interval = _interval(defective, np.concatenate(scores))
+    counts = {"n_images": len(labelled), "n_regions": None, "crop": 0.0}
+    return [{"metric": "image_auroc", "value": value, **interval, **counts}]
 
 
 def _clustering_rows(

@@ -10,6 +10,9 @@ import pandas
 from firstsight import __version__
 from firstsight.clustering.judged import verdicts_say
 from firstsight.clustering.verdicts import Verdict, read_verdicts
+from firstsight.reports.findings_file import write_findings
+from firstsight.reports.image_notes import image_notes
+from firstsight.reports.originals import addresses_of_originals, look_alike_in_browsers
 from firstsight.reports.overlays import draw_colour_bar, replace_image
 from firstsight.reports.page import write_page
 from firstsight.reports.page_report import ClusterReport, CollectionReport, DetectorReport, Page
@@ -26,6 +29,7 @@ def make_page(
     tables: Mapping[str, Path],
     collections: Sequence[Mapping[str, Any]],
     output: Path,
+    findings: Path,
     job: Job,
     verdicts: Path | None = None,
     groups: str = "",
@@ -44,6 +48,7 @@ def make_page(
         verdicts: CSV of `firstsight.clustering.verdicts`, from which marks on the page begin.
         groups: the folder of the page of groups of collections, where there are any.
         output: the HTML file, its data in the folder ``data`` beside it; all pictures are linked relative to it.
+        findings: the HTML file, beside it, that holds what was found with its pictures.
     """
     said = tuple(read_verdicts(verdicts)) if verdicts else ()
     read = {name: read_table(path) for name, path in tables.items()}
@@ -57,10 +62,10 @@ def make_page(
             for line in report.remarks:
                 job.note(f"{report.name}: {line}")
         link = f"{_relative(groups, output.parent)}/index.html" if groups else ""
-        write_page(
-            output,
-            Page(title="firstsight", version=__version__, collections=reports, verdicts=said, groups=link),
-        )
+        page = Page(title="firstsight", version=__version__, collections=reports, verdicts=said, groups=link)
+        write_page(output, page)
+    with job.step("findings"):
+        write_findings(findings, page)
     job.n_images = len(read["images"])
 
 
@@ -82,13 +87,23 @@ def _collection(
         weights=collection["weights"],
         scale=read_json(Path(collection["scale"]))["says"],
         detectors=kept,
-        images=images.loc[has_map, ["image", "shard", "label", "width", "height"]],
+        images=_images(images[has_map], root),
+        originals=f"{addresses_of_originals([collection['path']], root)[0]}/",
         set_aside=tuple(zip(aside["image"], aside["status"], strict=True)),
         no_textures=_no_textures(images),
         detectors_set_aside=tuple(collection["set_aside"]),
         unread=tuple(collection["unread"]),
         masks=read_json(Path(collection["truth"]))["says"].removeprefix("masks: "),
         remarks=(*collection["remarks"], *_remarks(images), *remarks_on(images)),
+    )
+
+
+def _images(images: pandas.DataFrame, root: Path) -> pandas.DataFrame:
+    """What `CollectionReport.images` says of each image."""
+    return images[["image", "shard", "label", "width", "height"]].assign(
+        notes=image_notes(images),
+        original=pandas.Series(addresses_of_originals(list(images["path"]), root), index=images.index, dtype=object),
+        native=look_alike_in_browsers(images),
     )
 
 
@@ -129,6 +144,7 @@ def _detector(
         n_clusters=chosen["n_clusters"],
         clusters_chosen=chosen["criterion"],
         charts=read_json(Path(detector["charts"])),
+        rate=threshold["rate"] if threshold.get("unit") == "image" else None,
         false_alarms=_false_alarms(threshold),
         verdicts_say=verdicts_say(own["regions"], results["score"], said),
     )

@@ -113,6 +113,9 @@ SCHEMAS: dict[str, pyarrow.Schema] = {
             _required("metric", pyarrow.string()),
             # Null: the metric is undefined here (no anomalous pixel, a single label).
             _optional("value", pyarrow.float64()),
+            # The 95 % interval over images; null where it is not known.
+            _optional("low", pyarrow.float64()),
+            _optional("high", pyarrow.float64()),
             _optional("n_images", pyarrow.int32()),
             _optional("n_regions", pyarrow.int32()),
             _required("crop", pyarrow.float64()),

@@ -1,7 +1,7 @@
 "use strict";
 
 /* The address of the page holds what is looked at, so that reload, back and a link that is passed on work:
-   #<collection>/<detector>/<image>, or #gallery?<filters>. */
+   #<collection>/<detector>/<image>, with ?beside=<detector> where another is shown beside, or #gallery?<filters>. */
 
 firstsight.address = {
   start() {
@@ -22,18 +22,13 @@ firstsight.address = {
 
   /* Open the image of an address, as soon as it has been read; where there is none, the page stays as it is. */
   async open(address) {
-    const [collectionName, detector, ...parts] = address.split("/").map(this.decoded);
+    const [place, beside = ""] = address.split("?beside=");
+    const [collectionName, detector, ...parts] = place.split("/").map(this.decoded);
     const name = parts.join("/");
     const collection = firstsight.collections.find((each) => each.name === collectionName);
     if (!collection) return;
-    for (let chunk = 0; chunk * firstsight.chunkRows < collection.rows; chunk += 1) {
-      await firstsight.load(`images-${collection.place}-${chunk}`);
-      const row = collection.columns.image.indexOf(name, chunk * firstsight.chunkRows);
-      if (row >= 0) {
-        await firstsight.viewer.open(collection.first + row, detector, firstsight.gallery.ids);
-        return;
-      }
-    }
+    const row = await firstsight.find(collection, name);
+    if (row >= 0) await firstsight.viewer.open(collection.first + row, detector, firstsight.gallery.ids, this.decoded(beside));
   },
 
   decoded(part) {
@@ -47,7 +42,8 @@ firstsight.address = {
   ofImage() {
     const { image } = firstsight.viewer;
     const parts = [image.collection.name, firstsight.viewer.detector().name, ...image.name.split("/")];
-    return parts.map(encodeURIComponent).join("/");
+    const beside = firstsight.viewer.parts.beside.value;
+    return parts.map(encodeURIComponent).join("/") + (beside ? `?beside=${encodeURIComponent(beside)}` : "");
   },
 
   /* The viewer shows another image. The first one is a step of its own, to which "back" is the way out. */

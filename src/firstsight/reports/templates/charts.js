@@ -5,6 +5,7 @@
 firstsight.draw = {
   width: 420,
   height: 280,
+  most: 60,
 
   start() {
     const observer = new IntersectionObserver((entries) => {
@@ -17,7 +18,15 @@ firstsight.draw = {
     for (const figure of document.querySelectorAll(".chart")) observer.observe(figure);
   },
 
+  /* Draw the charts that were not seen yet, so that they are there when the page is printed. */
+  async rest() {
+    const waiting = [...document.querySelectorAll(".chart:not([data-drawn])")].slice(0, this.most);
+    for (const figure of waiting) await this.fill(figure);
+  },
+
   async fill(figure) {
+    if (figure.dataset.drawn) return;
+    figure.dataset.drawn = "yes";
     const { chart } = figure.dataset;
     await firstsight.load(`charts-${figure.dataset.collection}-${figure.dataset.detector}`);
     const collection = firstsight.collections[figure.dataset.collection];
@@ -29,7 +38,11 @@ firstsight.draw = {
     const title = figure.querySelector("b").textContent;
     const size = `0 0 ${this.width} ${this.height}`;
     figure.append(this.svg("svg", { viewBox: size, role: "img", "aria-label": `${title}: ${note}` }, ...parts));
-    if (chart === "scatter") figure.append(this.key(detector, collection, clusters));
+    if (chart === "histogram") this.follow(figure, detector, collection);
+    if (chart === "scatter") {
+      firstsight.selection.lasso(figure.querySelector("svg"), collection, detector);
+      figure.append(this.key(detector, collection, clusters));
+    }
     if (chart === "tree") figure.append(this.key(detector, collection, clusters.filter(({ number }) => number >= 0)));
   },
 
@@ -51,8 +64,33 @@ firstsight.draw = {
     }));
   },
 
-  histogram({ charts }) {
-    const { low, high, counts, anomalous } = charts.histogram;
+  /* Let the bars of the anomalous images follow the threshold that is tried. */
+  follow(figure, detector, collection) {
+    const control = firstsight.trial.control(detector, collection);
+    if (control) figure.append(control);
+    firstsight.trial.watchers.push(() => {
+      const chart = figure.querySelector("svg");
+      const { parts } = this.histogram(detector);
+      chart.replaceChildren(...parts);
+    });
+  },
+
+  /* How many images of each bin of a histogram are anomalous. */
+  anomalousOf(detector) {
+    const { low, high, counts, anomalous } = detector.charts.histogram;
+    if (detector !== firstsight.trial.detector) return anomalous;
+    const found = new Array(counts.length).fill(0);
+    detector.score.forEach((score, row) => {
+      if (Number.isNaN(score) || !firstsight.trial.anomalous(detector, row)) return;
+      const bin = high > low ? Math.floor(((score - low) / (high - low)) * counts.length) : 0;
+      found[Math.min(Math.max(bin, 0), counts.length - 1)] += 1;
+    });
+    return found;
+  },
+
+  histogram(detector) {
+    const { low, high, counts } = detector.charts.histogram;
+    const anomalous = this.anomalousOf(detector);
     const { svg, width, height } = this;
     if (!counts.length) return { parts: [], note: "no image has a map" };
     const most = Math.max(...counts);
@@ -81,15 +119,21 @@ firstsight.draw = {
     return { parts, note: "how many images have which score, the mean of the highest hundredth of their map; strong: those with a region" };
   },
 
-  scatter(detector, collection) {
-    const { method, row, x, y } = detector.charts.scatter;
-    const { svg, width, height } = this;
+  /* Where the images of a detector lie in its chart of likeness, in the units of the chart. */
+  plane({ charts }) {
+    const { row, x, y } = charts.scatter;
     const span = (values) => [Math.min(...values), Math.max(...values)];
     const place = (values, low, high) => {
       const [least, most] = span(values);
       return values.map((value) => (most > least ? low + ((high - low) * (value - least)) / (most - least) : (low + high) / 2));
     };
-    const [across, up] = [place(x, 14, width - 14), place(y, height - 14, 14)];
+    return { row, across: place(x, 14, this.width - 14), up: place(y, this.height - 14, 14) };
+  },
+
+  scatter(detector, collection) {
+    const { method } = detector.charts.scatter;
+    const { svg } = this;
+    const { row, across, up } = this.plane(detector);
     const radius = row.length > 500 ? 3 : row.length > 100 ? 4.5 : 6;
     const parts = row.map((imageRow, index) => {
       const circle = svg("circle", { cx: across[index], cy: up[index], r: radius, fill: "currentColor", class: "far" });
@@ -105,14 +149,25 @@ firstsight.draw = {
     group.addEventListener("click", ({ target }) => {
       if (target.dataset.row) firstsight.viewer.open(collection.first + Number(target.dataset.row), detector.name, firstsight.gallery.ids);
     });
-    group.addEventListener("pointerover", ({ target }) => {
-      if (target.dataset.row && !target.firstChild) {
-        target.append(svg("title", {}, firstsight.image(collection.first + Number(target.dataset.row)).name ?? ""));
-      }
-    });
+    for (const [type, shows] of [["pointerover", true], ["pointerout", false]]) {
+      group.addEventListener(type, (event) => this.hover(shows ? event : null, detector, collection));
+    }
     const some = row.length < detector.score.length ? `${row.length.toLocaleString("en")} of ` : "";
-    const note = `near points are alike (${method} of the descriptors, ${some}${firstsight.plural(detector.score.length, "image")}); click one to see it`;
+    const note = `near points are alike (${method} of the descriptors, ${some}${firstsight.plural(detector.score.length, "image")}); click one to see it, draw a line around some to choose them`;
     return { parts: row.length ? [group] : [], note: row.length ? note : "no image has a descriptor" };
+  },
+
+  /* The picture of the point under the pointer, beside it. */
+  hover(event, detector, collection) {
+    const hint = document.getElementById("hint");
+    const row = event?.target.dataset.row;
+    const image = row === undefined ? null : firstsight.image(collection.first + Number(row));
+    hint.hidden = !image?.file;
+    if (hint.hidden) return;
+    hint.querySelector("img").src = firstsight.picture(image, detector, ["thumbnails"], "webp");
+    hint.querySelector("span").textContent = image.name;
+    hint.style.left = `${Math.min(event.clientX + 14, document.documentElement.clientWidth - 180)}px`;
+    hint.style.top = `${Math.max(event.clientY - 190, 4)}px`;
   },
 
   tree(detector, collection) {

@@ -17,10 +17,12 @@ const firstsight = {
     this.chunkRows = content.chunkRows;
     this.front = content.front;
     this.given = content.verdicts;
+    this.notes = content.notes;
+    this.noted = content.noted;
     for (const [place, collection] of content.collections.entries()) {
       const empty = () => new Float64Array(collection.rows).fill(NaN);
       for (const detector of collection.detectors) {
-        for (const column of ["score", "p_value", "threshold", "area", "regions", "cluster", "distance", "strength"]) detector[column] = empty();
+        for (const column of ["score", "p_value", "threshold", "area", "regions", "cluster", "distance", "strength", "peak"]) detector[column] = empty();
       }
       this.collections.push({
         ...collection, place, first: this.total, columns: {}, chunks: new Set(), regionsOf: new Map(),
@@ -96,6 +98,16 @@ const firstsight = {
     for (const { place, chunk } of chunks) await this.load(`images-${place}-${chunk}`);
   },
 
+  /* The row of the image of that name, or -1; chunks are read until it is there. */
+  async find(collection, name) {
+    for (let chunk = 0; chunk * this.chunkRows < collection.rows; chunk += 1) {
+      await this.load(`images-${collection.place}-${chunk}`);
+      const row = collection.columns.image.indexOf(name, chunk * this.chunkRows);
+      if (row >= 0) return row;
+    }
+    return -1;
+  },
+
   /* Say that a file of data is not there: a folder that was copied in part. */
   complain(error) {
     document.getElementById("count").textContent = `Part of the page is missing: ${error.message}.`;
@@ -111,9 +123,12 @@ const firstsight = {
   image(id) {
     const { collection, row } = this.locate(id);
     const column = (name) => collection.columns[name]?.[row];
+    const encoded = (path) => path.split("/").map(encodeURIComponent).join("/");
+    const original = column("original") === "" ? collection.originals + encoded(column("image")) : column("original");
     return {
       id, collection, row, name: column("image"), file: column("file"), shard: collection.shards[column("shard")],
       label: column("label"), width: column("width"), height: column("height"), pieces: column("pieces"),
+      original, native: column("native") === 1, notes: this.notes.filter((_, bit) => column("notes") & (1 << bit)),
     };
   },
 

@@ -7,6 +7,7 @@ firstsight.gallery = {
   shown: 60,
   items: [],
   ids: [],
+  watchers: [],
 
   start() {
     this.form = document.getElementById("filters");
@@ -16,6 +17,9 @@ firstsight.gallery = {
     const names = new Set(firstsight.collections.flatMap(({ detectors }) => detectors.map(({ name }) => name)));
     this.options("collection", [["", "all"], ...firstsight.collections.map(({ name, place }) => [String(place), name])]);
     this.options("detector", [...names].map((name) => [name, name]));
+    const notes = firstsight.notes.map((note, bit) => [String(bit), note]).filter(([bit]) => firstsight.noted & (1 << bit));
+    this.options("note", [["", "all"], ...notes]);
+    this.form.elements.note.parentElement.hidden = notes.length === 0;
     this.listClusters();
     this.form.hidden = firstsight.total === 0;
     this.form.addEventListener("submit", (event) => event.preventDefault());
@@ -26,7 +30,7 @@ firstsight.gallery = {
     this.form.addEventListener("input", ({ target }) => {
       if (target.matches("input")) this.filter();
     });
-    this.form.addEventListener("reset", () => setTimeout(() => { this.listClusters(); this.filter(); }));
+    this.form.addEventListener("reset", () => setTimeout(() => { this.form.elements.tried.value = ""; firstsight.trial.follow(); this.listClusters(); firstsight.selection.choose("", ""); }));
     this.more.addEventListener("click", () => this.showMore());
     this.cards.addEventListener("click", (event) => {
       const card = event.target.closest(".card");
@@ -83,24 +87,30 @@ firstsight.gallery = {
   },
 
   /* Set the filters as an address has them. */
-  restore(filters) {
-    this.form.reset();
+  async restore(filters) {
+    for (const field of this.form.elements) if (field.name) field.value = field.matches("select") ? field.options[0].value : "";
     for (const name of ["collection", "detector"]) if (filters.has(name)) this.form.elements[name].value = filters.get(name);
     this.listClusters();
     for (const [name, value] of filters) if (name in this.form.elements) this.form.elements[name].value = value;
+    firstsight.trial.follow();
+    await firstsight.selection.follow();
     this.refresh();
   },
 
   /* Show one cluster ("<collection>/<number>") and nothing else. */
   showCluster(detector, cluster) {
     const { elements } = this.form;
-    for (const name of ["from", "to", "text"]) elements[name].value = "";
+    for (const name of ["from", "to", "text", "status", "note"]) elements[name].value = "";
     elements.order.value = "cluster";
     elements.collection.value = cluster.split("/")[0];
     elements.detector.value = detector;
     this.listClusters();
     elements.cluster.value = cluster;
-    this.filter();
+    firstsight.selection.choose("", "");
+    this.comeIntoView();
+  },
+
+  comeIntoView() {
     const gallery = document.getElementById("gallery");
     gallery.scrollIntoView();
     gallery.focus({ preventScroll: true });
@@ -113,32 +123,54 @@ firstsight.gallery = {
     const to = elements.to.value === "" ? Infinity : Number(elements.to.value);
     const text = elements.text.value.trim().toLowerCase();
     const wanted = elements.cluster.value;
+    const status = elements.status.value;
+    const note = elements.note.value;
+    const { places: chosen } = firstsight.selection;
+    const judged = new Set(firstsight.marks.said().map(firstsight.marks.image));
     const matches = [];
     for (const source of this.sources()) {
       const { collection, detector } = source;
-      const { image, label } = collection.columns;
+      const { image, label, notes } = collection.columns;
+      const ofStatus = {
+        "": () => true,
+        anomalous: (row) => firstsight.trial.anomalous(detector, row),
+        normal: (row) => !firstsight.trial.anomalous(detector, row),
+        judged: (row) => judged.has(firstsight.marks.image({ collection: collection.name, detector: detector.name, image: image[row] })),
+        "not judged": (row) => !ofStatus.judged(row),
+      };
       const medoids = new Set(detector.clusters.map(({ medoid }) => medoid));
-      const places = new Map(detector.clusters.map(({ number }, place) => [number, place]));
+      const ranks = new Map(detector.clusters.map(({ number }, place) => [number, place]));
       for (let row = 0; row < collection.rows; row += 1) {
         const score = detector.score[row];
         const cluster = detector.cluster[row];
         if (!(score >= from && score <= to)) continue;
         if (wanted !== "" && wanted !== `${collection.place}/${cluster}`) continue;
         if (text && !`${image[row]}\n${label[row] ?? ""}`.toLowerCase().includes(text)) continue;
+        if (!ofStatus[status](row) || (note !== "" && !(notes[row] & (1 << note)))) continue;
+        if (chosen && !chosen.has(collection.first + row)) continue;
         // Clusters in the order of the page, then the images that were not clustered.
-        const rank = places.get(cluster) ?? Infinity;
+        const rank = ranks.get(cluster) ?? Infinity;
         const distance = medoids.has(row) ? -1 : detector.distance[row];
         const id = collection.first + row;
-        matches.push({ id, row, source, score, strength: detector.strength[row], place: collection.place, rank, distance: distance || 0, name: image[row] });
+        matches.push({ id, row, source, score, strength: this.strength(detector, row), likely: detector.p_value[row], place: collection.place, rank, distance: distance || 0, name: image[row] });
       }
     }
+    // Images like one are in the order of their likeness.
+    if (elements.like.value !== "" && chosen) return matches.sort((one, other) => chosen.get(one.id) - chosen.get(other.id));
     return matches.sort(this.orders[elements.order.value]);
+  },
+
+  /* How far an image stands out; what is anomalous only at the threshold that is tried comes after what was before. */
+  strength(detector, row) {
+    if (!firstsight.trial.anomalous(detector, row)) return 0;
+    return detector.strength[row] || 0.5;
   },
 
   orders: {
     cluster: (one, other) =>
       one.place - other.place || (one.rank === other.rank ? 0 : one.rank - other.rank) || one.distance - other.distance || one.id - other.id,
-    worst: (one, other) => other.strength - one.strength || other.score - one.score || one.id - other.id,
+    // Images without a region by how likely a normal image stands out as much, where that is known.
+    worst: (one, other) => other.strength - one.strength || (one.likely - other.likely || 0) || other.score - one.score || one.id - other.id,
     highest: (one, other) => other.score - one.score || one.id - other.id,
     lowest: (one, other) => one.score - other.score || one.id - other.id,
     name: (one, other) => (one.name < other.name ? -1 : one.name > other.name ? 1 : one.id - other.id),
@@ -147,7 +179,7 @@ firstsight.gallery = {
   /* What is laid out: headings of clusters, and cards. */
   layOut(matches) {
     const { elements } = this.form;
-    if (elements.order.value !== "cluster") return matches.map((match) => ({ match }));
+    if (elements.order.value !== "cluster" || elements.like.value !== "") return matches.map((match) => ({ match }));
     const groups = new Map();
     for (const match of matches) {
       const key = `${match.place}/${match.source.detector.cluster[match.row]}`;
@@ -173,8 +205,9 @@ firstsight.gallery = {
     this.items = items;
     this.ids = matches.map(({ id }) => id);
     const reading = firstsight.read < firstsight.total ? `; reading, ${firstsight.read.toLocaleString("en")} so far` : "";
-    const text = `${firstsight.plural(matches.length, "image")} of ${firstsight.total.toLocaleString("en")}${reading}`;
+    const text = `${firstsight.plural(matches.length, "image")} of ${firstsight.total.toLocaleString("en")}${firstsight.trial.says()}${reading}`;
     if (this.count.textContent !== text) this.count.textContent = text;
+    for (const watcher of this.watchers) watcher();
     if (kept) {
       for (const [index, item] of items.slice(0, this.cards.children.length).entries()) {
         if (item.heading) this.cards.children[index].replaceWith(this.heading(item));
@@ -215,8 +248,8 @@ firstsight.gallery = {
     const { collection, detector } = members[0].source;
     const number = Number(heading.split("/")[1]);
     const cluster = firstsight.cluster(detector, number);
-    const { from, to, text } = this.form.elements;
-    const whole = from.value === "" && to.value === "" && text.value.trim() === "";
+    const { from, to, text, status, note } = this.form.elements;
+    const whole = [from, to, status, note].every(({ value }) => value === "") && text.value.trim() === "" && !firstsight.selection.places;
     const count = whole && cluster ? cluster.images : members.length;
     const title = firstsight.element("h3", {},
       firstsight.element("span", { className: `dot ${firstsight.colour(number)}` }),
@@ -240,10 +273,12 @@ firstsight.gallery = {
     const image = firstsight.image(id);
     const regions = detector.regions[row];
     const cluster = firstsight.cluster(detector, detector.cluster[row]);
-    const facts = `score ${number(detector.score[row])}, ${plural(regions, "region")}, ${percent(detector.area[row])}`;
+    const tried = firstsight.trial.differs(detector, row);
+    const found = tried ? [regions > 0 ? "below what is tried" : "above what is tried"] : regions > 0 ? [plural(regions, "region"), percent(detector.area[row])] : ["no region"];
+    const facts = [`score ${number(detector.score[row])}`, ...found].join(", ");
     const card = element("button", { type: "button", className: "card" },
       element("img", {
-        src: firstsight.picture(image, detector, ["thumbnails"], "webp"), alt: `${image.name} with its anomaly map`,
+        src: firstsight.picture(image, detector, [tried ? "pictures" : "thumbnails"], "webp"), alt: `${image.name} with its anomaly map`,
         loading: "lazy", decoding: "async", width: 320, height: 320,
       }),
       element("span", { className: "name", dir: "auto" }, image.name),

@@ -33,6 +33,11 @@ firstsight.marks = {
     return { collection: image.collection.name, detector: detector.name, image: image.name, x, y, width, height, verdict: "", name: "" };
   },
 
+  /* What an image as a detector sees it is known by, whatever of it was judged. */
+  image({ collection, detector, image }) {
+    return JSON.stringify([collection, detector, image]);
+  },
+
   of(thing) {
     return this.rows.get(this.key(thing));
   },

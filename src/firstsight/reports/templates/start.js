@@ -4,6 +4,7 @@
 
 firstsight.load("summary").then(() => {
   firstsight.marks.start();
+  firstsight.selection.start();
   firstsight.gallery.start();
   firstsight.viewer.start();
   firstsight.draw.start();
@@ -14,5 +15,5 @@ firstsight.load("summary").then(() => {
     event.preventDefault();
     firstsight.gallery.showCluster(kind.dataset.detector, kind.dataset.cluster);
   });
-  return firstsight.loadAll();
+  return firstsight.loadAll().then(() => firstsight.draw.rest());
 }).catch((error) => firstsight.complain(error));

@@ -3,29 +3,51 @@
 /* The viewer: one image with its map, contours and regions, and the scores of every detector. */
 
 firstsight.viewer = {
-  layer: "overlay",
+  opacity: 1,
+  lines: true,
   boxes: false,
+  scale: 1,
+  x: 0.5,
+  y: 0.5,
 
   start() {
     const part = (name) => document.getElementById(`viewer-${name}`);
     this.dialog = document.getElementById("viewer");
-    this.parts = Object.fromEntries(
-      ["name", "place", "picture", "lines", "facts", "verdict", "detectors", "legend", "regions"].map((name) => [name, part(name)]));
+    this.parts = Object.fromEntries(["name", "place", "panes", "opacity", "beside", "original", "like", "facts", "verdict", "detectors", "legend", "regions"]
+      .map((name) => [name, part(name)]));
+    this.panes = [new firstsight.Pane(this), new firstsight.Pane(this)];
+    this.parts.panes.append(this.panes[0].figure);
     this.dialog.addEventListener("click", (event) => {
-      const { step, layer, boxes, close, detector } = event.target.closest("button")?.dataset ?? {};
+      const { step, lines, boxes, zoom, close, detector } = event.target.closest("button")?.dataset ?? {};
       if (step) this.step(Number(step));
-      if (layer) this.layer = layer;
-      if (boxes !== undefined) this.boxes = !this.boxes;
-      if (detector) this.detectorName = this.image.collection.detectors[Number(detector)].name;
-      if (layer || boxes !== undefined) this.draw();
-      if (detector) { this.fill(); firstsight.address.image(); this.parts.detectors.querySelector(`[data-detector="${detector}"]`).focus(); }
+      if (lines !== undefined) this.setLayers({ lines: !this.lines });
+      if (boxes !== undefined) this.setLayers({ boxes: !this.boxes });
+      if (zoom) this.zoomBy(Number(zoom));
+      if (detector) {
+        this.detectorName = this.image.collection.detectors[Number(detector)].name;
+        this.refill();
+        this.parts.detectors.querySelector(`[data-detector="${detector}"]`).focus();
+      }
       if (close !== undefined || event.target === this.dialog) this.dialog.close();
     });
-    this.dialog.addEventListener("keydown", (event) => {
-      const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-      if (step === undefined || event.altKey || event.ctrlKey || event.metaKey) return;
-      event.preventDefault();
-      this.step(step);
+    this.parts.like.addEventListener("click", () => {
+      const { image } = this;
+      const detector = this.detector();
+      this.dialog.close();
+      firstsight.selection.likeness(image, detector).then(() => firstsight.gallery.comeIntoView()).catch((error) => firstsight.complain(error));
+    });
+    this.parts.opacity.addEventListener("input", ({ target }) => this.setLayers({ opacity: target.value / 100 }));
+    this.parts.beside.addEventListener("change", ({ target }) => { this.beside = target.value; this.refill(); });
+    this.dialog.addEventListener("keydown", (event) => this.key(event));
+    // A row lights its box, and a box its row; a region's number zooms to it.
+    for (const [type, lights] of [["pointerover", true], ["pointerout", false], ["focusin", true], ["focusout", false]]) {
+      for (const place of [this.parts.regions, this.panes[0].stage]) {
+        place.addEventListener(type, ({ target }) => this.light(lights ? target.closest("[data-region]")?.dataset.region : undefined));
+      }
+    }
+    this.parts.regions.addEventListener("click", ({ target }) => {
+      const region = target.closest("button:not(.plain)")?.closest("[data-region]")?.dataset.region;
+      if (region) this.zoomTo(this.regionsOf(this.detector())[region]);
     });
     // An image that was opened by its address gets its neighbours when they have been read.
     firstsight.listeners.push(() => {
@@ -40,9 +62,22 @@ firstsight.viewer = {
     });
   },
 
+  key(event) {
+    if (event.altKey || event.ctrlKey || event.metaKey || event.target.matches("input, select")) return;
+    const zoom = { "+": 1.5, "=": 1.5, "-": 1 / 1.5, 0: 0 }[event.key];
+    const move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+    const moves = move && this.scale > 1 && event.target.matches(".picture");
+    if (zoom === undefined && !moves && !move?.[0]) return;
+    event.preventDefault();
+    if (zoom !== undefined) this.zoomBy(zoom);
+    else if (moves) this.moveBy(move[0] / 8, move[1] / 8);
+    else this.step(move[0]);
+  },
+
   /* Show an image as a detector sees it; the arrow keys go through the ids. */
-  async open(id, detectorName, ids) {
+  async open(id, detectorName, ids, beside = this.beside) {
     this.detectorName = detectorName;
+    this.beside = beside;
     this.ids = ids.includes(id) ? ids : [id];
     try {
       await this.show(id);
@@ -52,7 +87,7 @@ firstsight.viewer = {
     }
     firstsight.address.image();
     if (!this.dialog.open) this.dialog.showModal();
-    this.parts.picture.scrollIntoView({ block: "nearest" });
+    this.parts.panes.scrollIntoView({ block: "nearest" });
   },
 
   step(by) {
@@ -68,17 +103,28 @@ firstsight.viewer = {
     if (this.wanted !== id) return;
     this.image = firstsight.image(id);
     this.regions = collection.regionsOf.get(chunk);
+    Object.assign(this, { scale: 1, x: 0.5, y: 0.5 });
     this.fill();
   },
 
+  /* The detectors that saw the image. */
+  seenBy() {
+    return this.image.collection.detectors.filter(({ score }) => !Number.isNaN(score[this.image.row]));
+  },
+
   detector() {
-    const { detectors } = this.image.collection;
-    const here = detectors.filter(({ score }) => !Number.isNaN(score[this.image.row]));
+    const here = this.seenBy();
     return here.find(({ name }) => name === this.detectorName) ?? here[0];
   },
 
   regionsOf(detector) {
-    return this.regions[this.image.collection.detectors.indexOf(detector)].get(this.image.row) ?? [];
+    const regions = this.regions[this.image.collection.detectors.indexOf(detector)].get(this.image.row) ?? [];
+    return regions.filter((region) => firstsight.trial.holds(detector, this.image.row, region));
+  },
+
+  refill() {
+    this.fill();
+    firstsight.address.image();
   },
 
   fill() {
@@ -88,13 +134,16 @@ firstsight.viewer = {
     this.fillPlace();
     const label = image.label === null ? "" : `, label ${image.label}`;
     const size = `${image.width.toLocaleString("en")} x ${image.height.toLocaleString("en")} pixels`;
-    parts.facts.textContent = `${image.collection.name}, ${size}${label}`;
+    parts.facts.textContent = [`${image.collection.name}, ${size}${label}`, ...image.notes].join(", ");
     parts.legend.src = detector.colourBar;
     parts.legend.alt = "colours of the map";
+    parts.original.parentElement.hidden = image.original === null;
+    parts.original.href = image.original ?? "";
     parts.verdict.replaceChildren(firstsight.marks.menu(firstsight.marks.thing(image, detector), "verdict on the image"));
+    parts.like.parentElement.hidden = Number.isNaN(detector.cluster[image.row]);
     this.fillDetectors(detector);
     this.fillRegions(detector);
-    this.draw();
+    this.fillPanes(detector);
   },
 
   /* Which of how many images it is, and whether there are more on either side. */
@@ -123,16 +172,34 @@ firstsight.viewer = {
   },
 
   fillRegions(detector) {
-    const { number, percent } = firstsight;
+    const { number, percent, element } = firstsight;
     const { width, height } = this.image;
     const rows = this.regionsOf(detector).map((region, index) => [
-      String(index + 1), `${region.x}, ${region.y}`, `${region.width} x ${region.height}`,
+      element("button", { type: "button", title: "zoom to this region", ariaLabel: `region ${index + 1}: zoom` }, String(index + 1)),
+      `${region.x}, ${region.y}`, `${region.width} x ${region.height}`,
       percent(region.area / (width * height)), number(region.score_max), number(region.score_mean),
-      region.cluster_name ?? "–",
+      this.kindOf(region, detector),
       firstsight.marks.menu(firstsight.marks.thing(this.image, detector, region), `verdict on region ${index + 1}`),
     ]);
-    this.table(this.parts.regions, ["", "at", "size", "area", "highest", "mean", "like", "verdict"], rows, [0, 1, 2, 3, 4, 5]);
-    if (rows.length === 0) this.parts.regions.replaceChildren(firstsight.element("caption", {}, "none"));
+    this.table(this.parts.regions, ["no.", "at", "size", "area", "highest", "mean", "like", "verdict"], rows, [0, 1, 2, 3, 4, 5]);
+    for (const [index, row] of this.parts.regions.querySelectorAll("tbody tr").entries()) row.dataset.region = index;
+    const none = firstsight.trial.differs(detector, this.image.row)
+      ? detector.regions[this.image.row] > 0 ? "none at the threshold that is tried" : "some at the threshold that is tried; the next run finds them"
+      : "none";
+    if (rows.length === 0) this.parts.regions.replaceChildren(element("caption", {}, none));
+  },
+
+  /* The kind that a region is like; it shows the kind's images. */
+  kindOf(region, detector) {
+    const cluster = detector.clusters.find(({ name, number }) => number >= 0 && name === region.cluster_name);
+    if (!cluster) return region.cluster_name ?? "–";
+    const button = firstsight.element("button", { type: "button", className: "plain", title: "show images of this kind" }, cluster.name);
+    const { place } = this.image.collection;
+    button.addEventListener("click", () => {
+      this.dialog.close();
+      firstsight.gallery.showCluster(detector.name, `${place}/${cluster.number}`);
+    });
+    return button;
   },
 
   table(target, head, rows, numbers) {
@@ -144,37 +211,73 @@ firstsight.viewer = {
       element("tbody", {}, ...rows.map((row) => element("tr", {}, ...row.map(cell("td"))))));
   },
 
-  draw() {
-    const { image, parts, layer } = this;
-    const detector = this.detector();
-    const [folder, suffix] = layer === "overlay" ? [[], "png"] : [["pictures"], "webp"];
-    parts.picture.src = firstsight.picture(image, detector, folder, suffix);
-    parts.picture.alt = layer === "overlay" ? `${image.name} with its anomaly map, ${detector.name}` : image.name;
-    parts.picture.onload = () => {
-      const { naturalWidth, naturalHeight } = parts.picture;
-      parts.picture.parentElement.style.aspectRatio = `${naturalWidth} / ${naturalHeight}`;
-    };
-    parts.lines.hidden = layer !== "lines";
-    if (layer === "lines") parts.lines.src = firstsight.picture(image, detector, ["lines"], "png");
-    for (const button of this.dialog.querySelectorAll("[data-layer]")) {
-      button.setAttribute("aria-pressed", String(button.dataset.layer === layer));
+  /* One pane, or two where another detector is shown beside. */
+  fillPanes(detector) {
+    const others = this.seenBy().filter((other) => other !== detector);
+    const beside = others.find(({ name }) => name === this.beside);
+    const [first, second] = this.panes;
+    this.parts.beside.parentElement.hidden = others.length === 0;
+    this.parts.beside.replaceChildren(new Option("–", ""), ...others.map(({ name }) => new Option(name, name)));
+    this.parts.beside.value = beside?.name ?? "";
+    this.dialog.querySelector(".view").classList.toggle("two", beside !== undefined);
+    first.show(this.image, detector, this.regionsOf(detector), beside !== undefined);
+    if (beside) {
+      this.parts.panes.append(second.figure);
+      second.show(this.image, beside, this.regionsOf(beside), true);
+    } else {
+      second.figure.remove();
     }
-    const toggle = this.dialog.querySelector("[data-boxes]");
-    toggle.setAttribute("aria-pressed", String(this.boxes));
-    // On a strip cut in pieces boxes would lie elsewhere.
-    toggle.disabled = image.pieces > 1;
-    this.dialog.querySelector(".picture svg")?.remove();
-    if (this.boxes && image.pieces === 1) parts.lines.after(this.outlines(detector));
+    this.draw();
   },
 
-  outlines(detector) {
-    const { svg } = firstsight.draw;
-    const { width, height } = this.image;
-    const size = Math.max(width, height) / 32;
-    const shapes = this.regionsOf(detector).flatMap((region, index) => [
-      svg("rect", { x: region.x, y: region.y, width: region.width, height: region.height }),
-      svg("text", { x: region.x + size / 4, y: Math.max(region.y - size / 4, size), "font-size": size }, String(index + 1)),
-    ]);
-    return svg("svg", { viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" }, ...shapes);
+  /* Change what is drawn. The map has its contours in it: without contours it is gone, too. */
+  setLayers(changed) {
+    Object.assign(this, changed);
+    if (changed.opacity > 0) this.lines = true;
+    if (changed.lines === false) this.opacity = 0;
+    this.draw();
+  },
+
+  /* Zoom by a factor, 0 to see all, about a point of the frame that stays where it is. */
+  zoomBy(factor, atX = 0.5, atY = 0.5) {
+    const most = Math.max(8, Math.max(this.image.width, this.image.height) / 100);
+    const scale = Math.min(Math.max(this.scale * factor, 1), most);
+    const shift = 1 / this.scale - 1 / scale;
+    this.moveTo(scale, this.x + (atX - 0.5) * shift, this.y + (atY - 0.5) * shift);
+  },
+
+  moveBy(x, y) {
+    this.moveTo(this.scale, this.x + x / this.scale, this.y + y / this.scale);
+  },
+
+  moveTo(scale, x, y) {
+    const within = (value) => Math.min(Math.max(value, 0.5 / scale), 1 - 0.5 / scale);
+    Object.assign(this, { scale, x: within(x), y: within(y) });
+    this.draw();
+  },
+
+  zoomTo({ x, y, width, height }) {
+    const { image } = this;
+    if (image.pieces > 1) return;
+    const scale = Math.min(Math.max(0.4 / Math.max(width / image.width, height / image.height), 1), 16);
+    this.moveTo(scale, (x + width / 2) / image.width, (y + height / 2) / image.height);
+  },
+
+  light(region) {
+    for (const each of this.dialog.querySelectorAll("#viewer-regions [data-region], .pane:first-child [data-region]")) {
+      each.classList.toggle("lit", each.dataset.region === region);
+    }
+  },
+
+  draw() {
+    const [first, second] = this.panes;
+    first.draw();
+    if (second.figure.isConnected) second.draw();
+    this.parts.opacity.value = 100 * this.opacity;
+    for (const [name, pressed] of [["lines", this.lines], ["boxes", this.boxes]]) {
+      this.dialog.querySelector(`[data-${name}]`).setAttribute("aria-pressed", String(pressed));
+    }
+    // On a strip cut in pieces boxes would lie elsewhere.
+    this.dialog.querySelector("[data-boxes]").disabled = this.image.pieces > 1;
   },
 };
