@@ -58,7 +58,9 @@ def test_parts_of_images_lie_where_the_jobs_of_shards_write_them(tmp_path: Path,
     assert [str(path) for part in parts for path in part.manifests] == everywhere(planned, PATHS.manifest)
     assert [str(path) for part in parts for path in part.truths] == everywhere(planned, PATHS.truth)
     assert {path for part in parts for path in part.files} == {
-        Path(path) for pattern in (PATHS.manifest, PATHS.truth, PATHS.scores) for path in everywhere(planned, pattern)
+        Path(path)
+        for pattern in (PATHS.manifest, PATHS.truth, PATHS.contents, PATHS.scores)
+        for path in everywhere(planned, pattern)
     }
     assert all(list(part.scores) == ["fca", "padim"] and all(part.scores.values()) for part in parts)
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas
 
-from firstsight.stages.remarks import remarks_on, with_duplicates
+from firstsight.stages.remarks import remarks_on, with_copies
 
 
 def images(*rows: dict[str, Any]) -> pandas.DataFrame:
@@ -17,11 +17,13 @@ def test_nothing_is_said_of_what_is_usual() -> None:
     assert remarks_on(images({}).iloc[:0]) == []
 
 
-def test_exact_copies_are_of_the_first() -> None:
+def test_copies_are_exact_or_near() -> None:
     table = images({"sha256": "a"}, {}, {"sha256": "a"}, {"sha256": None}, {"sha256": None}, {"sha256": "a"})
-    copies = with_duplicates(table.iloc[::-1]).set_index("image")["duplicate_of"]
-    assert copies.dropna().to_dict() == {"2.png": "0.png", "5.png": "0.png"}
-    assert remarks_on(with_duplicates(table)) == ["2 images are exact copies of others (2.png of 0.png)"]
+    copied = with_copies(table, {"2.png": "0.png", "5.png": "0.png", "4.png": "3.png"})
+    assert copied["duplicate_of"].dropna().to_dict() == {2: "0.png", 4: "3.png", 5: "0.png"}
+    exact = "2 images are exact copies of others (2.png of 0.png)"
+    assert remarks_on(copied) == [exact, "1 image is a near copy of another (4.png of 3.png)"]
+    assert remarks_on(with_copies(table, {})) == []
 
 
 def test_sizes_that_differ_eightfold() -> None:

@@ -24,6 +24,7 @@ rule manifest:
     output:
         manifest=PATHS.manifest,
         members=PATHS.members,
+        contents=PATHS.contents,
         run=PATHS.manifest_record,
     log:
         PATHS.manifest_log,

@@ -12,6 +12,7 @@ with run_rule(snakemake, "manifest") as job:
         shard=job.shard,
         output=Path(snakemake.output.manifest),
         members=Path(snakemake.output.members),
+        copies=Path(snakemake.output.contents),
         values=Values(Path(snakemake.params.values), snakemake.params.sample, snakemake.params.given_values),
         job=job,
     )

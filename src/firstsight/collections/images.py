@@ -6,12 +6,13 @@ import stat
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas
 from numpy.typing import NDArray
 
+from firstsight.collections.copies import N_PHASES, phases_of
 from firstsight.collections.decoders import DECODER_ERRORS, read_samples, read_slice, starts_as_jpeg
 from firstsight.collections.folders import printable
 from firstsight.collections.homogeneity import LARGEST_SCORE, texture_score
@@ -83,6 +84,18 @@ def read_mask_values(path: Path) -> StoredValues:
     return StoredValues(values.max(axis=2) if values.ndim == 3 else values, lossy)
 
 
+class Inspected(NamedTuple):
+    """What was seen of an image.
+
+    Attributes:
+        row: of the manifest, see `inspect_image`.
+        phases: by which its copies are found, see `phases_of`; NaN for an image that is set aside.
+    """
+
+    row: dict[str, str | int | float | None]
+    phases: NDArray[np.float16]
+
+
 def inspect_image(
     file: ImageFile, find_limits: Callable[[], ValueRange | None] | None = None, *, always: bool = False
 ) -> dict[str, str | int | float | None]:
@@ -103,6 +116,13 @@ def inspect_image(
         texture_score, is_texture: how much its parts differ, and whether they are alike enough; None for an image that
             is set aside or too small to tell.
     """
+    return inspect_content(file, find_limits, always=always).row
+
+
+def inspect_content(
+    file: ImageFile, find_limits: Callable[[], ValueRange | None] | None = None, *, always: bool = False
+) -> Inspected:
+    """The row of `inspect_image`, and what else can be told from the pixels while they are there."""
     row: dict[str, str | int | float | None] = {
         "image": printable(file.image),
         "path": printable(file.path),
@@ -120,8 +140,9 @@ def inspect_image(
         "texture_score": None,
         "is_texture": None,
     }
+    phases = np.full(N_PHASES, np.nan, np.float16)
     if file.problem is not None:
-        return row
+        return Inspected(row, phases)
     try:
         samples = read_samples(file.path)
         height, width = samples.values.shape[:2]
@@ -138,9 +159,10 @@ def inspect_image(
             row["remark"] = samples.with_remark("it fills less than a thousandth of the range of values").remark
         score = texture_score(scaled, samples.missing)
         row |= {"texture_score": score, "is_texture": None if score is None else score <= LARGEST_SCORE}
+        phases = phases_of(scaled, samples.missing)
     except FirstsightError as error:
         row["status"] = str(error)
-    return row
+    return Inspected(row, phases)
 
 
 def file_sha256(path: Path) -> str | None:

@@ -1,7 +1,7 @@
 """The files of a run: patterns of `firstsight.plan.paths`, filled in for what is planned."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -80,17 +80,19 @@ class ImageParts:
 
     manifests, truths: shard by shard.
     scores: those of each detector that runs on the collection, shard by shard.
+    contents: from which copies are found, shard by shard.
     """
 
     collection: str
     manifests: list[Path]
     truths: list[Path]
     scores: dict[str, list[Path]]
+    contents: list[Path] = field(default_factory=list)
 
     @property
     def files(self) -> list[Path]:
         """All of them."""
-        return [*self.manifests, *self.truths, *chain.from_iterable(self.scores.values())]
+        return [*self.manifests, *self.truths, *self.contents, *chain.from_iterable(self.scores.values())]
 
 
 def parts_of_images(plan: Plan, paths: Paths) -> list[ImageParts]:
@@ -104,6 +106,7 @@ def parts_of_images(plan: Plan, paths: Paths) -> list[ImageParts]:
                 detector.name: collection.of_shards(paths.scores, detector=detector.folder, kinds=collection.kinds)
                 for detector in collection.detectors.values()
             },
+            contents=collection.of_shards(paths.contents),
         )
         for name, collection in plan.collections.items()
     ]

@@ -45,6 +45,7 @@ class Paths:
     shards: str = f"{_COLLECTION}/shards"
     manifest: str = f"{_SHARD}/images.parquet"
     members: str = f"{_SHARD}/members.json"
+    contents: str = f"{_SHARD}/contents.npz"
     manifest_record: str = f"{_SHARD}/manifest.run.json"
     manifest_log: str = f"{_LOGS_OF_COLLECTION}/manifest/{{shard}}.log"
     truth: str = f"{_SHARD}/truth.json"

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from firstsight.collections.demo import DemoSettings, make_demo
-from firstsight.collections.images import draw_from, file_sha256, inspect_image
+from firstsight.collections.images import draw_from, file_sha256, inspect_content
 from firstsight.collections.readers import ImageFile
 from firstsight.collections.value_range import DrawnValues, ValueRange, find_range
+from firstsight.stages.copies import write_contents
 from firstsight.stages.job import Job
 from firstsight.storage.json import read_json, write_json
 from firstsight.storage.replacing import replace_folder
@@ -51,6 +52,7 @@ def make_manifest(
     members: Path,
     job: Job,
     values: Values | None = None,
+    copies: Path | None = None,
 ) -> None:
     """Read every image of a shard and write one row each: size, type, sha256, status.
 
@@ -62,12 +64,13 @@ def make_manifest(
             come later, and features should not wait for them or be made again.
         values: where the range of images of more than 8 bits comes from; without it each has that of its type.
         members: JSON list of the shard's image ids; from then on the shard keeps its members.
+        copies: npz to make, from which `copies_in` finds which images are copies of others.
     """
-    rows = []
+    rows, phases = [], []
     find_limits = None if values is None else cache(partial(find_limits_of, values, job))
     with job.step("inspect"):
         for file in job.progress(files, len(files)):
-            row = inspect_image(
+            row, phases_of_image = inspect_content(
                 ImageFile(
                     image=str(file["image"]),
                     path=Path(str(file["path"])),
@@ -81,9 +84,12 @@ def make_manifest(
                 always=values is not None and values.given is not None,
             )
             known_later = dict.fromkeys((*TRUTH_COLUMNS, "duplicate_of"))
+            phases.append(phases_of_image)
             rows.append({"collection": collection, "shard": shard, **known_later, **row})
     _count_and_note(rows, job)
     write_table(output, "images", rows)
+    if copies:
+        write_contents(copies, rows, phases)
     write_json(members, [file["image"] for file in files])
 
 

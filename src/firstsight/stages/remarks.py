@@ -1,6 +1,7 @@
 """What a user should know of a collection that can be used: one line for each kind of remark on its images."""
 
 from collections import Counter
+from collections.abc import Mapping
 
 import pandas
 
@@ -12,7 +13,7 @@ MIXED = 8
 
 
 def remarks_on(images: pandas.DataFrame) -> list[str]:
-    """One line each for the range of values, what was left out, exact copies, and sizes that differ eightfold.
+    """One line each for the range of values, what was left out, exact and near copies, and sizes that differ eightfold.
 
     Args:
         images: rows of the table `images` of one collection.
@@ -20,13 +21,15 @@ def remarks_on(images: pandas.DataFrame) -> list[str]:
     return [*_ranges(images), *_remarks(images), *_copies(images), *_sizes(images)]
 
 
-def with_duplicates(images: pandas.DataFrame) -> pandas.DataFrame:
-    """The rows of one collection with ``duplicate_of``: the first image, by its id, of those with the same bytes."""
-    ordered = images.sort_values("image", kind="stable")
-    first = ordered.groupby("sha256")["image"].transform("first").reindex(images.index)
-    images = images.copy()
-    images["duplicate_of"] = first.where(first.notna() & first.ne(images["image"]), None).astype(object)
-    return images
+def with_copies(images: pandas.DataFrame, copies: Mapping[str, str]) -> pandas.DataFrame:
+    """The rows of one collection with ``duplicate_of``.
+
+    Args:
+        images: rows of the table `images`.
+        copies: for each copy the image that it is a copy of, see `find_copies`.
+    """
+    first = images["image"].map(copies)
+    return images.assign(duplicate_of=first.where(first.notna(), None).astype(object))
 
 
 def _ranges(images: pandas.DataFrame) -> list[str]:
@@ -53,9 +56,20 @@ def _copies(images: pandas.DataFrame) -> list[str]:
     copies = images[images["duplicate_of"].notna()]
     if copies.empty:
         return []
-    one = copies.iloc[0]
-    verb = "is an exact copy of another" if len(copies) == 1 else "are exact copies of others"
-    return [f"{_images(len(copies))} {verb} ({one['image']} of {one['duplicate_of']})"]
+    digests = images.set_index("image")["sha256"]
+    exact = copies["sha256"].eq(copies["duplicate_of"].map(digests))
+    return [
+        *_told(copies[exact], "an exact copy", "exact copies"),
+        *_told(copies[~exact], "a near copy", "near copies"),
+    ]
+
+
+def _told(copies: pandas.DataFrame, one: str, several: str) -> list[str]:
+    if copies.empty:
+        return []
+    first = copies.iloc[0]
+    verb = f"is {one} of another" if len(copies) == 1 else f"are {several} of others"
+    return [f"{_images(len(copies))} {verb} ({first['image']} of {first['duplicate_of']})"]
 
 
 def _sizes(images: pandas.DataFrame) -> list[str]:

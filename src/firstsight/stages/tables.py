@@ -18,8 +18,9 @@ from firstsight.clustering.judged import images_left_out, judge_clusters, judge_
 from firstsight.clustering.names import Cluster, bind_names, read_names, rename_clusters
 from firstsight.clustering.verdicts import names_in, read_verdicts
 from firstsight.plan.files import ImageParts
+from firstsight.stages.copies import copies_in
 from firstsight.stages.job import Job
-from firstsight.stages.remarks import remarks_on, with_duplicates
+from firstsight.stages.remarks import remarks_on, with_copies
 from firstsight.storage.json import read_json
 from firstsight.storage.stored_images import read_images
 from firstsight.storage.table_schemas import SCHEMAS, SORT_KEYS
@@ -117,7 +118,7 @@ def _images(images: Sequence[ImageParts], detectors: Sequence[str], job: Job) ->
             detector: list(chain.from_iterable(_in_batches(_read_scores, paths)))
             for detector, paths in parts.scores.items()
         }
-        rows = with_duplicates(rows)
+        rows = with_copies(rows, copies_in(parts.contents))
         for line in remarks_on(rows):
             job.note(f"{parts.collection}: {line}")
         job.n_images += len(rows)

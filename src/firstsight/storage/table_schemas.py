@@ -57,7 +57,7 @@ SCHEMAS: dict[str, pyarrow.Schema] = {
             # The values that are black and white; null where the type leaves no doubt.
             _optional("value_low", pyarrow.float64()),
             _optional("value_high", pyarrow.float64()),
-            # The first image of the collection with the same bytes.
+            # The first image of the collection that shows the same thing: the same bytes, or another photograph of it.
             _optional("duplicate_of", pyarrow.string()),
             # What was left out of an image, and what else a user should know; null: nothing.
             _optional("remark", pyarrow.string()),
