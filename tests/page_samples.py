@@ -85,7 +85,7 @@ def detector(name: str, table: pandas.DataFrame, clusters: tuple[ClusterReport, 
 def images_table(names: list[str], label: str | None = "crack") -> pandas.DataFrame:
     columns = {"image": names, "shard": "0123456789", "label": label, "width": 320, "height": 200, "native": True}
     table = pandas.DataFrame(columns).astype({"label": object, "width": "Int32", "height": "Int32"})
-    notes = [("exact copy",) if name.startswith("test/00") else () for name in names]
+    notes = [("copy of another",) if name.startswith("test/00") else () for name in names]
     table["notes"] = pandas.Series(notes, index=table.index, dtype=object)
     # All lie below one folder, but one within a stack and one elsewhere.
     odd = {"test/003.png": None, "test/004.png": "../elsewhere/4.png"}

@@ -168,8 +168,8 @@ def test_status_and_notes_filter(page: Chrome) -> None:
     assert one(page, "#count").text == "24 images of 37"
     choose(page, "status", "not anomalous")
     assert one(page, "#count").text == "13 images of 37"
-    assert [option.text for option in Select(one(page, "select[name=note]")).options] == ["all", "exact copy"]
-    choose(page, "note", "exact copy")
+    assert [option.text for option in Select(one(page, "select[name=note]")).options] == ["all", "copy of another"]
+    choose(page, "note", "copy of another")
     assert len(cards(page)) == 10
     assert page.current_url.endswith("#gallery?status=normal&note=0")
     choose(page, "note", "all")
@@ -454,7 +454,7 @@ def test_the_original_is_linked_where_it_is_a_file(page: Chrome) -> None:
         link = one(page, "#viewer-original")
         assert link.is_displayed() == (address is not None)
         assert address is None or unquote(link.get_attribute("href") or "").endswith(unquote(address))
-    assert "exact copy" in one(page, "#viewer-facts").text
+    assert "copy of another" in one(page, "#viewer-facts").text
 
 
 def test_everything_is_reached_by_the_keyboard(page: Chrome) -> None:

@@ -2,7 +2,7 @@
 
 import pandas
 
-NOTES = ("exact copy", "may be no texture", "remark on the file", "remark on its label or mask")
+NOTES = ("copy of another", "may be no texture", "remark on the file", "remark on its label or mask")
 """The notes there are, in the order of the page."""
 
 
