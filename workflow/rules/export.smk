@@ -58,6 +58,6 @@ rule share:
     conda:
         "../../envs/cpu.yaml"
     params:
-        results=PLAN.results.as_posix(),
+        results=lambda wildcards, output: str(Path(output.archive).parents[1]),
     script:
         "../scripts/share.py"
