@@ -31,3 +31,9 @@ def test_a_browser_shows_eight_bits_of_formats_that_it_knows() -> None:
         columns=["path", "dtype", "value_low", "missing"],
     )
     assert list(look_alike_in_browsers(images)) == [True, False, False, False, False]
+
+
+def test_a_collection_without_images_has_no_answer() -> None:
+    images = pandas.DataFrame({"path": pandas.Series([], dtype="str"), "dtype": pandas.Series([], dtype="str")})
+    images = images.assign(value_low=pandas.Series([], dtype="float64"), missing=pandas.Series([], dtype="str"))
+    assert look_alike_in_browsers(images).empty

@@ -36,5 +36,6 @@ def look_alike_in_browsers(images: pandas.DataFrame) -> pandas.Series:
     Args:
         images: rows of the table `images`.
     """
-    known = images["path"].map(lambda path: Path(path).suffix.lower() in SHOWN_BY_BROWSERS)
+    # Of no image, the column would be one of text.
+    known = images["path"].map(lambda path: Path(path).suffix.lower() in SHOWN_BY_BROWSERS).astype(bool)
     return known & images["dtype"].eq("uint8") & images["value_low"].isna() & images["missing"].isna()
