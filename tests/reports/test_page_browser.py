@@ -50,6 +50,8 @@ def chrome() -> Iterator[Chrome]:
 def page(chrome: Chrome, index: Path) -> Iterator[Chrome]:
     """The page, freshly opened; a test after which the console holds anything has failed."""
     look(chrome)
+    # What a page of another test said while it was left is no complaint of this one.
+    complaints(chrome)
     chrome.get(index.as_uri())
     until(chrome, lambda: chrome.execute_script(EVERYTHING_READ))
     until(chrome, lambda: one(chrome, "#count").text == "37 images of 37")
@@ -58,7 +60,7 @@ def page(chrome: Chrome, index: Path) -> Iterator[Chrome]:
 
 
 def until(chrome: Chrome, holds: Callable[[], object]) -> None:
-    WebDriverWait(chrome, 10, poll_frequency=0.05).until(lambda _: holds())
+    WebDriverWait(chrome, 30, poll_frequency=0.05).until(lambda _: holds())
 
 
 def is_drawn(chrome: Chrome, name: str) -> bool:
