@@ -1,11 +1,13 @@
-"""Crops for the first screen of the page: a region as it is in the picture, and beside it with its map."""
+"""Crops for the pages: a region as it is in the picture, and beside it with its map."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from PIL import Image
 
 from firstsight.errors import FirstsightError
+from firstsight.reports.overlays import pieces_of
 
 CROP_SIDE = 160
 """Width and height, in pixels, of each half of a crop."""
@@ -13,6 +15,9 @@ CROP_SIDE = 160
 _SURROUNDINGS = 1.8
 _LEAST_SHARE = 0.2
 _BETWEEN = 4
+
+CROP_SIZE = (2 * CROP_SIDE + _BETWEEN, CROP_SIDE)
+"""Width and height of a crop."""
 
 
 class Box(NamedTuple):
@@ -22,6 +27,20 @@ class Box(NamedTuple):
     y: int
     width: int
     height: int
+
+
+def box_of(region: Mapping[Any, Any] | None, size: tuple[int, int]) -> Box | None:
+    """The box of a row of the table `regions` in an image of this width and height; None: the whole image is shown."""
+    width, height = size
+    # A strip is drawn in pieces, in which a box lies elsewhere.
+    if region is None or pieces_of(height, width) > 1:
+        return None
+    return Box(*(int(region[key]) for key in ("x", "y", "width", "height")))
+
+
+def picture_beside(overlay: Path) -> Path:
+    """The drawing of an image without its map, which lies beside the overlay."""
+    return overlay.parent / "pictures" / Path(overlay.name).with_suffix(".webp")
 
 
 def crop_region(picture: Path, overlay: Path, size: tuple[int, int], box: Box | None) -> Image.Image:
@@ -39,7 +58,7 @@ def crop_region(picture: Path, overlay: Path, size: tuple[int, int], box: Box | 
     Raises:
         FirstsightError: a drawing that is missing or no picture.
     """
-    made = Image.new("RGBA", (2 * CROP_SIDE + _BETWEEN, CROP_SIDE), (0, 0, 0, 0))
+    made = Image.new("RGBA", CROP_SIZE, (0, 0, 0, 0))
     for number, path in enumerate((picture, overlay)):
         try:
             with Image.open(path) as drawn:

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
-from firstsight.reports.crops import CROP_SIDE, Box, crop_region
-from firstsight.reports.overlays import overlay_name, pieces_of, write_image
+from firstsight.reports.crops import CROP_SIZE, Box, box_of, crop_region, picture_beside
+from firstsight.reports.overlays import overlay_name, write_image
 from firstsight.reports.page_report import ClusterReport, CollectionReport, DetectorReport
+from firstsight.reports.page_text import image_anchor
 from firstsight.reports.severity import image_strengths, is_quiet, severities, worst_regions
 
 WORST_SHOWN = 5
@@ -55,8 +55,7 @@ class DetectorCrops:
         pictured += [("kind", index, kind.crop) for index, kind in enumerate(self.kinds) if kind.crop]
         for what, index, crop in pictured:
             overlay = folder / crop.overlay
-            picture = overlay.parent / "pictures" / Path(overlay.name).with_suffix(".webp")
-            drawn = crop_region(picture, overlay, crop.size, crop.box)
+            drawn = crop_region(picture_beside(overlay), overlay, crop.size, crop.box)
             write_image(data / _file(what, place, number, index), drawn)
 
     def addresses(self, place: int, number: int, data: str) -> dict[str, Any]:
@@ -76,14 +75,12 @@ class DetectorCrops:
                 }
                 for index, kind in enumerate(self.kinds)
             ],
-            "width": 2 * CROP_SIDE + 4,
-            "height": CROP_SIDE,
+            "width": CROP_SIZE[0],
+            "height": CROP_SIZE[1],
         }
 
     def _shown(self, crop: Crop, url: str) -> dict[str, Any]:
-        parts = (self.collection, self.detector, crop.image)
-        address = "/".join(quote(part, safe="/", errors="replace") for part in parts)
-        return {"url": url, "image": crop.image, "address": f"#{address}"}
+        return {"url": url, "image": crop.image, "address": image_anchor(self.collection, self.detector, crop.image)}
 
 
 def crops_of(collection: CollectionReport, detector: DetectorReport) -> DetectorCrops:
@@ -125,10 +122,7 @@ def _crop(
 ) -> Crop:
     row = images[image]
     size = int(row["width"]), int(row["height"])
-    # A strip is drawn in pieces, in which a box lies elsewhere.
-    whole = region is None or pieces_of(size[1], size[0]) > 1
-    box = None if whole or region is None else Box(*(int(region[key]) for key in ("x", "y", "width", "height")))
-    return Crop(image, f"{detector.folder}/{row['shard']}/{overlay_name(image)}", size, box)
+    return Crop(image, f"{detector.folder}/{row['shard']}/{overlay_name(image)}", size, box_of(region, size))
 
 
 def _file(what: str, place: int, number: int, index: int) -> str:

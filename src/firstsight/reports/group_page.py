@@ -4,14 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
-import jinja2
 import pandas
 
-from firstsight.reports.crops import CROP_SIDE, Box, crop_region
-from firstsight.reports.overlays import CONTOUR_COLOUR, MASK_COLOUR, overlay_name, pieces_of, write_image
-from firstsight.reports.page_text import METRIC_TITLES, metric_value
+from firstsight.reports.crops import CROP_SIZE, Box, box_of, crop_region, picture_beside
+from firstsight.reports.overlays import overlay_name, write_image
+from firstsight.reports.page_context import page_environment, page_style
+from firstsight.reports.page_text import METRIC_TITLES, image_anchor
 from firstsight.storage.replacing import replace_folder
 
 MOST_SHOWN = 24
@@ -76,23 +75,14 @@ def write_group_page(folder: Path, groups: Sequence[GroupReport], version: str) 
     Raises:
         FirstsightError: a drawing that is missing or no picture.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("firstsight.reports"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["metric"] = metric_value
+    environment = page_environment()
     with replace_folder(folder) as partial:
         sections = [_section(partial, place, report) for place, report in enumerate(groups)]
         text = environment.get_template("groups.html.j2").render(
-            version=version, sections=sections, crop_width=2 * CROP_SIDE + 4, crop_height=CROP_SIDE
+            version=version, sections=sections, crop_width=CROP_SIZE[0], crop_height=CROP_SIZE[1]
         )
         (partial / "index.html").write_text(text, encoding="utf-8", errors="replace")
-        colours = {"contour": f"rgb{CONTOUR_COLOUR}", "mask": f"rgb{MASK_COLOUR}"}
-        style = environment.get_template("page.css.j2").render(**colours)
-        (partial / "page.css").write_text(style, encoding="utf-8")
+        (partial / "page.css").write_text(page_style(environment), encoding="utf-8")
 
 
 def _section(folder: Path, place: int, report: GroupReport) -> dict[str, Any]:
@@ -119,11 +109,8 @@ def _kind(folder: Path, place: int, number: int, rows: pandas.DataFrame, report:
     shown = []
     for index, image in enumerate(report.gallery.get(number, ())):
         name = f"crop-{place}-{number}-{index}.webp"
-        picture = (image.overlay.parent / "pictures" / image.overlay.name).with_suffix(".webp")
-        write_image(folder / name, crop_region(picture, image.overlay, image.size, image.box))
-        address = "/".join(
-            quote(part, safe="/", errors="replace") for part in (image.collection, report.detector, image.image)
-        )
+        write_image(folder / name, crop_region(picture_beside(image.overlay), image.overlay, image.size, image.box))
+        address = image_anchor(image.collection, report.detector, image.image)
         shown.append({"url": name, "collection": image.collection, "image": image.image, "address": address})
     cells = rows.sort_values("collection").to_dict("records")
     return {
@@ -144,8 +131,7 @@ def shown_image(row: dict[str, Any], region: dict[str, Any] | None, overlays: Pa
         overlays: folder of the overlays of its collection.
     """
     size = int(row["width"]), int(row["height"])
-    # A strip is drawn in pieces, in which a box lies elsewhere.
-    whole = region is None or pieces_of(size[1], size[0]) > 1
-    box = None if whole or region is None else Box(*(int(region[key]) for key in ("x", "y", "width", "height")))
     image = str(row["image"])
-    return Shown(str(row["collection"]), image, overlays / str(row["shard"]) / overlay_name(image), size, box)
+    return Shown(
+        str(row["collection"]), image, overlays / str(row["shard"]) / overlay_name(image), size, box_of(region, size)
+    )

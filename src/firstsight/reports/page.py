@@ -7,8 +7,8 @@ from firstsight.reports.first_screen import crops_of
 from firstsight.reports.overlays import write_image
 from firstsight.reports.page_context import (
     DATA,
-    FEWEST_FOR_DENSITY,
     density_file,
+    density_of,
     folders_of,
     in_page_order,
     page_context,
@@ -17,7 +17,7 @@ from firstsight.reports.page_context import (
 )
 from firstsight.reports.page_data import page_order, page_summary, write_charts, write_images, write_script
 from firstsight.reports.page_report import Page
-from firstsight.reports.region_density import draw_density, region_density
+from firstsight.reports.region_density import draw_density
 from firstsight.storage.replacing import replace_file, replace_folder
 
 SCRIPTS = (
@@ -65,8 +65,8 @@ def write_page(path: Path, page: Page) -> None:
         for place, (collection, order) in enumerate(zip(page.collections, orders, strict=True)):
             for rank, (own, detector) in enumerate(zip(crops[place], collection.detectors, strict=True)):
                 own.write(folder, data, place, rank)
-                if detector.n_anomalous >= FEWEST_FOR_DENSITY:
-                    density = region_density(detector.regions, collection.images)
+                density = density_of(detector, collection)
+                if density is not None:
                     write_image(data / density_file(place, rank), draw_density(density))
             write_images(data, place, collection, order)
             write_charts(data, place, collection, order)

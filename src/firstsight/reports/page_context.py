@@ -7,7 +7,9 @@ from typing import Any
 from urllib.parse import quote
 
 import jinja2
+import numpy
 import pandas
+from numpy.typing import NDArray
 from PIL import Image
 
 from firstsight.errors import FirstsightError
@@ -140,11 +142,18 @@ def density_file(place: int, number: int) -> str:
     return f"density-{place}-{number}.png"
 
 
-def _density(detector: DetectorReport, collection: CollectionReport, url: str) -> dict[str, Any] | None:
-    """The picture of where the regions of a detector lie, and how many images share the densest place."""
+def density_of(detector: DetectorReport, collection: CollectionReport) -> NDArray[numpy.float64] | None:
+    """Where the regions of a detector lie (`region_density`); None: too few images are anomalous to show it."""
     if detector.n_anomalous < FEWEST_FOR_DENSITY:
         return None
-    density = region_density(detector.regions, collection.images)
+    return region_density(detector.regions, collection.images)
+
+
+def _density(detector: DetectorReport, collection: CollectionReport, url: str) -> dict[str, Any] | None:
+    """The picture of where the regions of a detector lie, and how many images share the densest place."""
+    density = density_of(detector, collection)
+    if density is None:
+        return None
     return {"url": url, "width": density.shape[1], "height": density.shape[0], "most": float(density.max())}
 
 

@@ -1,6 +1,7 @@
 """How the page formats numbers and names metrics."""
 
 from typing import Any
+from urllib.parse import quote
 
 import pandas
 
@@ -46,3 +47,8 @@ def count(value: int | None) -> str:
 
 def _missing(value: Any) -> bool:
     return bool(pandas.isna(value))
+
+
+def image_anchor(collection: str, detector: str, image: str) -> str:
+    """Where the page shows an image as a detector sees it: what follows the page's address."""
+    return "#" + "/".join(quote(part, safe="/", errors="replace") for part in (collection, detector, image))
