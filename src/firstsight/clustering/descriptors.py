@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import correlate1d
+from skimage.transform import resize
 
 from firstsight.clustering.thresholds import robust_deviation
 from firstsight.errors import FirstsightError
@@ -92,6 +93,14 @@ def blur_features(features: NDArray[np.floating], stride: float) -> NDArray[np.f
         correlate1d(features, kernel, axis=1, mode="mirror"), kernel, axis=2, mode="mirror"
     )
     return blurred
+
+
+def map_on_grid(cells: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """An anomaly map (h', w') on the grid (h, w) of features that cover the same image; as it is where it has that."""
+    if cells.shape == shape:
+        return cells
+    resized: NDArray[np.float32] = resize(cells, shape, order=1, anti_aliasing=True)
+    return resized
 
 
 def describe(

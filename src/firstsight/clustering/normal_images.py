@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
+from scipy import special, stats
 
 from firstsight.clustering.false_alarms import fit_lines
 from firstsight.clustering.thresholds import checked_scores, robust_deviation
@@ -122,7 +122,9 @@ class NormalImages:
     def p_values(self, maps: MapStatistics) -> NDArray[np.float64]:
         """For every map, the share of normal images that stand out as much, (N,) in [0, 1]."""
         within = self._within(maps)
-        return within if self.images is None else _harmonic_mean(within, self._between(self.images, maps.scores))
+        if self.images is None:
+            return within
+        return np.asarray(stats.hmean([within, self._between(self.images, maps.scores)], axis=0))
 
     def highest(self, medians: NDArray[np.floating], rate: float) -> NDArray[np.float64]:
         """The score that the largest of a map without its frame exceeds in this share of normal images.
@@ -246,12 +248,6 @@ def _excess(maps: MapStatistics, *, relative: bool) -> NDArray[np.float64]:
     # A new image may have no positive median, though all known ones have.
     least = np.maximum(LEAST_SCORE * medians, np.finfo(np.float32).tiny)
     return np.log(np.maximum(tiles, least) / np.maximum(medians, least))
-
-
-def _harmonic_mean(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of p-values in [0, 1]; 0 where either is 0."""
-    product = one * other
-    return np.divide(2 * product, one + other, out=np.zeros_like(product), where=product > 0)
 
 
 def _comparable(scores: NDArray[np.float64], *, relative: bool) -> NDArray[np.float64]:

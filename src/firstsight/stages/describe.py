@@ -6,10 +6,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.transform import resize
 
 from firstsight.clustering.decision import Decision
-from firstsight.clustering.descriptors import DEVIATIONS, blur_features, coarsest_layer, describe, unit_cells
+from firstsight.clustering.descriptors import (
+    DEVIATIONS,
+    blur_features,
+    coarsest_layer,
+    describe,
+    map_on_grid,
+    unit_cells,
+)
 from firstsight.clustering.regions import covered_cells, find_image_regions
 from firstsight.collections.masks import read_ignored
 from firstsight.detectors.image_score import image_score
@@ -130,9 +136,7 @@ class _Descriptors:
             temperatures: (W,) of the collection.
         """
         height, width = blurred.shape[1:]
-        if cells.shape != (height, width):
-            cells = resize(cells, (height, width), order=1, anti_aliasing=True)
-        values, scores = blurred.reshape(len(blurred), -1), cells.ravel()
+        values, scores = blurred.reshape(len(blurred), -1), map_on_grid(cells, (height, width)).ravel()
         self._images.append(image)
         self._rows.append(describe(values, scores, temperatures))
         for number, (covered, pixels) in enumerate(covered_cells(labels, place, (height, width)), start=1):

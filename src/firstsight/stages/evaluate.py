@@ -170,10 +170,11 @@ def _image_rows(stores: Mapping[str, Path], known: pandas.DataFrame) -> list[dic
     if labelled.empty:
         return []
     parts = list(_by_store(stores, labelled))
-    scores = compute(*(delayed(_image_scores)(store, rows.index.tolist()) for store, rows in parts))  # type: ignore[no-untyped-call]
+    of_parts = compute(*(delayed(_image_scores)(store, rows.index.tolist()) for store, rows in parts))  # type: ignore[no-untyped-call]
+    scores = np.concatenate(of_parts)
     defective = np.concatenate([rows["is_normal"].ne(True).to_numpy(bool) for _, rows in parts])
-    value = localization.image_auroc_from_scores(defective, np.concatenate(scores))
-    interval = _interval(defective, np.concatenate(scores))
+    value = localization.image_auroc_from_scores(defective, scores)
+    interval = _interval(defective, scores)
     counts = {"n_images": len(labelled), "n_regions": None, "crop": 0.0}
     return [{"metric": "image_auroc", "value": value, **interval, **counts}]
 

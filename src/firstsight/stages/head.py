@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from skimage.transform import resize
 
 from firstsight.clustering.contrastive import ContrastiveSettings, train_head
-from firstsight.clustering.descriptors import coarsest_layer, normalise_descriptors
+from firstsight.clustering.descriptors import coarsest_layer, map_on_grid, normalise_descriptors
 from firstsight.stages.cluster import read_descriptors
 from firstsight.stages.devices import choose_device, first_that_fits
 from firstsight.stages.job import Job
@@ -32,10 +31,8 @@ class StoredCells:
     def read(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Features (C, h, w) of the coarsest layer, and the anomaly map (h, w)."""
         layer, _ = coarsest_layer(self.features.attributes(self.stored.key)["geometry"], self.layers)
-        values, cells = self.features.read(self.stored.key, layer), self.stored.cells()
-        if cells.shape != values.shape[1:]:
-            cells = resize(cells, values.shape[1:], order=1, anti_aliasing=True)
-        return values, cells
+        values = self.features.read(self.stored.key, layer)
+        return values, map_on_grid(self.stored.cells(), values.shape[1:])
 
 
 def fit_head(

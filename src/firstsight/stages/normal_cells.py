@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from skimage.transform import resize
 
-from firstsight.clustering.descriptors import blur_features, coarsest_layer, unit_cells
+from firstsight.clustering.descriptors import blur_features, coarsest_layer, map_on_grid, unit_cells
 from firstsight.clustering.normal_cells import normal_cells
 from firstsight.stages.job import Job
 from firstsight.storage.archives import write_arrays
@@ -39,9 +38,7 @@ def describe_normal_cells(
             continue
         layer, place = coarsest_layer(attributes["geometry"], layers)
         blurred = blur_features(unit_cells(reader.read(stored.key, layer)), place.stride)
-        cells = stored.cells()
-        if cells.shape != blurred.shape[1:]:
-            cells = resize(cells, blurred.shape[1:], order=1, anti_aliasing=True)
+        cells = map_on_grid(stored.cells(), blurred.shape[1:])
         mean, found = normal_cells(blurred.reshape(len(blurred), -1), cells.ravel(), thresholds[stored.image])
         images.append(stored.image)
         means.append(mean)

@@ -38,8 +38,6 @@ NEIGHBOUR_POWER = 0.25
 """Neighbours tell images apart, FCA tells pixels apart: at equal powers outlines suffer where textures vary from image
 to image (docs/methods.md)."""
 
-_AUTOENCODER = AutoencoderSettings()
-
 
 def fit_blind(
     shards: Sequence[Path],
@@ -165,7 +163,7 @@ def _correspondence(
 ) -> Tensor:
     """FCA of one layer. The windows of the pooled reference are as large in every image."""
     return fca(
-        residual(_autoencoder(learned["autoencoder"], values.device), values)
+        residual(_autoencoder(learned["autoencoder"], settings.autoencoder(), values.device), values)
         if kind == "residuals"
         else scale_channels(values),
         patch_size=learned["patch_size"] if kind == "pooled" else _patch_size(settings, place),
@@ -185,8 +183,8 @@ def _patch_size(settings: BlindSettings, place: Geometry) -> int:
     return settings.patch_size or automatic_patch_size(place)
 
 
-def _autoencoder(learned: Mapping[str, Any], device: torch.device) -> Autoencoder:
-    model = Autoencoder(learned["channels"], _AUTOENCODER.hidden, _AUTOENCODER.latent)
+def _autoencoder(learned: Mapping[str, Any], built: AutoencoderSettings, device: torch.device) -> Autoencoder:
+    model = Autoencoder(learned["channels"], built.hidden, built.latent)
     model.load_state_dict(learned["state"])
     return model.to(device)
 
