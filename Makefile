@@ -1,6 +1,7 @@
 # make demo   run the whole workflow on the demo collection
 # make test   run the tests; make test-slow those that run the workflow for minutes; make test-all both
 # make ablation   detectors, sets of images and networks side by side, as docs/ablation.yaml says
+# make papers   the papers' tables in docs/papers.md, from the data sets in DATA (and WEIGHTS)
 # make docs   build the documentation into site/ and run its notebook; a link that leads nowhere is an error
 # All install into .venv first, once, with the versions of requirements.lock.
 
@@ -11,7 +12,10 @@ CORES ?= all
 WORKERS ?= 2
 PYTEST = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: install demo test test-slow test-all ablation benchmark check settings docs clean
+DATA ?= ../shared/data
+WEIGHTS ?= ../shared/weights
+
+.PHONY: install demo test test-slow test-all ablation papers benchmark check settings docs clean
 
 install: .venv/.installed
 
@@ -48,6 +52,11 @@ check: install
 ablation: install
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES) --until tables --configfile docs/ablation.yaml
 	$(BIN)/python docs/ablation_table.py results/ablation
+
+# docs/papers.md: what the papers print beside what is measured on the data sets that are there.
+papers: install
+	$(BIN)/firstsight papers --data $(DATA) --weights $(WEIGHTS) --cores $(CORES)
+	cp results/papers/tables/papers.md docs/papers.md
 
 # config.yaml, the schema and the table of settings, from the models in src/firstsight/plan/settings.py and in the detectors.
 settings: install

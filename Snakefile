@@ -33,6 +33,7 @@ include: "workflow/rules/export.smk"
 include: "workflow/rules/common_studies.smk"
 include: "workflow/rules/studies.smk"
 include: "workflow/rules/comparisons.smk"
+include: "workflow/rules/papers.smk"
 
 
 RUN = RunLock(PLAN.results)

@@ -18,6 +18,7 @@ FLOORS = [
     "detectors",
     "clustering",
     "evaluation",
+    "papers",
     "reports",
     "plan",
     "stages",

@@ -1,6 +1,7 @@
 """GRNR against Equations 3, 15, 19 and 20 solved slowly, and where its equations leave something open."""
 
 import re
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -238,3 +239,14 @@ def test_values_that_are_not_finite_are_refused() -> None:
     features[1, 2, 3] = float("nan")
     with pytest.raises(FirstsightError, match="1 values that are not finite"):
         grnr({"layer2": features}, {"layer2": place(8)}, GrnrSettings())
+
+
+@pytest.mark.parametrize(("channels", "radius", "warned"), [(8, 1, True), (9, 1, False), (24, 2, True)])
+def test_channels_that_neighbours_span_are_warned_of_in_one_line(channels: int, radius: int, warned: bool) -> None:
+    features = {"layer2": relu_features(channels, 8, 6)}
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        grnr(features, {"layer2": place(8)}, GrnrSettings(neighbour_radius=radius))
+    lines = [str(warning.message) for warning in told]
+    assert len(lines) == warned
+    assert all(line.startswith(f"grnr: layer2 has {channels} channels") and "\n" not in line for line in lines)

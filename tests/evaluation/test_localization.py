@@ -23,6 +23,7 @@ from firstsight.evaluation.localization import (
     image_auroc,
     image_auroc_from_scores,
     image_auroc_from_statistics,
+    means_by_image,
     pro,
     pro_from_statistics,
 )
@@ -97,6 +98,37 @@ def test_defective_only_leaves_the_normal_pixels_of_other_images_out(seed: int) 
     assert pro_from_statistics(statistics) == pytest.approx(oracle.pro(*defective, limit=0.3), abs=1e-12)
     assert auroc_from_statistics(statistics) == pytest.approx(oracle.auroc(*defective), abs=1e-12)
     assert image_auroc_from_statistics(statistics) == image_auroc(masks, maps)
+
+
+@pytest.mark.parametrize("levels", [None, 2, 1])
+@pytest.mark.parametrize("seed", range(4))
+def test_means_by_image_compare_each_image_with_itself(seed: int, levels: int | None) -> None:
+    masks, maps = collection(seed, levels)
+    # One that is anomalous all over has an average precision and no AUROC, one without a defect neither.
+    masks[1][:] = True
+    parts = as_parts(masks, maps, [0, 1, 4, len(masks)])
+    anomalous = [([mask], [values]) for mask, values in zip(masks, maps, strict=True) if mask.any()]
+    with_both = [(mask, values) for mask, values in anomalous if not mask[0].all()]
+    found = means_by_image(parts)
+    assert found == {
+        "auroc_by_image": pytest.approx(np.mean([oracle.auroc(*image) for image in with_both])),
+        "average_precision_by_image": pytest.approx(np.mean([oracle.average_precision(*image) for image in anomalous])),
+    }
+    # Another offset of each image's scores changes nothing, as it would if images were compared with one another.
+    moved = [values + 100 * place for place, values in enumerate(maps)]
+    assert means_by_image([Part(len(masks), partial(opened, masks, moved))]) == pytest.approx(found, abs=1e-3)
+
+
+def test_means_by_image_heed_the_crop_and_may_be_undefined() -> None:
+    mask = np.zeros((10, 10), dtype=bool)
+    mask[0, 0] = mask[5, 5] = True
+    values = np.where(mask, 1, 0).astype(np.float32)
+    values[0, 0] = -1
+    part = [Part(1, partial(opened, [mask], [values]))]
+    assert means_by_image(part)["average_precision_by_image"] < 1
+    assert means_by_image(part, 0.1) == {"auroc_by_image": 1.0, "average_precision_by_image": 1.0}
+    nothing = means_by_image([Part(1, partial(opened, [np.zeros_like(mask)], [values]))])
+    assert all(math.isnan(value) for value in nothing.values())
 
 
 def test_statistics_describe_the_collection() -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from firstsight.errors import ConfigError, FirstsightError
-from firstsight.plan.loading import load_settings, merge_config
-from firstsight.plan.settings import Config, FalseAlarmRate, Fixed, Otsu
+from firstsight.plan.loading import detector_settings, load_settings, merge_config
+from firstsight.plan.settings import Config, DetectorEntry, FalseAlarmRate, Fixed, Otsu
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULTS = ROOT / "config.yaml"
@@ -93,6 +93,16 @@ def test_a_threshold_stands_whole_in_place_of_another() -> None:
     assert {each.threshold.method for each in load({}).collections.values()} == {"false_alarm_rate"}
 
 
+def test_a_preset_stands_for_the_settings_of_the_paper() -> None:
+    def fca(entry: dict[str, Any]) -> Any:
+        return detector_settings("mine", DetectorEntry.model_validate({"method": "fca", **entry}))
+
+    paper = fca({"preset": "paper"})
+    assert (paper.patch_size, paper.layers, paper.border, paper.level_borders) == (9, ("layer2",), "paper", False)
+    assert fca({"preset": "paper", "patch_size": 3}) == paper.model_copy(update={"patch_size": 3})
+    assert fca({"preset": None}) == fca({})
+
+
 def test_merge_leaves_its_arguments_alone() -> None:
     defaults = {"features": {"extractor": "a", "weights": "w"}, "detectors": {"x": {}}}
     merged = merge_config(defaults, {"features": {"extractor": "b"}, "detectors": {"y": {}}})
@@ -125,6 +135,15 @@ def test_merge_leaves_its_arguments_alone() -> None:
         ({"detectors": {"small": {"method": "fac"}}}, "config: detectors.small.method: unknown detector 'fac'"),
         ({"detectors": {"fca": {"patch_size": 4}}}, "config: detectors.fca.patch_size: 4 should be odd"),
         ({"detectors": {"fca": {"patchsize": 5}}}, "config: detectors.fca.patchsize: unknown key; did you mean patch_"),
+        ({"detectors": {"fca": {"preset": "papr"}}}, "config: detectors.fca.preset: 'papr' is not one of paper"),
+        ({"detectors": {"rpca": {"preset": "paper"}}}, "config: detectors.rpca.preset: rpca is of none of the papers"),
+        ({"detectors": {"fca": {"preset": "paper", "patch_size": 4}}}, "config: detectors.fca.patch_size: 4 should be"),
+        ({"papers": {"tiles": {"data_set": "dagm"}}}, "config: papers: tiles is no collection; there are demo_brick, "),
+        ({"papers": {"demo_brick": {"data_set": "mtd"}}}, "config: papers.demo_brick.data_set: 'mtd' is no data set"),
+        (
+            {"papers": {"demo_brick": {"data_set": "dagm", "preset": "fcaa"}}},
+            "config: papers.demo_brick.preset: 'fcaa' is no preset; did you mean fca?",
+        ),
         ({"colections": {}}, "config: colections: unknown key; did you mean collections?"),
         ({"features": {"extracter": "laws"}}, "config: features.extracter: unknown key; did you mean extractor?"),
         ({"images_per_job": "many"}, "config: images_per_job: 'many' should be auto or a whole number (Images that"),

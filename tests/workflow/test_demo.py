@@ -20,7 +20,8 @@ from firstsight.storage.stored_maps import stored_maps
 from running import TABLES, read_tables, run
 
 COLLECTIONS = ["demo_brick", "demo_grass", "demo_gravel"]
-LOCALIZATION = {"pro", "auroc", "average_precision", "f1_max", "image_auroc"}
+BY_IMAGE = {"auroc_by_image", "average_precision_by_image"}
+LOCALIZATION = {"pro", "auroc", "average_precision", "f1_max", "image_auroc", *BY_IMAGE}
 CLUSTERING = {"nmi", "ari", "matched_f1", "nmi_oracle", "ari_oracle", "matched_f1_oracle"}
 
 

@@ -184,6 +184,29 @@ def share(results: Path, config: Path | None, **how: Any) -> None:
         click.echo(f"{results / 'reports/page.zip'}: the whole page; it opens from the folder that it unpacks to")
 
 
+@main.command()
+@click.option("--data", required=True, type=_path, help="Folder in which data sets of the papers lie.")
+@click.option(
+    "-o",
+    "--results",
+    type=_path,
+    default=Path("results/papers"),
+    show_default=True,
+    help="Folder for everything that is made.",
+)
+@click.option("--weights", type=_path, help="Folder of weights of networks, as torchvision has them.")
+@_how
+def papers(data: Path, results: Path, weights: Path | None, **how: Any) -> None:
+    """Measure what the papers measured, and print their tables with both figures."""
+    from firstsight.command.configs import written_config  # noqa: PLC0415
+    from firstsight.command.papers import config_of_papers  # noqa: PLC0415
+
+    with written_config(config_of_papers(data, results, weights), keep=not how["dry_run"]) as path:
+        _run([path], results, "papers", **how)
+    if not how["dry_run"]:
+        click.echo(f"{results / 'tables/papers.md'}: the papers' figures beside those of this run")
+
+
 @main.command("config")
 @click.argument("folders", nargs=-1, required=True, type=_path, metavar="FOLDER...")
 def print_config(folders: tuple[Path, ...]) -> None:

@@ -11,6 +11,7 @@ once for every displacement between two cells (13 in a 3 x 3 window) and shared 
 every pair of neighbours.
 """
 
+import warnings
 from collections.abc import Mapping
 
 import torch
@@ -66,11 +67,13 @@ def grnr(features: Mapping[str, Tensor], places: Mapping[str, Geometry], setting
         settings: see `GrnrSettings`.
 
     Returns:
-        (h, w) of the finest layer, float32, not negative; the product of the layers' squared units.
+        (h, w) of the finest layer, float32, not negative; the product of the layers' squared units. A layer with no
+        more channels than a cell has neighbours is warned of: these span everything, and nothing is left to find.
 
     Raises:
         FirstsightError: features have another shape, or a value is not finite.
     """
+    _warn_of_few_channels(features, settings.neighbour_radius)
     finest = finest_layer({layer: places[layer] for layer in features})
     errors = {
         layer: regression_errors(values, settings, settings.neighbour_step or automatic_step(places[layer]))
@@ -81,6 +84,17 @@ def grnr(features: Mapping[str, Tensor], places: Mapping[str, Geometry], setting
     for layer, values in errors.items():
         fused = (fused * read_at(values, (height, width), places[finest], places[layer])).clamp(max=LARGEST)
     return smooth(fused.float(), settings.sigma / places[finest].stride)
+
+
+def _warn_of_few_channels(features: Mapping[str, Tensor], radius: int) -> None:
+    neighbours = (2 * radius + 1) ** 2 - 1
+    for layer, values in features.items():
+        if len(values) <= neighbours:
+            warnings.warn(
+                f"grnr: {layer} has {len(values)} channels, so {neighbours} neighbours rebuild any cell of it, and its "
+                "map says little: take an extractor with more channels",
+                stacklevel=3,
+            )
 
 
 def automatic_step(place: Geometry) -> int:

@@ -20,17 +20,20 @@ A metric that is undefined (say, without anomalous pixels) is nan.
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from firstsight.detectors.image_score import image_score
 from firstsight.errors import FirstsightError
 from firstsight.evaluation.localization_statistics import (
     Arrays,
     LocalizationStatistics,
+    Part,
     checked_images,
     localization_statistics,
+    measured_by_image,
 )
 
 
@@ -156,6 +159,36 @@ def pro_from_statistics(statistics: LocalizationStatistics, limit: float = 0.3) 
     area = rest - width / 2
     area[cut] = rest[cut] ** 2 / (2 * width[cut])
     return float(np.sum(statistics.overlap * area) / (statistics.n_regions * limit))
+
+
+def means_by_image(parts: Sequence[Part], crop: float = 0.0) -> dict[str, float]:
+    """``auroc_by_image`` and ``average_precision_by_image``: means over images of `auroc` and `average_precision`.
+
+    Each image's pixels are compared among themselves, so that a mean may be far above the metric of all pixels
+    together. Images without an anomalous pixel do not count; one without a normal pixel has no `auroc`.
+
+    Args:
+        parts: of the collection.
+        crop: as in `localization_statistics`.
+
+    Returns:
+        Values in [0, 1]; nan without an image that counts.
+    """
+    measured = np.array(measured_by_image(parts, _of_one_image, crop=crop)).reshape(-1, 2)
+    return {
+        "auroc_by_image": _mean(measured[:, 0]),
+        "average_precision_by_image": _mean(measured[:, 1]),
+    }
+
+
+def _of_one_image(statistics: LocalizationStatistics) -> tuple[float, float]:
+    return auroc_from_statistics(statistics), average_precision_from_statistics(statistics)
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    # Exact, so that neither the order of the images nor the cut into parts shows.
+    defined = values[np.isfinite(values)].tolist()
+    return math.fsum(defined) / len(defined) if defined else math.nan
 
 
 def image_auroc_from_statistics(statistics: LocalizationStatistics) -> float:

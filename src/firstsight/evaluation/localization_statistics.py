@@ -11,7 +11,7 @@ into parts and in whichever order they are processed.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from dask.base import compute
@@ -21,6 +21,8 @@ from scipy import ndimage
 
 from firstsight.detectors.image_score import image_score
 from firstsight.errors import FirstsightError
+
+Measured = TypeVar("Measured")
 
 EIGHT_CONNECTED = np.ones((3, 3), dtype=bool)
 
@@ -139,6 +141,22 @@ def localization_statistics_of(
     return statistics
 
 
+def measured_by_image(
+    parts: Sequence[Part], measure: Callable[[LocalizationStatistics], Measured], *, crop: float = 0.0
+) -> list[Measured]:
+    """What ``measure`` makes of the statistics of every anomalous image by itself, in their order.
+
+    A dask task reads each part. Images without an anomalous pixel (after the crop) are left out.
+
+    Raises FirstsightError as `localization_statistics`, with the image's index in the whole collection.
+    """
+    firsts = accumulate((part.n_images for part in parts), initial=0)
+    tasks = [
+        delayed(_measured_images)(part.open, first, crop, measure) for part, first in zip(parts, firsts, strict=False)
+    ]
+    return [measured for of_part in compute(*tasks) for measured in of_part]  # type: ignore[no-untyped-call]
+
+
 def anomalous_pixels(
     masks: Arrays, maps: Arrays, *, crop: float = 0.0, defective_only: bool = False, first: int = 0
 ) -> AnomalousPixels:
@@ -246,6 +264,17 @@ def _normal_pixels_of(
     scores: NDArray[np.floating],
 ) -> NDArray[np.int64]:
     return normal_pixels(*open_part(), scores, crop=crop, defective_only=defective_only, first=first)
+
+
+def _measured_images(
+    open_part: Callable[[], tuple[Arrays, Arrays]],
+    first: int,
+    crop: float,
+    measure: Callable[[LocalizationStatistics], Measured],
+) -> list[Measured]:
+    # Cropped here, and so not again below.
+    images = checked_images(*open_part(), crop, first)
+    return [measure(localization_statistics([mask], [values])) for mask, values in images if mask.any()]
 
 
 def _merge_pairwise(tasks: Sequence[Any], merge: Callable[[Sequence[Any]], Any]) -> Any:

@@ -6,11 +6,12 @@ from typing import Any
 
 from firstsight.detectors.registry import find_detector
 from firstsight.errors import ConfigError, FirstsightError, Mistake, suggestion
+from firstsight.papers.presets import PAPER_SETTINGS
 from firstsight.plan.config_files import read_config
 from firstsight.plan.settings import CollectionSettings, Config, DetectorEntry, SharedSettings, detector_name
 from firstsight.settings_model import M, SettingsModel, read_settings
 
-REPLACED_WHOLE = ("collections", "detectors", "threshold")
+REPLACED_WHOLE = ("collections", "detectors", "threshold", "papers")
 """Keys whose value in the user's config replaces the default, instead of being merged into it."""
 
 INHERITED = ("features", "detectors", "threshold", "clustering", "contaminated", "value_range")
@@ -82,7 +83,12 @@ def detector_settings(name: str, entry: DetectorEntry, key: tuple[str | int, ...
         model = find_detector(method).settings
     except FirstsightError as error:
         raise ConfigError([Mistake((*place, *(("method",) if entry.method else ())), str(error))]) from None
-    return read_settings(model, entry.given, place)
+    given = dict(entry.given)
+    if given.pop("preset", None) is None:
+        return read_settings(model, given, place)
+    if method not in PAPER_SETTINGS:
+        raise ConfigError([Mistake((*place, "preset"), f"{method} is of none of the papers, and has no preset")])
+    return read_settings(model, PAPER_SETTINGS[method] | given, place)
 
 
 def _detector_mistakes(config: Mapping[str, Any]) -> list[Mistake]:

@@ -135,6 +135,7 @@ class Paths:
     # The whole run, and the configs that the command `firstsight` writes.
     config: str = "firstsight.yaml"
     assigned_config: str = "assigned.yaml"
+    sheet: str = "sheets/{collection}.csv"
     run_lock: str = ".run.lock"
     table: str = "tables/{table}.parquet"
     tables_record: str = "tables/.tables.run.json"

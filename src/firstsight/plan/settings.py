@@ -16,9 +16,11 @@ from pydantic import AfterValidator, ConfigDict, Field, Strict, field_validator,
 from firstsight.errors import suggestion
 from firstsight.features.registry import EXTRACTORS
 from firstsight.features.timm_models import is_timm_name
+from firstsight.papers.data_sets import DATA_SETS
+from firstsight.papers.presets import DEFAULTS, PRESETS
 from firstsight.settings_model import Count, Positive, SettingsModel, UserPath, first_sentence, misplaced
 
-TAKEN_NAMES = ("tables", "exports", "logs", "reports", "groups")
+TAKEN_NAMES = ("tables", "exports", "logs", "reports", "groups", "sheets")
 """Folders of the results that belong to no collection."""
 
 
@@ -82,6 +84,9 @@ class DetectorEntry(SettingsModel):
 
     method: str | None = None
     """Which detector runs, where the name of the entry is another."""
+    preset: Literal["paper"] | None = None
+    """paper: the method's settings as its paper has them, in place of firstsight's; what else the entry says comes
+    first."""
 
     @model_validator(mode="before")
     @classmethod
@@ -99,8 +104,9 @@ class DetectorEntry(SettingsModel):
 
     @property
     def given(self) -> dict[str, Any]:
-        """The settings as the user wrote them."""
-        return dict(self.model_extra or {})
+        """The settings as the user wrote them, ``preset`` among them."""
+        preset = {} if self.preset is None else {"preset": self.preset}
+        return preset | dict(self.model_extra or {})
 
 
 class Deviations(SettingsModel):
@@ -311,6 +317,33 @@ class CollectionSettings(SharedSettings):
         return self
 
 
+class PaperCollection(SettingsModel):
+    """What a collection stands for in the papers' tables."""
+
+    data_set: Annotated[str, Field(json_schema_extra={"enum": list(DATA_SETS)})]
+    """Which data set of the papers it is."""
+    texture: str = ""
+    """Which texture of the data set it is, if it has several."""
+    preset: Annotated[str, Field(json_schema_extra={"enum": [DEFAULTS, *PRESETS]})] = DEFAULTS
+    """The experiment that its settings follow; defaults: firstsight's own settings."""
+    differs: Annotated[tuple[str, ...], Strict(False)] = ()
+    """What is otherwise than in the paper, in words for the page."""
+
+    @field_validator("data_set")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        if name not in DATA_SETS:
+            raise ValueError(f"is no data set of the papers; {suggestion(name, DATA_SETS)}")
+        return name
+
+    @field_validator("preset")
+    @classmethod
+    def _is_experiment(cls, name: str) -> str:
+        if name not in {DEFAULTS, *PRESETS}:
+            raise ValueError(f"is no preset; {suggestion(name, [DEFAULTS, *PRESETS])}")
+        return name
+
+
 class ExportSettings(SettingsModel):
     """What ``snakemake export`` writes to ``<results>/exports``."""
 
@@ -363,6 +396,8 @@ class Config(SharedSettings):
     """One entry for each collection of images of one texture. Its name becomes a folder below the results. It may have
     images_per_job, features, detectors, threshold, clustering and evaluation of its own, where they differ from
     those of all."""
+    papers: dict[CollectionName, PaperCollection] = {}  # noqa: RUF012
+    """Collections that are data sets of the papers, for ``snakemake papers``; ``firstsight papers`` writes this."""
     export: ExportSettings = ExportSettings()
     """What ``snakemake export`` writes to results/exports."""
     gpu_request: Literal["gpu", "gres", None] = "gpu"
@@ -375,3 +410,11 @@ class Config(SharedSettings):
     verdicts: UserPath | None = None
     """CSV file of verdicts that the page of a run saved: regions judged normal or not of interest are left out of kinds
     and exports, kinds get their names."""
+
+    @model_validator(mode="after")
+    def _papers_have_collections(self) -> Self:
+        for name in self.papers:
+            if name not in self.collections:
+                text = f"is no collection; {suggestion(name, self.collections)}"
+                raise misplaced("papers", f"{name} {text}")
+        return self

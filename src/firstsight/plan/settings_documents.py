@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from firstsight.detectors.registry import DETECTORS
-from firstsight.plan.settings import Config
+from firstsight.plan.settings import Config, DetectorEntry
 
 TABLE_HEAD = """\
 # All settings
@@ -17,7 +17,8 @@ Made from the models in `src/firstsight/plan/settings.py` and in the files of th
 DETECTORS_HEAD = """
 ## Detectors
 
-Under `detectors.<name>`; `method` says which one runs where the name is another.
+Under `detectors.<name>`; `method` says which one runs where the name is another. `preset: paper` stands for the
+settings of the method's paper, as far as the entry does not say otherwise (all but `rpca` have one).
 """
 
 _OF_DETECTORS = ("additionalProperties", "minProperties", "type")
@@ -36,6 +37,7 @@ def json_schema() -> dict[str, Any]:
         definitions = settings.pop("$defs", {})
         schema["$defs"] |= definitions
         settings["properties"]["method"] = {"const": name, "description": "The detector's own name."}
+        settings["properties"]["preset"] = DetectorEntry.model_json_schema()["properties"]["preset"]
         schema["$defs"][settings["title"]] = settings
         entries[name] = {"anyOf": [{"$ref": f"#/$defs/{settings['title']}"}, _another_method(name), {"type": "null"}]}
     shared = schema["properties"]["detectors"]

@@ -135,7 +135,7 @@ STUDIES = {
         detectors="ablation",
         rows=ablation_rows,
         columns=("pro", "auroc", "average_precision", *_CLUSTERING, "n_clusters", "seconds"),
-        published=published.ABLATION,
+        published=published.ablation(),
     ),
     "reference_table": Study(
         table="reference_table",
@@ -144,7 +144,7 @@ STUDIES = {
         rows=reference_rows,
         columns=("image_auroc", "auroc", "pro", "milliseconds"),
         nothing=("no collection has normal images: add collections.<name>.reference or contaminated: true"),
-        published=published.REFERENCE_TABLE,
+        published=published.reference_table(),
     ),
     "compare": Study(
         table="comparison",

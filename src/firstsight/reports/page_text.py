@@ -11,6 +11,8 @@ METRIC_TITLES = {
     "average_precision": "average precision of pixels",
     "f1_max": "best F1 of pixels",
     "image_auroc": "AUROC of images",
+    "auroc_by_image": "AUROC of pixels, image by image: the mean over anomalous images",
+    "average_precision_by_image": "average precision of pixels, image by image: the mean over anomalous images",
     "nmi": "clusters: normalised mutual information",
     "ari": "clusters: adjusted Rand index",
     "matched_f1": "clusters: accuracy after matching to the labels",

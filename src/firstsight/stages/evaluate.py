@@ -132,6 +132,7 @@ def localization_rows(stores: Mapping[str, Path], images: pandas.DataFrame, crop
         "average_precision": localization.average_precision_from_statistics(statistics),
         "f1_max": localization.f1_max_from_statistics(statistics),
         "image_auroc": localization.image_auroc_from_statistics(statistics),
+        **localization.means_by_image(parts, crop),
     }
     counts = {"n_images": len(with_truth), "n_regions": statistics.n_regions, "crop": crop}
     intervals = {"image_auroc": _interval(statistics.image_anomalous, statistics.image_scores)}

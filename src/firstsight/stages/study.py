@@ -25,7 +25,7 @@ def _seconds(records: Records, *rules: str) -> float:
     return sum(float(record["seconds"]) for record in records if not rules or record["rule"] in rules)
 
 
-def _seconds_in(step: str, records: Records, rule: str) -> float:
+def seconds_in_step(step: str, records: Records, rule: str) -> float:
     # Not the seconds of the job: starting it, reading and writing do not depend on the detector.
     return sum(json.loads(record["seconds_by_step"]).get(step, 0.0) for record in records if record["rule"] == rule)
 
@@ -35,13 +35,13 @@ def _n_images(records: Records, rule: str) -> int:
 
 
 def _milliseconds(records: Records) -> float:
-    extract = 1000 * _seconds_in("extract", records, "features") / _n_images(records, "features")
-    return extract + 1000 * _seconds_in("detect", records, "detect") / _n_images(records, "detect")
+    extract = 1000 * seconds_in_step("extract", records, "features") / _n_images(records, "features")
+    return extract + 1000 * seconds_in_step("detect", records, "detect") / _n_images(records, "detect")
 
 
 def _seconds_per_image(records: Records) -> float:
     learning = sum(record["seconds"] for record in records if record["rule"] not in {"features", "detect"})
-    return (learning + _seconds_in("detect", records, "detect")) / _n_images(records, "detect")
+    return (learning + seconds_in_step("detect", records, "detect")) / _n_images(records, "detect")
 
 
 TIMES: dict[str, Callable[[Records], float]] = {

@@ -1,0 +1,1 @@
+"""What the papers print, on which data sets and with which settings."""

@@ -1,0 +1,64 @@
+"""Which collections a run of the papers has: what there is, with each preset that has a figure of it."""
+
+from pathlib import Path
+
+import pytest
+
+from firstsight.features.downloads import why_no_answer
+from firstsight.papers.data_sets import find_data_sets
+from firstsight.papers.experiments import Experiment, experiments
+from firstsight.papers.presets import PRESETS
+from paper_samples import hku_dot, mvtec
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    why_no_answer.cache_clear()
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    # Nobody listens there.
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+
+
+def planned(folder: Path, weights: Path | None = None) -> dict[str, Experiment]:
+    return {each.name: each for each in experiments(find_data_sets(folder), weights)}
+
+
+def test_a_data_set_runs_with_each_preset_and_with_the_defaults(tmp_path: Path) -> None:
+    hku_dot(tmp_path)
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights/vgg19.pth").touch()
+    found = planned(tmp_path, tmp_path / "weights")
+    assert list(found) == ["hku_fabric_dot__grnr", "hku_fabric_dot__ssdnet_fabric", "hku_fabric_dot__defaults"]
+    grnr = found["hku_fabric_dot__grnr"]
+    assert grnr.collection["features"] == {"extractor": "efficientnet_lite0", "image_size": 320, "border": "paper"}
+    assert grnr.collection["evaluation"] == {"crop": 0.1}
+    assert grnr.collection["detectors"]["grnr"]["layers"] == ["stage2", "stage3"]
+    assert "EfficientNet-Lite0 for Wide-ResNet50-2, whose weights are missing" in grnr.paper["differs"]
+    assert "2 of 30 images" in grnr.paper["differs"]
+    fabric = found["hku_fabric_dot__ssdnet_fabric"].collection
+    assert fabric["detectors"]["ssdnet"]["weights"] == str(tmp_path / "weights/vgg19.pth")
+    assert "layers" not in fabric["detectors"]["glcm"]
+    defaults = found["hku_fabric_dot__defaults"].collection
+    assert set(defaults["detectors"]) == {"blind", "grnr", "ssdnet", "pg_lsr", "glcm", "spectral_residual"}
+    assert set(defaults) == {"detectors"}
+
+
+def test_normal_images_let_those_methods_run_that_learn_from_them(tmp_path: Path) -> None:
+    mvtec(tmp_path / "with/tile", "good", "crack", train=True)
+    mvtec(tmp_path / "without/tile", "good", "crack")
+    found = planned(tmp_path / "with")
+    assert set(found["mvtec_ad_textures_tile__normal_images"].collection["detectors"]) >= {"padim", "cfa_pfam"}
+    assert "patchcore" in found["mvtec_ad_textures_tile__defaults"].collection["detectors"]
+    assert "mvtec_ad_textures_tile__normal_images" not in planned(tmp_path / "without")
+    assert "mvtec_ad_textures_tile__fca_vgg19" not in found, "nothing stands in for its network"
+    assert "mvtec_ad_textures_tile__fca_steerable" in found
+    assert "mvtec_ad_textures_tile__ssdnet_grid" not in found, "a figure of another texture"
+
+
+def test_costs_are_measured_once(tmp_path: Path) -> None:
+    for name in ("texture_1", "texture_2"):
+        mvtec(tmp_path / name, "good", "defective")
+    found = planned(tmp_path)
+    first, second = (found[f"woven_fabric_textures_{name}__fca_320"].collection for name in ("texture_1", "texture_2"))
+    assert set(first["detectors"]) == set(PRESETS["fca_320"].detectors)
+    assert set(second["detectors"]) == {"fca", "fca_knn", "aota"}

@@ -1,0 +1,97 @@
+"""Which results stand beside which figure, and why others do not."""
+
+from pathlib import Path
+from typing import Any
+
+from firstsight.papers.published import PUBLISHED
+from firstsight.plan.loading import load_settings
+from firstsight.plan.papers import PaperRow, PapersPlan, plan_papers
+from firstsight.plan.paths import CONTRASTIVE, PLAIN
+from firstsight.plan.run import plan_run
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def planned(folder: Path, papers: dict[str, Any], **collections: Any) -> PapersPlan:
+    path = {"path": str(folder / "pile"), "features": {"extractor": "laws"}}
+    config = {
+        "results": str(folder / "results"),
+        "collections": {name: {**path, **entry} for name, entry in collections.items()},
+        "papers": papers,
+    }
+    return plan_papers(plan_run(load_settings(ROOT / "config.yaml", config)))
+
+
+def row(plan: PapersPlan, *about: str | None) -> PaperRow:
+    """The row of a paper, a table, a data set, a method and a metric."""
+
+    def of(row: PaperRow) -> tuple[str | None, ...]:
+        figure = row.figure
+        return figure.paper, figure.table, figure.data_set, figure.method, figure.metric
+
+    return next(each for each in plan.rows if of(each) == about)
+
+
+def test_a_figure_has_results_of_every_texture_with_its_preset_and_with_the_defaults(folder: Path) -> None:
+    entry = {"data_set": "hku_fabric", "preset": "grnr"}
+    plan = planned(
+        folder,
+        {
+            "dot": {**entry, "texture": "dot", "differs": ["another network"]},
+            "box": {**entry, "texture": "box", "differs": ["another network", "a part"]},
+            "dot_as_it_comes": {"data_set": "hku_fabric", "texture": "dot"},
+        },
+        dot={"detectors": {"grnr": {}}, "evaluation": {"crop": 0.1}},
+        box={"detectors": {"grnr": {}}},
+        dot_as_it_comes={"detectors": {"grnr": {}, "blind": {}}},
+        other={"detectors": {"grnr": {}}},
+    )
+    assert [each.figure for each in plan.rows] == list(PUBLISHED)
+    grnr = row(plan, "grnr", "Table II", "hku_fabric", "GRNR", "auroc")
+    assert grnr.status == "measured"
+    assert [(each.row.collection, each.row.detector, each.crop) for each in grnr.ours] == [
+        ("dot", "grnr", 0.1),
+        ("box", "grnr", 0.0),
+    ]
+    assert [each.row.collection for each in grnr.defaults] == ["dot_as_it_comes"]
+    assert grnr.differs == ("another network", "a part")
+    assert [each.row.collection for each in plan.default_detector] == ["dot_as_it_comes"]
+    assert row(plan, "grnr", "Table II", "hku_fabric", "April-GAN", "auroc").status == "rival"
+    assert not any("other" in str(path) for path in plan.files)
+    cost = row(plan, "grnr", "Table V", None, "GRNR", "seconds")
+    assert all(each.row.records for each in cost.ours)
+    assert not grnr.ours[0].row.records, "metrics alone are read"
+
+
+def test_kinds_of_the_contrastive_head_are_looked_for_where_a_figure_is_about_them(folder: Path) -> None:
+    about = {"data_set": "magnetic_tile", "preset": "blind"}
+    plan = planned(folder, {"tiles": about}, tiles={"detectors": {"blind": {}}})
+    (plain,) = row(plan, "blind", "Table 1", "magnetic_tile", "FCA + VAE", "pro").ours
+    (full,) = row(plan, "blind", "Table 1", "magnetic_tile", "full", "pro").ours
+    assert full.row.metrics.parent.name == CONTRASTIVE
+    assert plain.row.metrics.parent.name == PLAIN
+    only_fca = row(plan, "blind", "Table 1", "magnetic_tile", "only FCA", "pro")
+    assert (only_fca.status, only_fca.ours) == ("not run", ())
+
+
+def test_what_was_not_run_says_why(folder: Path) -> None:
+    plan = planned(
+        folder,
+        {
+            "dot": {"data_set": "hku_fabric", "texture": "dot", "preset": "ssdnet_fabric"},
+            "tile": {"data_set": "mvtec_ad_textures", "texture": "tile", "preset": "grnr"},
+        },
+        dot={"detectors": {"glcm": {}, "ssdnet": {"weights": "absent.pth"}}},
+        tile={"detectors": {"grnr": {}}},
+    )
+    ssdnet = row(plan, "ssdnet", "Table 1", "hku_fabric", "SSDnet", "auroc_by_image")
+    assert ssdnet.status == "not run"
+    assert "the weights of vgg19 are not there" in ssdnet.differs[0]
+    assert row(plan, "ssdnet", "Table 1", "hku_fabric", "GLCM", "auroc_by_image").status == "measured"
+    column = row(plan, "fca", "Table 1", "mvtec_ad_textures", "FCA, vgg19", "pro")
+    assert (column.status, column.differs) == ("not run", ("the weights of VGG19 are missing",))
+    assert row(plan, "fca", "Table 1", "mvtec_ad_textures", "FCA, steerable", "pro").differs == ("not in the config",)
+    missing = row(plan, "fca", "Table 4", "aitex", "FCA, 320 pixels", "pro")
+    assert (missing.status, missing.differs) == ("missing", ("https://www.aitex.es/afid",))
+    grid = row(plan, "ssdnet", "Table 1", "mvtec_ad_textures", "SSDnet", "auroc_by_image")
+    assert grid.status == "missing", "another texture of the set is there"
