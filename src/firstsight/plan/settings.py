@@ -269,6 +269,9 @@ class CollectionSettings(SharedSettings):
     defect-free, 0 and their like."""
     mask: MaskSettings = MaskSettings()
     """Where masks are and what they mean, if neither shows by itself."""
+    when: Literal["files"] | None = None
+    """When images were taken, for the kinds of groups over time. null: as the column time of a sheet says; files: that,
+    or else when a file was last written."""
     contaminated: bool = False
     """Whether detectors that learn from normal images learn from the collection itself, anomalies and all."""
     assign_to: str | None = None
@@ -300,7 +303,7 @@ class CollectionSettings(SharedSettings):
     def _fits_together(self) -> Self:
         if self.reference is not None and self.contaminated:
             raise misplaced("reference", "normal images, and contaminated: true, exclude each other")
-        unused = ("path", "missing", "ignore") if self.layout == "demo" else ("texture",)
+        unused = ("path", "missing", "ignore", "when") if self.layout == "demo" else ("texture",)
         needed = "texture" if self.layout == "demo" else "path"
         if getattr(self, needed) is None:
             meaning = first_sentence(str(type(self).model_fields[needed].description))
