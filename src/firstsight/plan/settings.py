@@ -166,6 +166,9 @@ class RunClusteringSettings(ClusteringSettings):
     textures: Literal["auto", "same", "different"] = "auto"
     """Whether the collections of a group show the same texture. same: anomalies are compared as they are; different: by
     how they differ from the normal texture of their collection; auto: found from the images of each group."""
+    learn_across: bool = False
+    """Whether a detector that learns from a collection itself (blind) learns from all collections of its groups, which
+    then show the same texture."""
 
     @field_validator("across", mode="before")
     @classmethod
@@ -186,6 +189,14 @@ class RunClusteringSettings(ClusteringSettings):
         if across != "all" and len(set(map(frozenset, across))) < len(across):
             raise ValueError("has a group twice")
         return across
+
+    @model_validator(mode="after")
+    def _learns_from_one_texture(self) -> Self:
+        if self.learn_across and self.textures == "different":
+            raise misplaced("learn_across", "true, and textures: different, exclude each other")
+        if self.learn_across and not self.across:
+            raise misplaced("learn_across", "true has no meaning without groups of collections (across)")
+        return self
 
 
 class EvaluationSettings(SettingsModel):
