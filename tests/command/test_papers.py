@@ -31,7 +31,7 @@ def test_the_config_holds_wherever_it_is_started(tmp_path: Path, monkeypatch: py
     path, config = config_of_papers(Path("data"), Path("out"), None)
     assert path == tmp_path / "out/firstsight.yaml"
     assert list(config["papers"]) == list(config["collections"])
-    sheet = tmp_path / "out/sheets/magnetic_tile.csv"
+    sheet = tmp_path / "out/sheets/magnetic_tile__blind.csv"
     assert config["collections"]["magnetic_tile__blind"]["path"] == str(sheet)
     (image,) = list_images(sheet)
     assert (image.path, image.label) == (tmp_path / "data/MTD/MT_Crack/Imgs/exp2.jpg", "crack")

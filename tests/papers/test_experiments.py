@@ -55,6 +55,20 @@ def test_normal_images_let_those_methods_run_that_learn_from_them(tmp_path: Path
     assert "mvtec_ad_textures_tile__ssdnet_grid" not in found, "a figure of another texture"
 
 
+def test_a_kind_that_has_settings_of_its_own_is_a_collection_of_its_own(tmp_path: Path) -> None:
+    mvtec(tmp_path / "hku_dot", "Hole", "Knots", count=2)
+    (tmp_path / "vgg19.pth").touch()
+    found = planned(tmp_path, tmp_path)
+    rest, knots = found["hku_fabric_dot__ssdnet_fabric"], found["hku_fabric_dot_knots__ssdnet_fabric"]
+    assert [[row.label for row in each.found.rows] for each in (rest, knots)] == [["Hole"] * 2, ["Knots"] * 2]
+    assert all(row.mask is not None and row.mask.is_file() for row in rest.found.rows)
+    assert knots.collection["detectors"]["ssdnet"] == rest.collection["detectors"]["ssdnet"] | {"alpha_perc": 1.0}
+    assert knots.collection["detectors"]["glcm"] == rest.collection["detectors"]["glcm"]
+    assert rest.paper == knots.paper
+    assert any("not blind" in line for line in knots.paper["differs"])
+    assert found["hku_fabric_dot__grnr"].found.layout == "mvtec"
+
+
 def test_costs_are_measured_once(tmp_path: Path) -> None:
     for name in ("texture_1", "texture_2"):
         mvtec(tmp_path / name, "good", "defective")

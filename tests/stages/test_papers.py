@@ -19,9 +19,10 @@ def figure(method: str, metric: str, table: str) -> Published:
     return next(row for row in PUBLISHED if (row.method, row.metric, row.table) == (method, metric, table))
 
 
-def measured(folder: Path, name: str, crop: float, *records: Path, **metrics: float) -> Measured:
+def measured(folder: Path, name: str, crop: float, *records: Path, images: int = 3, **metrics: float) -> Measured:
     """Results of the detector ``mine``; the same metrics of the whole frame are 0.9."""
-    about = {"collection": name, "low": None, "high": None, "n_images": 3, "n_regions": 2, "settings_fingerprint": "f"}
+    about = {"collection": name, "low": None, "high": None, "n_regions": 2, "settings_fingerprint": "f"}
+    about["n_images"] = images
     rows = [
         {**about, "detector": "mine", "metric": metric, "value": value, "crop": share}
         for metric, right in metrics.items()
@@ -69,6 +70,17 @@ def test_figures_stand_beside_those_of_the_papers(tmp_path: Path, job: Job) -> N
     assert "| grnr, Table V | GRNR | 320 | 0.080 | 0.250 | 0.500 | 0.500 |" in page
     assert "| KSDD | grnr, Table II | https://www.vicos.si/resources/kolektorsdd/ |" in page
     assert "| dot | – | 0.600 |" in page
+
+
+def test_a_mean_over_images_is_one_over_the_images_of_all_parts(tmp_path: Path, job: Job) -> None:
+    many = measured(tmp_path, "many", 0.0, images=25, auroc_by_image=0.8, auroc=0.8)
+    few = measured(tmp_path, "few", 0.0, images=5, auroc_by_image=0.2, auroc=0.2)
+    rows = [
+        PaperRow(figure("SSDnet", "auroc_by_image", "Table 1"), "measured", (many, few)),
+        PaperRow(figure("GRNR", "auroc", "Table II"), "measured", (many, few)),
+    ]
+    table, _ = write(tmp_path, rows, job)
+    assert table["ours"].tolist() == pytest.approx([0.7, 0.5])
 
 
 def test_a_run_without_data_sets_is_one_line(tmp_path: Path, job: Job) -> None:

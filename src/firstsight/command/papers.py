@@ -37,7 +37,7 @@ def config_of_papers(data: Path, results: Path, weights: Path | None) -> ConfigF
         texture = experiment.found
         path = texture.path
         if texture.layout == "sheet":
-            path = Path(paths_below(results).sheet.format(collection=texture.name))
+            path = Path(paths_below(results).sheet.format(collection=experiment.name))
             _write_sheet(path, texture.rows)
         collections[experiment.name] = {"path": str(path), "layout": texture.layout, **experiment.collection}
         papers[experiment.name] = experiment.paper

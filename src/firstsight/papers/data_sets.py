@@ -42,6 +42,7 @@ class Found:
     layout: of the collection that it becomes; "sheet" where ``rows`` are its sample sheet.
     rows: of the sheet.
     part: how it differs from the set as it is distributed; empty if it is complete, as far as its files tell.
+    kind: of anomaly, where only the images of one are meant.
     """
 
     data_set: str
@@ -50,11 +51,13 @@ class Found:
     layout: str = "mvtec"
     rows: tuple[SheetRow, ...] = ()
     part: str = ""
+    kind: str = ""
 
     @property
     def name(self) -> str:
         """The name of its collection."""
-        return re.sub("[^A-Za-z0-9_-]+", "_", "_".join(filter(None, [self.data_set, self.texture]))).strip("_-")
+        parts = filter(None, [self.data_set, self.texture, self.kind])
+        return re.sub("[^A-Za-z0-9_-]+", "_", "_".join(parts)).strip("_-")
 
 
 Recognise = Callable[[str, Path], Iterator[Found]]

@@ -1,13 +1,15 @@
 """From data sets that are there to the collections of a config: a data set with each preset, and with the defaults."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from firstsight.collections.listing import list_collection
 from firstsight.collections.readers import find_normal_images
 from firstsight.detectors.registry import find_detector
-from firstsight.papers.data_sets import DATA_SETS, Found
-from firstsight.papers.presets import DEFAULTS, PAPER_SETTINGS, PRESETS
+from firstsight.papers.data_sets import DATA_SETS, Found, SheetRow
+from firstsight.papers.presets import DEFAULTS, PAPER_SETTINGS, PRESETS, Preset
 from firstsight.papers.published import PUBLISHED, Published
 from firstsight.papers.trunks import Trunk, find_trunk, weights_in
 
@@ -48,17 +50,19 @@ def experiments(found: Sequence[Found], weights: Path | None) -> Iterator[Experi
         for name in presets:
             # A cost is measured on the first data set that a preset runs on.
             costs = [figure for figure in PUBLISHED if figure.data_set is None and name not in priced]
-            chosen = dict.fromkeys(figure.detector for figure in [*figures, *costs] if figure.preset == name)
+            wanted = dict.fromkeys(figure.detector for figure in [*figures, *costs] if figure.preset == name)
             entries = {
                 detector: entry
                 for detector, entry in PRESETS[name].detectors.items()
-                if detector in chosen and _may_run(entry["method"], normal)
+                if detector in wanted and _may_run(entry["method"], normal)
             }
             extractor = PRESETS[name].extractor
             trunk = Trunk({}) if extractor is None else find_trunk(extractor, weights)
             if trunk is not None and entries:
                 priced.add(name)
-                yield _with_preset(texture, name, _with_weights(entries, trunk, weights), trunk)
+                chosen = _with_weights(entries, trunk, weights)
+                for kind, part in _by_kind(texture, PRESETS[name]):
+                    yield _with_preset(part, name, _changed(chosen, PRESETS[name].by_kind.get(kind, {})), trunk)
         beside = {method for name in presets for method in PRESETS[name].beside.values() if _may_run(method, normal)}
         detectors = {method: _own_weights(method, weights) for method in sorted({ALWAYS, *beside})}
         yield Experiment(f"{texture.name}__{DEFAULTS}", {"detectors": detectors}, _about(texture, DEFAULTS), texture)
@@ -78,6 +82,25 @@ def _own_weights(method: str, weights: Path | None) -> dict[str, Any]:
     network = find_detector(method).weights_of
     file = weights_in(weights, network) if network else None
     return {} if file is None else {"weights": str(file)}
+
+
+def _by_kind(texture: Found, preset: Preset) -> Iterator[tuple[str, Found]]:
+    """A data set in parts, by the kinds that a preset has settings of its own for; the kind of the rest is empty."""
+    kinds: dict[str, list[SheetRow]] = {}
+    if preset.by_kind:
+        for file in list_collection(texture.path, texture.layout).files:
+            kind = (file.label or "").lower()
+            row = SheetRow(file.path, next(iter(file.masks), None), file.label or "")
+            kinds.setdefault(kind if kind in preset.by_kind else "", []).append(row)
+    if set(kinds) <= {""}:
+        yield "", texture
+        return
+    for kind, rows in kinds.items():
+        yield kind, replace(texture, kind=kind, layout="sheet", rows=tuple(rows))
+
+
+def _changed(detectors: dict[str, Any], settings: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    return {detector: {**entry, **settings.get(detector, {})} for detector, entry in detectors.items()}
 
 
 def _with_preset(texture: Found, name: str, detectors: dict[str, Any], trunk: Trunk) -> Experiment:

@@ -1,6 +1,6 @@
 """Stage papers: the figures of papers beside those of a run, as a table and as a page."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,8 @@ def write_papers(
     costs), status (`firstsight.plan.papers.PaperRow`), published, preset (its name), ours (with the preset), defaults
     (with firstsight's own settings), difference (ours less published), trunk_seconds and times_trunk (of costs: the
     seconds an image of the network in the same run, and how many times that the detector takes), differs.
-    A figure of a data set with several textures is the mean over those that are there.
+    A figure of a data set with several textures is the mean over those that are there; a mean over images is over all
+    of theirs.
 
     Args:
         rows: the figures, and where the results beside them lie.
@@ -56,7 +57,7 @@ def _line(row: PaperRow) -> dict[str, Any]:
     if figure.metric == "seconds":
         ours, costs = _costs(row.ours) if row.ours else (np.nan, costs)
     else:
-        ours = _mean(row.ours, lambda measured: _metric(measured, figure.metric))
+        ours = _mean(row.ours, figure.metric)
     return {
         "paper": figure.paper,
         "table": figure.table,
@@ -69,23 +70,29 @@ def _line(row: PaperRow) -> dict[str, Any]:
         "published": figure.value,
         "preset": figure.preset,
         "ours": ours,
-        "defaults": _mean(row.defaults, lambda measured: _metric(measured, figure.metric)),
+        "defaults": _mean(row.defaults, figure.metric),
         "difference": ours - figure.value,
         **costs,
         "differs": "; ".join(row.differs),
     }
 
 
-def _metric(measured: Measured, metric: str) -> float:
-    """A metric of a detector; NaN where it is not defined. Clusters are always of the whole frame."""
+def _rows(measured: Measured, metric: str) -> list[dict[str, Any]]:
+    """The row of a metric in the table of a detector; none where it is not defined."""
     found = read_table(measured.row.metrics)
+    # Clusters are always of the whole frame.
     crop = 0.0 if metric.endswith("_oracle") else measured.crop
-    found = found[found["detector"].eq(measured.row.detector) & found["metric"].eq(metric) & found["crop"].eq(crop)]
-    return float(found["value"].iloc[0]) if len(found) else np.nan
+    own = found["detector"].eq(measured.row.detector) & found["metric"].eq(metric) & found["crop"].eq(crop)
+    columns = ["value", "n_images"]
+    return [dict(zip(columns, row, strict=True)) for row in found.loc[own, columns].to_numpy().tolist()]
 
 
-def _mean(measured: Sequence[Measured], value: Callable[[Measured], float]) -> float:
-    return float(np.mean([value(each) for each in measured])) if measured else np.nan
+def _mean(measured: Sequence[Measured], metric: str) -> float:
+    """The mean over textures; of a metric that is a mean over images, the mean over all their images."""
+    rows = [row for each in measured for row in _rows(each, metric)]
+    weights = [row["n_images"] if metric.endswith("_by_image") else 1 for row in rows]
+    complete = len(rows) == len(measured) > 0
+    return float(np.average([row["value"] for row in rows], weights=weights)) if complete else np.nan
 
 
 def _costs(measured: Sequence[Measured]) -> tuple[float, dict[str, float]]:
@@ -99,4 +106,4 @@ def _costs(measured: Sequence[Measured]) -> tuple[float, dict[str, float]]:
 
 
 def _default_line(measured: Measured) -> dict[str, Any]:
-    return {"collection": measured.row.collection} | {metric: _metric(measured, metric) for metric in DEFAULT_METRICS}
+    return {"collection": measured.row.collection} | {metric: _mean([measured], metric) for metric in DEFAULT_METRICS}
