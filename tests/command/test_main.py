@@ -36,6 +36,7 @@ def test_help_shows_the_options_of_a_folder_and_all_commands() -> None:
         "compare",
         "doctor",
         "export",
+        "papers",
         "share",
     ):
         assert word in said

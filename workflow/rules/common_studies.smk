@@ -2,6 +2,7 @@
 from functools import cache
 
 from firstsight.plan.degraded import originals, plan_degraded
+from firstsight.plan.papers import plan_papers
 from firstsight.plan.study_rows import stores_of_maps
 from firstsight.plan.study_tables import STUDIES, plan_study
 
@@ -15,6 +16,17 @@ def planned_study(study, collection):
 def of_study(study, part):
     """Input or params function: a part of a study's plan; in a rule with a collection, only what is about that one."""
     return lambda wildcards: getattr(planned_study(study, wildcards.get("collection")), part)
+
+
+@cache
+def planned_papers():
+    """The figures of the papers, and which results of the run stand beside them."""
+    return plan_papers(PLAN)
+
+
+def of_papers(part):
+    """Input or params function: a part of the plan of the papers' tables."""
+    return lambda wildcards: getattr(planned_papers(), part)
 
 
 def compared_maps(wildcards):

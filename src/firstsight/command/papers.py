@@ -15,6 +15,9 @@ from firstsight.plan.loading import load_settings
 from firstsight.plan.paths import paths_below
 from firstsight.storage.replacing import replace_file
 
+IMAGES_PER_JOB = 128
+"""So many images keep a job busy for minutes, and there are collections enough to run beside one another."""
+
 
 def config_of_papers(data: Path, results: Path, weights: Path | None) -> ConfigFile:
     """The config that runs the papers' methods on their data sets, as far as these are there.
@@ -41,7 +44,12 @@ def config_of_papers(data: Path, results: Path, weights: Path | None) -> ConfigF
             _write_sheet(path, texture.rows)
         collections[experiment.name] = {"path": str(path), "layout": texture.layout, **experiment.collection}
         papers[experiment.name] = experiment.paper
-    config = {"results": str(results), "collections": collections, "papers": papers}
+    config = {
+        "results": str(results),
+        "images_per_job": IMAGES_PER_JOB,
+        "collections": collections,
+        "papers": papers,
+    }
     load_settings(DEFAULT_CONFIG, config)
     return ConfigFile(Path(paths_below(results).config), config)
 
