@@ -89,8 +89,12 @@ def test_what_was_not_run_says_why(folder: Path) -> None:
     assert "the weights of vgg19 are not there" in ssdnet.differs[0]
     assert row(plan, "ssdnet", "Table 1", "hku_fabric", "GLCM", "auroc_by_image").status == "measured"
     column = row(plan, "fca", "Table 1", "mvtec_ad_textures", "FCA, vgg19", "pro")
-    assert (column.status, column.differs) == ("not run", ("the weights of VGG19 are missing",))
+    assert (column.status, column.differs) == (
+        "not run",
+        ("the weights of VGG19 are missing, and nothing stands in for it",),
+    )
     assert row(plan, "fca", "Table 1", "mvtec_ad_textures", "FCA, steerable", "pro").differs == ("not in the config",)
+    assert row(plan, "ssdnet", "Table 1", "hku_fabric", "PG-LSR", "auroc_by_image").differs == ("not in the config",)
     missing = row(plan, "fca", "Table 4", "aitex", "FCA, 320 pixels", "pro")
     assert (missing.status, missing.differs) == ("missing", ("https://www.aitex.es/afid",))
     grid = row(plan, "ssdnet", "Table 1", "mvtec_ad_textures", "SSDnet", "auroc_by_image")

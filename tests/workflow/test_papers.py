@@ -31,7 +31,7 @@ def test_data_sets_in_a_folder_become_the_papers_tables(tmp_path: Path) -> None:
     }
     assert fabric["ours"].between(0.5, 1).tolist() == [False, True, False, False, False]
     assert fabric["published"].tolist() == [0.96, 0.65, 0.80, 0.75, 0.98]
-    assert str(fabric["differs"]["GLCM"]).startswith("4 of 30 images")
+    assert "4 of 30 images" in str(fabric["differs"]["GLCM"])
     page = (tmp_path / "results/tables/papers.md").read_text(encoding="utf-8")
     assert "Zero-Shot Anomaly Localization Without Training Data" in page
     assert "| MVTec AD, objects | sbm_pfam, Table 1 | https://www.mvtec.com/" in page

@@ -111,11 +111,9 @@ def _without_records(measured: list[Measured]) -> Iterator[Measured]:
     return (replace(each, row=replace(each.row, records=(), clusters=None)) for each in measured)
 
 
-def _why_not_run(plan: Plan, figure: Published, named: list[str]) -> Iterator[str]:
-    for name in named:
-        aside = plan.collections[name].own.set_aside.get(str(figure.detector))
-        if aside is not None:
-            yield aside
-    if not named:
-        extractor = PRESETS[str(figure.preset)].extractor
-        yield f"the weights of {NAMES[extractor]} are missing" if extractor in INSTEAD else "not in the config"
+def _why_not_run(plan: Plan, figure: Published, named: list[str]) -> list[str]:
+    set_aside = [plan.collections[name].own.set_aside.get(str(figure.detector)) for name in named]
+    extractor = PRESETS[str(figure.preset)].extractor
+    if not named and extractor is not None and INSTEAD.get(extractor) == ():
+        return [f"the weights of {NAMES[extractor]} are missing, and nothing stands in for it"]
+    return [line for line in dict.fromkeys(set_aside) if line] or ["not in the config"]

@@ -63,8 +63,7 @@ def papers_page(figures: Sequence[Row], default: Sequence[Row]) -> str:
 
 
 def _table(paper: str, table: str, rows: Sequence[Row]) -> Iterator[str]:
-    # A table of rivals alone says nothing.
-    if all(row["status"] == "rival" for row in rows):
+    if not any(row["status"] == "measured" for row in rows):
         return
     yield f"## {PAPERS[paper]}, {table}\n"
     titles = ["data set", "method", "metric", "preset", "defaults", "paper", "difference"]
@@ -76,9 +75,10 @@ def _table(paper: str, table: str, rows: Sequence[Row]) -> Iterator[str]:
             for row in rows
         ],
     )
-    notes = _methods_by([row for row in rows if row["differs"]], "data_set", "differs")
+    measured = [row for row in rows if row["status"] == "measured"]
+    notes = _methods_by([row for row in measured if row["differs"]], "data_set", "differs")
     if notes:
-        ours = _methods_by([row for row in rows if row["status"] != "rival"], "data_set")
+        ours = _methods_by(measured, "data_set")
         lines = []
         for (name, differs), methods in notes.items():
             of_some = "" if methods == ours[name,] else f" ({', '.join(methods)})"
@@ -136,7 +136,9 @@ def _missing(rows: Sequence[Row]) -> Iterator[str]:
         ["data set", "tables", "where it may be had"],
         [[DATA_SETS[name].title, "; ".join(those), DATA_SETS[name].where] for name, those in tables.items()],
     )
-    aside = _methods_by([row for row in rows if row["status"] == "not run"], "paper", "table", "differs")
+    # A cost that was not measured belongs to no data set that is there.
+    not_run = [row for row in rows if row["status"] == "not run" and row["data_set"] is not None]
+    aside = _methods_by(not_run, "paper", "table", "differs")
     yield "".join(
         f"- {paper}, {table}, {', '.join(methods)}: {why}.\n" for (paper, table, why), methods in aside.items()
     )
