@@ -54,7 +54,7 @@ def test_a_figure_has_results_of_every_texture_with_its_preset_and_with_the_defa
         ("box", "grnr", 0.0),
     ]
     assert [each.row.collection for each in grnr.defaults] == ["dot_as_it_comes"]
-    assert grnr.differs == ("another network", "a part")
+    assert grnr.differs == ("the mean over dot, box", "another network", "a part")
     assert [each.row.collection for each in plan.default_detector] == ["dot_as_it_comes"]
     assert row(plan, "grnr", "Table II", "hku_fabric", "April-GAN", "auroc").status == "rival"
     assert not any("other" in str(path) for path in plan.files)

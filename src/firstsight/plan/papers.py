@@ -79,7 +79,10 @@ def _row(plan: Plan, figure: Published) -> PaperRow:
     beside = PRESETS[figure.preset].beside.get(figure.detector)
     contrastive = figure.contrastive and beside == ALWAYS
     default = _all_measured(plan, _named(plan, DEFAULTS, there), beside, contrastive=contrastive) if beside else []
-    differs = dict.fromkeys(line for name in named for line in plan.config.papers[name].differs)
+    papers = plan.config.papers
+    textures = dict.fromkeys(papers[name].texture for name in named if papers[name].texture)
+    mean = [f"the mean over {', '.join(textures)}"] if textures and figure.texture is None else []
+    differs = dict.fromkeys([*mean, *(line for name in named for line in papers[name].differs)])
     return PaperRow(figure, "measured", tuple(_without_records(ours)), tuple(_without_records(default)), tuple(differs))
 
 

@@ -32,8 +32,9 @@ frame). The difference is that of the preset. Metrics are shares, 1 is best: per
 positives, the area under the receiver operating characteristic (AUROC), average precision (AP), F1, normalised mutual
 information (NMI). *Pooled*: the pixels of all images are compared with one another; *mean over images*: the pixels of
 each image among themselves. The methods are feature correspondence analysis (FCA), the sample-weighted Wasserstein
-distance (SWW), global-regularized neighborhood regression (GRNR), grey-level co-occurrence matrices (GLCM),
-coupled-hypersphere-based feature adaptation (CFA), a variational autoencoder (VAE) and others;
+distance (SWW), global-regularized neighborhood regression (GRNR), the grey-level co-occurrence matrix (GLCM),
+coupled-hypersphere-based feature adaptation (CFA), a shape-biased module (SBM), a pretrained feature attentive module
+(PFAM), a variational autoencoder (VAE) and others;
 [methods.md](methods.md#where-the-papers-and-firstsight-differ) says how firstsight's differ whatever the settings.
 
 `firstsight papers --data FOLDER` made this page; `tables/papers.parquet` holds the same.
