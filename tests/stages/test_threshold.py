@@ -73,7 +73,7 @@ def test_without_a_map_there_is_no_threshold(tmp_path: Path, job: Job) -> None:
         job=job,
     )
     assert json.loads((tmp_path / "none.json").read_text()) == {
-        **dict.fromkeys(("threshold", "normal", "scale", "temperatures", "rate", "unit")),
+        **dict.fromkeys(("threshold", "normal", "scale", "levels", "rate", "unit")),
         **{"method": "deviations", "says": "no image has a map", "n_images": 0},
     }
     assert job.n_images == 0

@@ -190,8 +190,8 @@ def train_head(
         images: the N images of the collection, each read when asked; all with C channels.
         descriptors: (N, D), in units in which distances compare, see `normalise_descriptors`: near images share cells.
         settings: of the network and its training.
-        temperature: for ``cells="weighted"``: of the weights by which cells are drawn, in units of the maps; a robust
-            deviation of the scores of the collection, the last of `weighting_temperatures`.
+        temperature: for ``cells="weighted"``: of the weights by which cells are drawn, in units of the maps; for maps
+            of `rarity`, the last of `TEMPERATURES`.
         threshold: for ``cells="threshold"``: in units of the maps, see `anomaly_threshold`.
         device: to train on.
         note: takes a line of text for each epoch.

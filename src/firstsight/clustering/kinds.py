@@ -213,7 +213,7 @@ def assign_kinds(
 
     Args:
         kinds: of `fit_kinds`.
-        descriptors: (n, W, C), finite, not normalised; made with the temperatures of the collection of the kinds.
+        descriptors: (n, W, C), finite, not normalised; made with the levels of the collection of the kinds.
         of_regions: whether the descriptors are of regions.
 
     Returns:

@@ -11,7 +11,7 @@ from dask.base import compute
 from dask.delayed import delayed
 from numpy.typing import NDArray
 
-from firstsight.clustering.descriptors import weighting_temperatures
+from firstsight.clustering.descriptors import score_levels
 from firstsight.clustering.false_alarms import pixel_threshold
 from firstsight.clustering.normal_images import MapStatistics, NormalImages, fit_normal_images
 from firstsight.clustering.thresholds import anomaly_threshold, otsu_threshold
@@ -31,8 +31,8 @@ def find_threshold(*, shards: Sequence[Path], output: Path, settings: Mapping[st
     Writes JSON: ``threshold`` (a cell with a higher score is anomalous; where every image has its own, the middle one),
     ``method``, ``rate`` and ``unit`` (from the settings), ``normal`` (`NormalImages`), ``says`` (in words: how the
     threshold was found, and what lies above it), ``scale`` (low and high end of the colours: median of the cells and
-    largest score), ``temperatures`` (of the descriptors' weights), ``n_images`` (how many have a map). Threshold,
-    normal, scale and temperatures are null where no image has a map.
+    largest score), ``levels`` (`score_levels`, for the weights of descriptors), ``n_images`` (how many have a map).
+    Threshold, normal, scale and levels are null where no image has a map.
 
     Args:
         shards: stores of the collection's maps, each read by one task of dask; only a sample of their cells is kept.
@@ -53,7 +53,7 @@ def find_threshold(*, shards: Sequence[Path], output: Path, settings: Mapping[st
         parts = [part for part in compute(*tasks) if part]  # type: ignore[no-untyped-call]
     with job.step("threshold"):
         if not parts:
-            nothing = dict.fromkeys(("threshold", "normal", "scale", "temperatures"))
+            nothing = dict.fromkeys(("threshold", "normal", "scale", "levels"))
             write_json(output, {**nothing, **chosen, "says": "no image has a map", "n_images": 0})
             return
         scores = _Scores.joined(parts)
@@ -73,7 +73,7 @@ def find_threshold(*, shards: Sequence[Path], output: Path, settings: Mapping[st
             **chosen,
             "says": says,
             "scale": [float(np.median(cells)), float(maxima.max())],
-            "temperatures": weighting_temperatures(cells),
+            "levels": score_levels(cells),
             "n_images": n_maps,
         }
     write_json(output, shared)
