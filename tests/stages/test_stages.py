@@ -122,6 +122,7 @@ def run_stages(
         manifests=[out / "images.parquet"],
         truths=[out / "truth.json"],
         descriptors=[out / "descriptors.npz"],
+        scores=[out / "scores.json"],
         clusters=out / "clusters.parquet",
         crop=crop,
         collection="pile",

@@ -19,7 +19,7 @@ from firstsight.detectors.image_score import image_score
 from firstsight.evaluation import clustering, localization
 from firstsight.evaluation.bootstrap import image_auroc_interval
 from firstsight.evaluation.localization_statistics import Part, localization_statistics_of
-from firstsight.stages.cluster import read_descriptors
+from firstsight.stages.cluster import read_descriptors, read_evidence
 from firstsight.stages.job import Job
 from firstsight.storage.stored_images import read_images
 from firstsight.storage.stored_maps import StoredMap, images_with_maps, stored_maps
@@ -65,6 +65,7 @@ def evaluate_collection(
     manifests: Sequence[Path],
     truths: Sequence[Path],
     descriptors: Sequence[Path],
+    scores: Sequence[Path],
     clusters: Path,
     crop: float,
     collection: str,
@@ -80,7 +81,7 @@ def evaluate_collection(
     outliers count as one more cluster. A metric that is not defined (no anomalous pixel, one kind only) is left out.
 
     Args:
-        maps, manifests, truths, descriptors: files of all shards.
+        maps, manifests, truths, descriptors, scores: files of all shards.
         clusters: Parquet table `clusters` of this detector.
         crop: share of the frame cut from each side, in [0, 0.5).
         collection, detector, fingerprint: names for the table.
@@ -93,7 +94,7 @@ def evaluate_collection(
         for share in sorted({0.0, crop}):
             rows += localization_rows(stores, images, share)
     with job.step("clustering"):
-        rows += _clustering_rows(images, read_table(clusters), descriptors)
+        rows += _clustering_rows(images, read_table(clusters), descriptors, scores)
     job.n_images = len(stores)
     names = {"collection": collection, "detector": detector, "settings_fingerprint": fingerprint}
     unknown = {"low": None, "high": None}
@@ -180,7 +181,7 @@ def _image_rows(stores: Mapping[str, Path], known: pandas.DataFrame) -> list[dic
 
 
 def _clustering_rows(
-    images: pandas.DataFrame, clusters: pandas.DataFrame, descriptors: Sequence[Path]
+    images: pandas.DataFrame, clusters: pandas.DataFrame, descriptors: Sequence[Path], scores: Sequence[Path]
 ) -> list[dict[str, Any]]:
     labels = images["label"].dropna()
     predicted = clusters.set_index("image")["cluster"]
@@ -190,7 +191,7 @@ def _clustering_rows(
         return []
     values = _agreement(true, predicted.loc[both].tolist(), "")
     names, vectors = read_descriptors(descriptors)
-    _, known_number = fit_kinds(names, vectors, len(set(true)))
+    _, known_number = fit_kinds(names, vectors, len(set(true)), evidence=read_evidence(scores, names))
     oracle = dict(zip(names, known_number.cluster.tolist(), strict=True))
     values |= _agreement(true, [oracle[image] for image in both], "_oracle")
     counts = {"n_images": len(both), "n_regions": None, "crop": 0.0}
