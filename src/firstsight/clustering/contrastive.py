@@ -198,7 +198,7 @@ def train_head(
 
     Returns:
         The head on the device; None where fewer than 5 images have anomalous cells, since there is too little to
-        contrast and `estimate_clusters` does not divide fewer either.
+        contrast and `estimate_number` does not divide fewer either.
 
     Raises:
         FirstsightError: the numbers of images and descriptors differ; a descriptor, a feature, a score, the temperature
