@@ -117,7 +117,7 @@ def sample_page() -> Page:
     cluster = {name: 0 if number < 16 else 1 for number, name in enumerate(names)} | {names[5]: -1}
     clusters = (
         ClusterReport(1, "second & <i>kind</i>", 18, SCRIPT),
-        ClusterReport(0, "cluster 0", 15, names[9]),
+        ClusterReport(0, "cluster 0", 15, names[9], 0.875),
         ClusterReport(-1, "outlier", 1, None),
     )
     rows = [("auroc", 0.7777, 0.0625), ("nmi", 0.25, 0.0), ("of_its_own", 0.5, 0.0), ("auroc", 0.98765, 0.0)]

@@ -157,6 +157,7 @@ def test_the_data_is_in_the_order_of_the_kinds_fronts_first(index: Path) -> None
     assert names[:2] == [SCRIPT, "test/016.png"]
     clusters = content(index, "summary")["collections"][0]["detectors"][0]["clusters"]
     assert [each["medoid"] for each in clusters] == [0, 12, None]
+    assert [each["support"] for each in clusters] == [None, 0.88, None]
     assert {SCRIPT, HANDLER, ENDING, "café.png"} <= set(names)
 
 

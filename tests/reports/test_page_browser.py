@@ -109,6 +109,9 @@ def test_by_cluster_the_worst_kinds_and_medoids_are_first(page: Chrome) -> None:
     choose(page, "order", "by cluster")
     headings = page.execute_script("return [...document.querySelectorAll('#cards h3')].map((each) => each.textContent)")
     assert headings == ["tiles: second & <i>kind</i>", "tiles: cluster 0", "tiles: outlier", "cloth: not clustered"]
+    assert ["support 0.88" in item.text for item in page.find_elements(By.CSS_SELECTOR, "#cards .heading")].count(
+        True
+    ) == 1
     assert cards(page)[0] == SCRIPT
     assert cards(page)[12] == "test/009.png"
     assert cards(page)[24:] == ["test/005.png", "0.png", "1.png", "2.png"]

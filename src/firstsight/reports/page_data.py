@@ -231,6 +231,7 @@ def _clusters(detector: DetectorReport, order: Sequence[str]) -> list[dict[str, 
             "name": cluster.name,
             "images": cluster.n_images,
             "medoid": None if cluster.medoid is None else rows[cluster.medoid],
+            "support": None if cluster.support is None else round(cluster.support, 2),
         }
         for cluster in detector.clusters
     ]

@@ -210,6 +210,7 @@ def _clusters(clusters: pandas.DataFrame) -> tuple[ClusterReport, ...]:
                 name=str(members["cluster_name"].iloc[0]),
                 n_images=len(members),
                 medoid=str(medoid.iloc[0]) if len(medoid) else None,
+                support=None if members["support"].isna().any() else float(members["support"].iloc[0]),
             )
         )
     return tuple(sorted(reports, key=lambda report: (report.cluster < 0, report.cluster)))

@@ -105,7 +105,8 @@ SCHEMAS: dict[str, pyarrow.Schema] = {
             _required("is_medoid", pyarrow.bool_()),
             # estimated, given or oracle.
             _required("n_clusters_from", pyarrow.string()),
-            # Of the cluster: 1 less the chance that as many normal images stand out as much; null: not asked.
+            # Of the cluster: how well it is found again in random parts of the collection, from 0 to 1 (Hennig, 2007);
+            # null: not asked.
             _optional("support", pyarrow.float32()),
         ]
     ),
@@ -172,7 +173,8 @@ SCHEMAS: dict[str, pyarrow.Schema] = {
             # 0: normal; -1: anomalous, but in no kind.
             _required("cluster", pyarrow.int32()),
             _required("cluster_name", pyarrow.string()),
-            # Of the cluster, as in the table clusters.
+            # Of the cluster: of collections of one texture as in the table clusters; of several textures, 1 less the
+            # chance that as many normal images stand out as much. Null: not asked.
             _optional("support", pyarrow.float32()),
             # To the centre of the cluster; of what is in no kind, to the nearest centre; null for normal images.
             _optional("distance", pyarrow.float32()),

@@ -254,8 +254,10 @@ firstsight.gallery = {
     const title = firstsight.element("h3", {},
       firstsight.element("span", { className: `dot ${firstsight.colour(number)}` }),
       firstsight.collections.length > 1 ? `${collection.name}: ` : "", cluster?.name ?? "not clustered");
+    const support = cluster?.support == null ? "" : `, support ${cluster.support.toFixed(2)}`;
     const item = firstsight.element("li", { className: "heading" }, title,
-      firstsight.element("span", { className: "quiet" }, firstsight.plural(count, "image")));
+      firstsight.element("span", { className: "quiet", title: support && "how well this cluster is found again in parts of the collection, from 0 to 1" },
+        firstsight.plural(count, "image") + support));
     if (cluster && cluster.medoid !== null && collection.columns.image?.[cluster.medoid]) {
       item.append(firstsight.marks.nameField(firstsight.image(collection.first + cluster.medoid), detector, cluster.name));
     }
