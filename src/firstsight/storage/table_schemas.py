@@ -1,6 +1,6 @@
 """The tables of a run: the one place where their columns and types are fixed.
 
-Six tables that every run has, and four of runs with groups of collections, each with one kind of row:
+Seven tables that every run has, and four of runs with groups of collections, each with one kind of row:
 
 | table      | one row                                      | sorted by                           |
 | ---------- | -------------------------------------------- | ----------------------------------- |
@@ -10,6 +10,7 @@ Six tables that every run has, and four of runs with groups of collections, each
 | `metrics`  | collection, detector, metric and crop        | collection, detector, metric, crop  |
 | `runs`     | job                                          | collection, rule, shard, detector   |
 | `unread`   | suffix of files that cannot be read          | collection, suffix                  |
+| `region_kinds` | cluster of images, and of regions in them | collection, detector, the clusters |
 
 `group_clusters` has a row for each image of a group and detector, and for each region of an anomalous one;
 `kinds_by_collection` one for each kind and collection of a group; `kinds_by_time` one for each of these in each period
@@ -162,6 +163,23 @@ SCHEMAS: dict[str, pyarrow.Schema] = {
             _required("advice", pyarrow.string()),
         ]
     ),
+    "region_kinds": pyarrow.schema(
+        [
+            _required("collection", pyarrow.string()),
+            _required("detector", pyarrow.string()),
+            # Of the images.
+            _required("cluster", pyarrow.int32()),
+            _required("cluster_name", pyarrow.string()),
+            # Of their regions.
+            _required("region_cluster", pyarrow.int32()),
+            _required("region_cluster_name", pyarrow.string()),
+            _required("n_regions", pyarrow.int64()),
+            # Images with such a region.
+            _required("n_images", pyarrow.int64()),
+            # Of these regions, in pixels of the images.
+            _required("area", pyarrow.int64()),
+        ]
+    ),
     "group_clusters": pyarrow.schema(
         [
             _required("group", pyarrow.string()),
@@ -236,6 +254,7 @@ SORT_KEYS: dict[str, tuple[str, ...]] = {
     "metrics": ("collection", "detector", "metric", "crop"),
     "runs": ("collection", "rule", "shard", "detector"),
     "unread": ("collection", "suffix"),
+    "region_kinds": ("collection", "detector", "cluster", "region_cluster"),
     "group_clusters": ("group", "detector", "collection", "image", "region"),
     "kinds_by_collection": ("group", "detector", "cluster", "collection"),
     "kinds_by_time": ("group", "detector", "cluster", "collection", "period"),
