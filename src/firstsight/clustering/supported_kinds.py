@@ -32,7 +32,7 @@ FEWEST_OF_A_CLOUD = 12
 STRIKING, USUAL = 0.005, 0.5
 """P-values of images that are anomalous, and of those that are normal, as far as scores tell."""
 
-EVIDENCE_COUNTS = 0.7
+EVIDENCE_WEIGHT = 0.7
 """How far apart two images are that are alike, but the one is anomalous and the other normal."""
 
 
@@ -80,7 +80,7 @@ def with_evidence(descriptors: NDArray[np.float64], evidence: Evidence) -> NDArr
     """
     p_values = np.clip(np.nan_to_num(evidence.p_values, nan=1.0), STRIKING, USUAL)
     stands_out = np.log(USUAL / p_values) / np.log(USUAL / STRIKING)
-    return np.column_stack([descriptors, EVIDENCE_COUNTS * stands_out])
+    return np.column_stack([descriptors, EVIDENCE_WEIGHT * stands_out])
 
 
 def sort_by_evidence(
@@ -120,6 +120,9 @@ def sort_by_evidence(
     if not has_normal:
         calmest = []
     others = [group for group in range(grouped.n_clusters) if group not in calmest]
+    if not others:
+        cluster = np.where(evidence.anomalous, -1, 0).astype(np.int32)
+        return Sorted(cluster, 0, np.array([np.nan]), "normal images alone")
     support = stability(compared, grouped.cluster, seed=seed)
     stable = [group for group in others if support[group] >= LEAST_STABLE]
     if not stable and not has_normal:
@@ -132,8 +135,6 @@ def sort_by_evidence(
     if has_normal:
         cluster[(cluster < 0) & ~evidence.anomalous] = 0
         supports = np.append(np.nan, supports)
-    if has_normal and not others:
-        return Sorted(cluster, 0, supports, "normal images alone")
     beside = " beside the normal images" if has_normal else ""
     criterion = f"{len(stable)} kinds{beside}, of {grouped.n_clusters} groups: {grouped.criterion}"
     return Sorted(cluster, 0 if has_normal else None, supports, criterion)
