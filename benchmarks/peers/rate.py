@@ -52,7 +52,7 @@ def main(folder: Path, name: str, learns_from: str, weights: Path) -> None:
                 maps[place] = Path(scratch, f"{place}.npy")
                 np.save(maps[place], found.map)
         seconds, memory = (time.process_time() - started) / len(searched), peak_memory_mb()
-        parts = {"all": searched, "rest": rest} if learns_from == "pile" else {"rest": rest}
+        parts = ({"all": searched} if learns_from == "pile" else {}) | ({"rest": rest} if kept else {})
         measured: dict[str, Any] = {"set": folder.name, "method": name, "learns_from": learns_from}
         measured |= {"learned": len(learned), "searched": len(searched), "seconds": seconds, "memory_mb": memory}
         measured |= {part: ratings(pile, places, scores, maps) for part, places in parts.items()}
