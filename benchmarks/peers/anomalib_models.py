@@ -19,8 +19,8 @@ from piles import Pile
 
 TRUNK = "resnet18"
 REMEMBERED = 0.1, 1000
-"""PatchCore keeps a tenth of the cells, its default, but at most as many as MH-PatchCore does by default: choosing a
-tenth of the cells of 100 images takes half an hour on one core."""
+"""PatchCore keeps a tenth of the cells, its default, but at most as many as MH-PatchCore does by default: to choose a
+tenth of the cells of 100 images takes ten minutes on one core, and the time grows with the square of their number."""
 
 
 @torch.no_grad()
