@@ -1,5 +1,6 @@
 """Reports for the page, with pictures drawn, names that are meant to do harm, and as many images as wanted."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -9,6 +10,7 @@ import pandas
 from PIL import Image
 
 from firstsight.reports.first_screen import crops_of
+from firstsight.reports.last_run import Run, summary_of
 from firstsight.reports.overlays import draw_colour_bar, overlay_name, write_image
 from firstsight.reports.page_report import ClusterReport, CollectionReport, DetectorReport, Page
 
@@ -91,6 +93,13 @@ def images_table(names: list[str], label: str | None = "crack") -> pandas.DataFr
     odd = {"test/003.png": None, "test/004.png": "../elsewhere/4.png"}
     original = [odd.get(name, f"../data/{quote(name)}") for name in names]
     return table.assign(original=pandas.Series(original, index=table.index, dtype=object))
+
+
+def run_before(page: Page) -> Run:
+    """A run in which the first detector called no image of its first collection anomalous, and had another rate."""
+    tiles = page.collections[0]
+    calm = replace(tiles.detectors[0], image_results=tiles.detectors[0].image_results.assign(regions=0), rate=0.01)
+    return summary_of(replace(page, collections=(replace(tiles, detectors=(calm, *tiles.detectors[1:])),)))
 
 
 def draw_pictures(reports: Path, page: Page, *, all_images: bool = True) -> None:

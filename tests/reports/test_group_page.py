@@ -1,11 +1,14 @@
 """The page of groups: the matrix, the gallery, and text that is no HTML."""
 
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pandas
+import pytest
 from PIL import Image
 
+from browsing import barriers, browser, complaints, look
 from firstsight.reports.group_page import GroupReport, chosen_images, shown_image, write_group_page
 from firstsight.reports.overlays import overlay_name
 
@@ -82,3 +85,17 @@ def test_the_gallery_shows_every_collection_first() -> None:
     chosen = list(chosen_images(rows)[["collection", "image"]].itertuples(index=False, name=None))
     assert chosen[:5] == [("a", "00"), ("b", "31"), ("a", "01"), ("b", "30"), ("a", "02")]
     assert len(chosen) == 24
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("width", [1280, 400])
+def test_nothing_bars_anyone_from_the_page(tmp_path: Path, width: int, dark: bool) -> None:
+    reports = [report(tmp_path), replace(report(tmp_path / "another"), detector="blind")]
+    write_group_page(tmp_path / "groups", reports, "1")
+    with browser() as chrome:
+        look(chrome, width, dark=dark)
+        chrome.get((tmp_path / "groups/index.html").as_uri())
+        assert barriers(chrome) == []
+        assert complaints(chrome) == []
+        # What is wider than the window scrolls within its own frame.
+        assert chrome.execute_script("return document.documentElement.scrollWidth") <= width

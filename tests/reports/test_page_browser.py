@@ -20,7 +20,7 @@ from browsing import barriers, browser, complaints, look
 from firstsight.clustering.verdicts import Verdict, read_verdicts
 from firstsight.reports.page import write_page
 from firstsight.reports.prepared_page import prepare_page
-from page_samples import ENDING, HANDLER, MAGENTA, SCRIPT, draw_pictures, large_page, sample_page
+from page_samples import ENDING, HANDLER, MAGENTA, SCRIPT, draw_pictures, large_page, run_before, sample_page
 
 EVERYTHING_READ = "return window.performance.now() > 0 && firstsight.total > 0 && firstsight.read === firstsight.total"
 
@@ -37,7 +37,7 @@ new MutationObserver((_, observer) => {
 def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     reports = tmp_path_factory.mktemp("run") / "reports"
     draw_pictures(reports, sample_page())
-    write_page(reports / "index.html", prepare_page(sample_page()))
+    write_page(reports / "index.html", prepare_page(sample_page(), run_before(sample_page())))
     return reports / "index.html"
 
 
@@ -612,6 +612,21 @@ def test_a_hundred_thousand_images_are_there_in_two_seconds(chrome: Chrome, tmp_
     assert sorted_after < 2
 
 
+def test_what_has_changed_leads_to_its_images(page: Chrome) -> None:
+    (since,) = page.find_elements(By.CSS_SELECTOR, "details.since")
+    summary = since.find_element(By.TAG_NAME, "summary")
+    assert summary.text.startswith("Since the last run: ")
+    assert "newly called anomalous" in summary.text
+    links = since.find_elements(By.TAG_NAME, "a")
+    assert not links[0].is_displayed(), "pictures come first"
+    summary.send_keys(Keys.ENTER)
+    settle(page)
+    name = links[0].text
+    links[0].click()
+    until(page, lambda: one(page, "#viewer").is_displayed())
+    assert shown(page) == name
+
+
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("width", [1280, 400])
 def test_nothing_bars_anyone(page: Chrome, *, width: int, dark: bool) -> None:
@@ -619,6 +634,7 @@ def test_nothing_bars_anyone(page: Chrome, *, width: int, dark: bool) -> None:
     for chart in page.find_elements(By.CSS_SELECTOR, ".chart"):
         page.execute_script("arguments[0].scrollIntoView()", chart)
     until(page, lambda: page.find_elements(By.CSS_SELECTOR, ".trial input"))
+    page.execute_script("document.querySelector('.since').open = true")
     assert barriers(page) == []
     open_first(page)
     Select(one(page, "#viewer-beside")).select_by_index(1)

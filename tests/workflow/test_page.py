@@ -146,4 +146,4 @@ def _verdicts_choose_the_threshold(results: Path, region: pandas.Series) -> None
     assert calm not in called
     page = (results / "reports/index.html").read_text(encoding="utf-8", errors="replace")
     assert told[0].partition(": ")[2].partition(": ")[2] in page
-    assert "long cracks is called" in page
+    assert "The kind long cracks is called" in page
