@@ -71,7 +71,7 @@ def test_the_page_has_the_matrix_and_a_gallery_of_each_kind(tmp_path: Path) -> N
     assert text.index("&lt;img") < text.index("<bdi>other") < text.index("<bdi>normal")
     assert text.count("<b>new</b>") == 1
     assert "in the order of the names" in text, "collection b has no times"
-    over_time = text[text.index('aria-label="kinds over time"') :]
+    over_time = text[text.index('aria-label="kinds over time: a+b, fca"') :]
     assert "2026-03-01</th><th" in over_time
     assert over_time.index("shade-4") < over_time.index(">normal<"), "2 of 5"
     assert "Images of all collections by day" in over_time
