@@ -10,7 +10,8 @@ from PIL import Image
 
 from browsing import barriers, browser, complaints, look
 from firstsight.reports.group_page import GroupReport, chosen_images, shown_image, write_group_page
-from firstsight.reports.overlays import overlay_name
+from firstsight.reports.overlays import Layers
+from firstsight.reports.picture_files import picture_files
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 
@@ -31,11 +32,10 @@ class Tags(HTMLParser):
 
 def report(folder: Path) -> GroupReport:
     overlays = folder / "overlays"
-    (overlays / "s/pictures").mkdir(parents=True)
     row = {"collection": "a", "image": "x y.png", "shard": "s", "width": 40, "height": 30}
-    name = overlay_name("x y.png")
-    Image.new("RGB", (400, 300), "red").save(overlays / "s" / name)
-    Image.new("RGB", (400, 300), "blue").save((overlays / "s/pictures" / name).with_suffix(".webp"))
+    red, blue = (Image.new("RGB", (400, 300), colour) for colour in ("red", "blue"))
+    with picture_files(overlays / "s") as files:
+        files.add("x y.png", Layers(red, blue, Image.new("RGBA", (400, 300))))
     box = {"x": 3, "y": 4, "width": 5, "height": 6}
     matrix = [
         {"cluster": number, "cluster_name": text, "collection": collection, "n_images": count, "share": count / 8}

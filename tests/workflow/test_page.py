@@ -31,9 +31,10 @@ const done = arguments[0];
 const paths = firstsight.collections.flatMap((collection) => collection.detectors.flatMap((detector) =>
   Array.from(detector.score, (score, row) => [score, firstsight.image(collection.first + row)])
     .filter(([score]) => !Number.isNaN(score))
-    .flatMap(([, image]) => [[[], "png"], [["lines"], "png"], [["pictures"], "webp"], [["thumbnails"], "webp"]]
-      .map(([folder, suffix]) => firstsight.picture(image, detector, folder, suffix)))));
-Promise.allSettled(paths.map((path) => { const image = new Image(); image.src = path; return image.decode(); }))
+    .flatMap(([, image]) => Object.keys(firstsight.places)
+      .map((layer) => firstsight.picture(image, detector, layer)))));
+const decoded = async (path) => { const image = new Image(); image.src = await path; return image.decode(); };
+Promise.allSettled(paths.map(decoded))
   .then((all) => done([all.length, all.filter(({ status }) => status === "fulfilled").length]));
 """
 
