@@ -169,7 +169,7 @@ def test_the_page_has_every_image_with_its_pictures(demo: Path, tables: dict[str
         text = (reports / f"data/images-{place}-0.js").read_text(encoding="ascii")
         columns = json.loads(text.removeprefix("firstsight.images(").removesuffix(");\n"))["columns"]
         names += columns["image"]
-        found = (demo / f"results/{collection}/detectors").glob("blind-*/overlays/*")
+        found = (demo / f"results/{collection}/detectors").glob("blind-*/pictures/*")
         (overlays,) = [path for path in found if path.is_dir()]
         assert len(list(overlays.iterdir())) <= 26
         for name in columns["image"]:
