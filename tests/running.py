@@ -10,7 +10,7 @@ import pandas
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-TABLES = ("images", "regions", "clusters", "metrics", "runs", "unread")
+TABLES = ("images", "regions", "clusters", "metrics", "runs", "unread", "region_kinds")
 LAWS = {"features": {"extractor": "laws"}}
 """For runs that are not about features: the default network would enlarge their tiny images, which takes its time."""
 QUICK = {**LAWS, "detectors": {"fca": {}}}
@@ -40,5 +40,5 @@ def run(folder: Path, *arguments: str, config: dict[str, Any] | None = None) -> 
 
 
 def read_tables(results: Path) -> dict[str, pandas.DataFrame]:
-    """The six tables of a run."""
+    """The seven tables of a run."""
     return {name: pandas.read_parquet(results / "tables" / f"{name}.parquet") for name in TABLES}

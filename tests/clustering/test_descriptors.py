@@ -1,17 +1,21 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from firstsight.clustering.descriptors import (
+    TEMPERATURES,
     blur_features,
     describe,
     fit_normalisation,
     join_weightings,
     normalise_descriptors,
+    rarity,
     root_descriptors,
+    score_levels,
     smooth_descriptors,
     unit_cells,
-    weighting_temperatures,
 )
 from firstsight.errors import FirstsightError
 from oracles.descriptors import slow_blur, slow_describe, slow_normalise, slow_root
@@ -47,11 +51,11 @@ def test_maps_smaller_than_the_blur_stay_finite(shape: tuple[int, ...], stride: 
 @pytest.mark.parametrize("cells", [1, 7, 40])
 def test_a_descriptor_equals_the_definition(cells: int) -> None:
     rng = np.random.default_rng(cells)
-    features, scores, share = rng.random((4, cells)), rng.random(cells), rng.random(cells) + 0.01
-    found = describe(features, scores, [0.2, 0.7], share)
-    np.testing.assert_allclose(found, slow_describe(features, scores, [0.2, 0.7], share), rtol=1e-9)
+    features, scores = rng.random((4, cells)), rng.random(cells)
+    found = describe(features, scores, [0.2, 0.7])
+    np.testing.assert_allclose(found, slow_describe(features, scores, [0.2, 0.7]), rtol=1e-9)
     whole = describe(features, scores, [0.3])
-    np.testing.assert_allclose(whole, slow_describe(features, scores, [0.3], np.ones(cells)), rtol=1e-9)
+    np.testing.assert_allclose(whole, slow_describe(features, scores, [0.3]), rtol=1e-9)
 
 
 @pytest.mark.parametrize("temperature", [0.0, 0.3])
@@ -69,21 +73,40 @@ def test_a_cold_softmax_takes_the_highest_cells_alone() -> None:
     np.testing.assert_allclose(found, np.tile(features[:, [17, 29]].mean(axis=1), (3, 1)))
 
 
-@pytest.mark.parametrize("factor", [1e-8, 1.0, 1e8])
-def test_scale_and_zero_of_the_maps_do_not_matter(factor: float) -> None:
+@pytest.mark.parametrize("change", [lambda x: 1000 * x, lambda x: 1e-8 * (x + 1), np.exp, lambda x: x**3])
+def test_units_of_the_maps_do_not_matter(change: Callable[[np.ndarray], np.ndarray]) -> None:
     rng = np.random.default_rng(3)
     features = rng.random((3, 64))
-    maps = rng.gamma(3, 0.01, (5, 64))
-    first = describe(features, maps[0], weighting_temperatures(maps.ravel()))
-    scaled = factor * (maps + 1)
-    again = describe(features, scaled[0], weighting_temperatures(scaled.ravel()))
-    np.testing.assert_allclose(again, first, rtol=1e-6)
+    maps = rng.gamma(3, 1, (5, 64))
+    first = describe(features, rarity(maps[0], score_levels(maps.ravel())), TEMPERATURES)
+    changed = change(maps)
+    again = describe(features, rarity(changed[0], score_levels(changed.ravel())), TEMPERATURES)
+    np.testing.assert_allclose(again, first, rtol=1e-12)
 
 
-def test_the_temperatures_are_a_half_and_a_whole_deviation() -> None:
-    scores = np.random.default_rng(4).normal(0, 1, 100_000)
-    assert weighting_temperatures(scores) == pytest.approx((0.5, 1), rel=0.02)
-    assert weighting_temperatures(np.full(10, 0.7)) == (0, 0)
+def test_rarity_is_the_share_of_cells_that_score_as_high() -> None:
+    scores = np.random.default_rng(4).normal(0, 1, 100_003)
+    some = np.sort(scores)[::-1][[9, 99, 999, 9_999, 50_000, 100_002]]
+    shares = (scores >= some[:, None]).mean(axis=1)
+    levels = score_levels(scores)
+    # Levels are 5 % apart.
+    np.testing.assert_allclose(np.exp(-rarity(some, levels)), shares, rtol=0.05)
+    outside = np.array([[scores.max() + 9, scores.min() - 9]])
+    np.testing.assert_allclose(np.exp(-rarity(outside, levels)), [[1e-4, 1]])
+    assert np.ptp(rarity(np.full(5, 0.7), score_levels(np.full(10, 0.7)))) == 0
+    with pytest.raises(FirstsightError, match="not finite"):
+        score_levels(np.array([1, np.nan]))
+
+
+def test_few_cells_do_not_decide_alone() -> None:
+    """Of an image without anomalies many cells count, however high a single one of them scores."""
+    rng = np.random.default_rng(5)
+    maps = rng.normal(0, 1, (20, 2500))
+    maps[0, 7] = 1e9
+    rare = rarity(maps, score_levels(maps.ravel()))
+    for temperature, least in zip(TEMPERATURES, (500, 5), strict=True):
+        weights = np.exp(rare / temperature)
+        assert (weights.sum(axis=1) ** 2 / (weights**2).sum(axis=1)).min() > least
 
 
 @pytest.mark.parametrize("shape", [(2, 1, 3), (5, 2, 1), (20, 3, 40)])
@@ -126,26 +149,23 @@ def test_one_descriptor() -> None:
 
 
 @pytest.mark.parametrize(
-    ("features", "scores", "temperatures", "share", "message"),
+    ("features", "scores", "temperatures", "message"),
     [
-        (np.ones((2, 3)), np.ones(4), [1.0], None, r"\(2, 3\).*\(4,\)"),
-        (np.ones((2, 0)), np.ones(0), [1.0], None, r"\(2, 0\)"),
-        (np.ones((2, 3)), np.full(3, np.inf), [1.0], None, "anomaly map"),
-        (np.ones((2, 3)), np.ones(3), [-1.0], None, "-1"),
-        (np.ones((2, 3)), np.ones(3), [np.nan], None, "nan"),
-        (np.ones((2, 3)), np.ones(3), [1.0], np.zeros(3), "share"),
-        (np.ones((2, 3)), np.ones(3), [1.0], np.ones(2), "share"),
+        (np.ones((2, 3)), np.ones(4), [1.0], r"\(2, 3\).*\(4,\)"),
+        (np.ones((2, 0)), np.ones(0), [1.0], r"\(2, 0\)"),
+        (np.ones((2, 3)), np.full(3, np.inf), [1.0], "anomaly map"),
+        (np.ones((2, 3)), np.ones(3), [-1.0], "-1"),
+        (np.ones((2, 3)), np.ones(3), [np.nan], "nan"),
     ],
 )
 def test_bad_cells_are_named(
     features: NDArray[np.float64],
     scores: NDArray[np.float64],
     temperatures: list[float],
-    share: NDArray[np.float64] | None,
     message: str,
 ) -> None:
     with pytest.raises(FirstsightError, match=message):
-        describe(features, scores, temperatures, share)
+        describe(features, scores, temperatures)
 
 
 @pytest.mark.parametrize("features", [np.ones((3, 4)), np.ones((2, 0, 3)), np.full((2, 3, 4), np.nan)])

@@ -22,11 +22,11 @@ def slow_blur(features: NDArray, sigma: float, radius: int) -> NDArray:
     return blurred
 
 
-def slow_describe(features: NDArray, scores: NDArray, temperatures: list[float], share: NDArray) -> NDArray:
+def slow_describe(features: NDArray, scores: NDArray, temperatures: list[float]) -> NDArray:
     """Weighted means, (W, C), one cell after the other."""
     descriptor = np.zeros((len(temperatures), len(features)))
     for row, temperature in enumerate(temperatures):
-        weights = [part * math.exp(score / temperature) for part, score in zip(share, scores, strict=True)]
+        weights = [math.exp(score / temperature) for score in scores]
         for channel, values in enumerate(features):
             total = sum(weight * value for weight, value in zip(weights, values, strict=True))
             descriptor[row, channel] = total / sum(weights)

@@ -65,7 +65,7 @@ def test_the_ablation_has_every_method_without_and_with_the_head(folder: Path) -
         f"{place}/model.run.json",
         *(f"set/features/{blind.features}/{shard}.run.json" for shard in shards),
         *(f"{place}/maps/{shard}.run.json" for shard in shards),
-        f"{place}/threshold.run.json",
+        f"{place}/decision.run.json",
         f"{place}/contrastive_kinds/clusters.run.json",
         f"{place}/contrastive_kinds/head.run.json",
         *(f"{place}/contrastive_kinds/descriptors/{shard}.run.json" for shard in shards),

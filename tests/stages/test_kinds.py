@@ -4,7 +4,7 @@ import copy
 import io
 import json
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,8 @@ import numpy as np
 import pandas
 import pytest
 from numpy.typing import NDArray
-from skimage.transform import resize
 
-from firstsight.clustering.descriptors import blur_features, describe, unit_cells
+from firstsight.clustering.descriptors import TEMPERATURES, blur_features, describe, rarity, unit_cells
 from firstsight.clustering.kinds_file import load_kinds
 from firstsight.clustering.names import read_names, write_names
 from firstsight.errors import FirstsightError
@@ -25,7 +24,7 @@ from firstsight.stages.evaluate import evaluate_collection
 from firstsight.stages.job import Job
 from firstsight.stages.tables import join_tables
 from firstsight.stages.threshold import find_threshold
-from firstsight.storage.geometry import Geometry
+from firstsight.storage.geometry import Geometry, map_to_cells
 from firstsight.storage.store import ShardReader, ShardWriter
 from firstsight.storage.table_schemas import TRUTH_COLUMNS
 from firstsight.storage.tables import read_table, write_table
@@ -67,7 +66,7 @@ class Folder:
         self.shards = [self.images[start : start + 6] for start in range(0, len(kinds), 6)]
         self.job = Job("rule", path.name, "", "fca", io.StringIO())
         path.mkdir()
-        geometry = {"fine": asdict(FINE), "coarse": asdict(COARSE)}
+        geometry = {"fine": asdict(replace(FINE, stride=4)), "coarse": asdict(COARSE)}
         for number, shard in enumerate(self.shards):
             with (
                 ShardWriter(path / f"{number}.features.zarr", dtype="float32") as features,
@@ -180,16 +179,16 @@ def kind_of(clusters: pandas.DataFrame, kind: str) -> int:
     return int(numbers[0])
 
 
-def test_descriptors_are_of_the_coarsest_layer(pile: Folder) -> None:
-    temperatures = json.loads((pile.path / "threshold.json").read_text())["temperatures"]
+def test_descriptors_are_of_the_layer_nearest_to_eight_pixels(pile: Folder) -> None:
+    levels = json.loads((pile.path / "threshold.json").read_text())["levels"]
     images, values = read_descriptors(pile.each("npz"))
     assert images == pile.images
     assert values.shape == (len(images), 2, CHANNELS)
     features, maps = (ShardReader(pile.path / f"0.{name}.zarr") for name in ("features", "maps"))
     blurred = blur_features(unit_cells(features.read("3", "coarse")), 16).reshape(CHANNELS, -1)
-    cells = resize(maps.read("3", "map"), (CELLS, CELLS), order=1, anti_aliasing=True)
+    cells = map_to_cells(maps.read("3", "map"), FINE, COARSE, (CELLS, CELLS))
     image = features.attributes("3")["image"]
-    expected = describe(blurred, cells.ravel(), temperatures)
+    expected = describe(blurred, rarity(cells, levels).ravel(), TEMPERATURES)
     np.testing.assert_allclose(values[images.index(image)], expected, rtol=1e-5)
 
 
@@ -205,7 +204,9 @@ def test_the_kinds_are_found_the_good_are_normal_and_the_stranger_is_an_outlier(
     assert np.isfinite(clusters["distance"]).all()
     assert clusters["n_clusters_from"].eq("estimated").all()
     assert pile.summary["n_clusters"] == 3
-    assert pile.summary["n_outliers"] == 1
+    assert pile.summary["n_outliers"] == 2
+    in_none = clusters.index[clusters["cluster"].lt(0)].tolist()
+    assert in_none == ["both.png", "zebra.png"], "an image with two kinds of defect is of neither"
 
 
 def test_an_image_with_two_kinds_of_defect_has_regions_of_two_kinds(pile: Folder) -> None:
@@ -288,6 +289,7 @@ def test_the_true_number_of_kinds_can_be_asked_for(pile: Folder, tmp_path: Path)
         manifests=folder.each("images.parquet"),
         truths=folder.each("truth.json"),
         descriptors=folder.each("npz"),
+        scores=folder.each("scores.json"),
         clusters=folder.path / "clusters.parquet",
         crop=0.0,
         collection="pile",

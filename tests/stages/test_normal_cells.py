@@ -30,7 +30,8 @@ def test_an_image_has_the_mean_of_its_normal_cells(tmp_path: Path, side: int) ->
             cells[:, : side // 2] = 2 if key == "1" else 1
             names = {"image": f"{key}.png", "token": "", "geometry": {"stage": PLACE}}
             stored.add(key, "", {"stage": values}, {**names, "status": "ok"})
-            maps.add(key, "", {"map": cells}, {**names, "status": "ok", "geometry": PLACE})
+            place = {**PLACE, "stride": 96 / side, "offset": 48 / side - 0.5}
+            maps.add(key, "", {"map": cells}, {**names, "status": "ok", "geometry": place})
         for store in (stored, maps):
             store.add("2", "", {}, {"image": "2.png", "token": "", "status": "cannot be read"})
     rows = [{"image": f"{key}.png", "threshold": 1.2} for key in features] + [{"image": "2.png", "threshold": None}]

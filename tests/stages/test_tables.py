@@ -20,7 +20,7 @@ from firstsight.storage.tables import read_table, write_table
 
 SHARDS = {"moss": 70, "Bark": 3, "ash": 1}
 """Shards of each collection, of two images each."""
-TABLES = ("images", "regions", "clusters", "metrics", "runs", "unread")
+TABLES = ("images", "regions", "clusters", "metrics", "runs", "unread", "region_kinds")
 
 IMAGE = {
     **dict.fromkeys(("missing", "ignored", "texture_score", "is_texture", *TRUTH_COLUMNS)),
@@ -137,7 +137,8 @@ def test_a_collection_is_a_block_of_the_file(join: Callable[..., dict[str, Path]
             blocks = [
                 file.read_row_group(number, ["collection"])["collection"] for number in range(file.num_row_groups)
             ]
-        as_one = {"runs": [["Bark", "ash", "moss"]], "unread": [["Bark"]]}
+        every = [["Bark", "ash", "moss"]]
+        as_one = {"runs": every, "unread": [["Bark"]], "region_kinds": every}
         wanted = as_one.get(name, [["Bark"], ["ash"], ["moss"]])
         assert [block.unique().to_pylist() for block in blocks] == wanted
 

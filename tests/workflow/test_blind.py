@@ -92,7 +92,7 @@ def test_new_images_are_held_against_what_is_known(folder: Path) -> None:
         kind: Any = clusters.loc[("fresh", other)]
         assert (kind["cluster"], kind["cluster_name"]) == (-1, "unknown")
     fresh, pile = (
-        next((folder / "results" / name).glob("detectors/blind-*/threshold.json")) for name in ("fresh", "pile")
+        next((folder / "results" / name).glob("detectors/blind-*/decision.json")) for name in ("fresh", "pile")
     )
     assert fresh.read_bytes() == pile.read_bytes()
     assert not list((folder / "results/fresh").rglob("model.pt")), "new images fit nothing"

@@ -157,7 +157,7 @@ def test_damaged_files_of_any_kind_are_made_anew_and_not_trusted(whole: Path) ->
         "shards/*/truth.json",
         "shards/*/manifest.run.json",
         "shards/*/members.json",
-        "detectors/*/threshold.json",
+        "detectors/*/decision.json",
     ]
     patterns += [f"detectors/*/kinds/{name}" for name in ("scores/*.json", "regions/*.parquet", "descriptors/*.npz")]
     damaged = {}

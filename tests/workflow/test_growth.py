@@ -51,7 +51,7 @@ def test_a_collection_grows(tmp_path: Path) -> None:
     assert images["image"].tolist() == [f"{number}.png" for number in (0, 1, 2, 3, 4, 6)]
     assert set(images["status"]) == {"ok"}
 
-    found = json.loads(next((tmp_path / "results/pile/detectors").glob("fca-*/threshold.json")).read_text())
+    found = json.loads(next((tmp_path / "results/pile/detectors").glob("fca-*/decision.json")).read_text())
     assert (found["method"], found["rate"]) == ("false_alarm_rate", 0.05)
     assert "of normal images, about 5 % are asked to have a region; of these 6 images, " in found["says"]
     assert images["fca_threshold"].nunique() == len(images), "every image has its own"

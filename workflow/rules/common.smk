@@ -42,7 +42,7 @@ PATHS = paths_below(PLAN.results)
 ON_GPU = any(planned.settings.features.device.startswith("cuda") for planned in PLAN.collections.values())
 ENVIRONMENT = "../../envs/gpu.yaml" if ON_GPU else "../../envs/cpu.yaml"
 
-TABLES = ("images", "regions", "clusters", "metrics", "runs", "unread")
+TABLES = ("images", "regions", "clusters", "metrics", "runs", "unread", "region_kinds")
 
 # New images are compared with the collections that are known.
 NEW = [name for name, planned in PLAN.collections.items() if planned.is_new]

@@ -7,6 +7,7 @@ rule evaluate:
         manifests=each_shard(PATHS.manifest),
         truths=each_shard(PATHS.truth),
         descriptors=each_shard(PATHS.descriptors),
+        scores=each_shard(PATHS.scores),
         clusters=PATHS.clusters,
     output:
         metrics=PATHS.metrics,

@@ -11,6 +11,7 @@ with run_rule(snakemake, "evaluate", tasks=len(snakemake.input.maps)) as job:
         manifests=as_paths(snakemake.input.manifests),
         truths=as_paths(snakemake.input.truths),
         descriptors=as_paths(snakemake.input.descriptors),
+        scores=as_paths(snakemake.input.scores),
         clusters=Path(snakemake.input.clusters),
         crop=snakemake.params.crop,
         collection=job.collection,

@@ -190,15 +190,15 @@ def train_head(
         images: the N images of the collection, each read when asked; all with C channels.
         descriptors: (N, D), in units in which distances compare, see `normalise_descriptors`: near images share cells.
         settings: of the network and its training.
-        temperature: for ``cells="weighted"``: of the weights by which cells are drawn, in units of the maps; a robust
-            deviation of the scores of the collection, the last of `weighting_temperatures`.
+        temperature: for ``cells="weighted"``: of the weights by which cells are drawn, in units of the maps; for maps
+            of `rarity`, the last of `TEMPERATURES`.
         threshold: for ``cells="threshold"``: in units of the maps, see `anomaly_threshold`.
         device: to train on.
         note: takes a line of text for each epoch.
 
     Returns:
         The head on the device; None where fewer than 5 images have anomalous cells, since there is too little to
-        contrast and `estimate_clusters` does not divide fewer either.
+        contrast and `estimate_number` does not divide fewer either.
 
     Raises:
         FirstsightError: the numbers of images and descriptors differ; a descriptor, a feature, a score, the temperature

@@ -21,15 +21,10 @@ from firstsight.clustering.descriptors import (
     root_descriptors,
     smooth_descriptors,
 )
-from firstsight.clustering.supported_kinds import SMALLEST_KIND, Evidence, sort_by_evidence
+from firstsight.clustering.merges import squared_distances
+from firstsight.clustering.supported_kinds import SMALLEST_KIND, Evidence, sort_by_evidence, with_evidence
 from firstsight.clustering.thresholds import robust_deviation
-from firstsight.clustering.ward import (
-    LARGEST_LINKAGE,
-    Clustering,
-    cluster_descriptors,
-    measure_clusters,
-    squared_distances,
-)
+from firstsight.clustering.ward import LARGEST_LINKAGE, Clustering, cluster_descriptors, measure_clusters
 from firstsight.errors import FirstsightError
 
 FAR = -1
@@ -74,7 +69,7 @@ class Kinds:
         medoids: (K,) the image in the middle of each kind.
         names: (K,) what the kinds are called: "normal" or "cluster <number>" until a person names them.
         normal: the kind without anomalies, where there is one.
-        support: (K,) how sure it is that the images of a kind are no false alarms, see `Sorted`; NaN if not asked.
+        support: (K,) how well a kind is found again in parts of the collection, see `Sorted`; NaN if not asked.
         counted: where their number came from.
         collection, detector: whose images these are.
     """
@@ -123,8 +118,9 @@ def fit_kinds(
         images: (N,) their names, all different, at least one.
         descriptors: (N, W, C), finite, not normalised.
         clusters: how many kinds, 1 .. N, or "auto". Where fewer kinds can have 2 images, as many as can.
-        evidence: what scores say of the images. With "auto", they part the normal images from the others, and these
-            into kinds, see `sort_by_evidence`; with a number, they tell which kind is normal (`normal_cluster`).
+        evidence: what scores say of the images, which are grouped by it too (`with_evidence`). With "auto", it tells
+            which groups are normal and which are kinds, see `sort_by_evidence`; with a number, which kind is normal
+            (`normal_cluster`).
         normalisation: the units of the descriptors; by default those of all that are not isolated.
         counted: where ``clusters`` came from, unless "given" by a user.
         collection, detector: names to keep.
@@ -145,10 +141,12 @@ def fit_kinds(
     unit = join_weightings(rooted)
     if clusters != "auto" and not isinstance(clusters, bool) and len(kept) < clusters <= len(images):
         clusters = len(kept)
+    compared = unit[kept] if evidence is None else with_evidence(unit[kept], evidence.of(kept))
     grouped = cluster_descriptors(
-        unit[kept],
+        compared,
         clusters,
-        linked_by=smooth_descriptors(unit[kept], seed=seed),
+        linked_by=smooth_descriptors(compared, seed=seed),
+        may_be_one=evidence is None,
         smallest=SMALLEST_KIND,
         seed=seed,
         largest_linkage=largest_linkage,
@@ -156,12 +154,11 @@ def fit_kinds(
 
     normal, support = None, np.full(grouped.n_clusters, np.nan)
     if evidence is not None and clusters == "auto":
-        found = sort_by_evidence(
-            descriptors[kept], grouped, evidence.of(kept), seed=seed, largest_linkage=largest_linkage
-        )
+        found = sort_by_evidence(descriptors[kept], compared, grouped, evidence.of(kept), seed=seed)
         grouped = measure_clusters(unit[kept], found.cluster, len(found.support), found.criterion)
         normal, support = found.normal, found.support
     elif evidence is not None:
+        grouped = measure_clusters(unit[kept], grouped.cluster, grouped.n_clusters, grouped.criterion)
         normal = normal_cluster(grouped.cluster, evidence.of(kept))
 
     cluster = np.full(len(images), FAR, dtype=np.int32)
@@ -213,7 +210,7 @@ def assign_kinds(
 
     Args:
         kinds: of `fit_kinds`.
-        descriptors: (n, W, C), finite, not normalised; made with the temperatures of the collection of the kinds.
+        descriptors: (n, W, C), finite, not normalised; made with the levels of the collection of the kinds.
         of_regions: whether the descriptors are of regions.
 
     Returns:

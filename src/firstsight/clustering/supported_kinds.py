@@ -1,11 +1,10 @@
-"""Which images are normal, and which groups of the others are more than false alarms, by what scores say.
+"""Which images are normal, and which groups of the others are kinds, by what scores say and by what is found again.
 
-Descriptors tell what is alike, scores tell what is anomalous. A group of alike images in which no more are called
-anomalous than false alarms explain is calm. Where all are, they are one: a folder of good images. Where some are not,
-the decision may be blind to a whole kind, so only the calmest group is normal, and the other calm ones stay as they
-are. The images called anomalous in the normal group are set apart. They and the groups that are not calm are grouped
-anew, and a group counts as a kind if its images are more anomalous than the most anomalous of so many normal images
-would be.
+Descriptors tell what is alike, scores tell what is anomalous. Images are grouped by both (`with_evidence`). A group in
+which no more are called anomalous than false alarms explain is calm. Where all are, they are one: a folder of good
+images. Where some are not, the decision may be blind to a whole kind, so only the calmest group is normal, with those
+calm ones that may be one cloud with it. Of the others, a group counts as a kind if it is found again in random parts of
+the collection.
 """
 
 from typing import NamedTuple
@@ -14,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-from firstsight.clustering.descriptors import normalise_descriptors, smooth_descriptors
-from firstsight.clustering.ward import Clustering, cluster_descriptors
+from firstsight.clustering.descriptors import normalise_descriptors
+from firstsight.clustering.one_cloud import one_cloud_p_value
+from firstsight.clustering.stability import LEAST_STABLE, stability
+from firstsight.clustering.ward import Clustering
 
 LEVEL = 0.05
 """Of the tests of a collection's groups, all together."""
@@ -24,6 +25,15 @@ CAUTION = 3.0
 """Normal images have p-values so many times as small as they should be, at worst, on the development sets."""
 
 SMALLEST_KIND = 2
+
+FEWEST_OF_A_CLOUD = 12
+"""Of fewer images it cannot be told whether they are one cloud."""
+
+STRIKING, USUAL = 0.005, 0.5
+"""P-values of images that are anomalous, and of those that are normal, as far as scores tell."""
+
+EVIDENCE_WEIGHT = 0.7
+"""How far apart two images are that are alike, but the one is anomalous and the other normal."""
 
 
 class Evidence(NamedTuple):
@@ -52,8 +62,7 @@ class Sorted(NamedTuple):
     Attributes:
         cluster: (N,) int32, -1: in no kind.
         normal: the number of the normal kind; None: there is none.
-        support: (K,) of each kind in [0, 1]: 1 less the chance that as many normal images stand out as much; NaN where
-            it was not asked, as of the normal kind.
+        support: (K,) of each kind in [0, 1]: how well it is found again, see `stability`; NaN of the normal kind.
         criterion: how the number of kinds came about, in words.
     """
 
@@ -63,64 +72,121 @@ class Sorted(NamedTuple):
     criterion: str
 
 
+def with_evidence(descriptors: NDArray[np.float64], evidence: Evidence) -> NDArray[np.float64]:
+    """Normalised descriptors (N, D) and one more coordinate, which says how much an image stands out: (N, D + 1).
+
+    It is 0 for a p-value of a half or more, 0.7 for one of 0.005 or less, and goes with its logarithm between.
+    Descriptors tell direction alone; two that have nothing in common are the square root of 2 apart.
+    """
+    p_values = np.clip(np.nan_to_num(evidence.p_values, nan=1.0), STRIKING, USUAL)
+    stands_out = np.log(USUAL / p_values) / np.log(USUAL / STRIKING)
+    return np.column_stack([descriptors, EVIDENCE_WEIGHT * stands_out])
+
+
 def sort_by_evidence(
     descriptors: NDArray[np.floating],
+    compared: NDArray[np.float64],
     grouped: Clustering,
     evidence: Evidence,
     *,
     seed: int,
-    largest_linkage: int,
 ) -> Sorted:
-    """Tell the normal images of a collection from the others, and sort these into kinds.
+    """Tell the normal images of a collection from the others, and which groups of these are kinds.
 
     Args:
         descriptors: (N, W, C), finite, not normalised.
+        compared: (N, D) by which the images were grouped, see `with_evidence`.
         grouped: all images, in groups of alike ones.
         evidence: of the images.
-        seed, largest_linkage: see `cluster_descriptors`.
+        seed: of what is drawn at random.
 
     Returns:
-        The groups as they are where none of them is calm (`calm_groups`). Otherwise the normal images are one kind:
-        those of all groups where all are calm, else those of the calm group with the highest median p-value (the first
-        of equals). Other calm groups are kinds. What remains is in kinds of at least two images: all groups of these
-        if the evidence has no rate, else those that are supported (`group_p_values`) at the level of 5 %, divided by
-        their number. What is in no kind and not anomalous is normal after all.
+        All images that are not called anomalous as one kind, where all groups are calm (`calm_groups`) or there is
+        nothing but false alarms (`only_false_alarms`). Otherwise the normal ones are those of the calm group with the
+        highest median p-value (the first of equals), and of each calm one that may be one cloud together with it. Of
+        the other groups those are kinds whose `stability` is a half or more, or the most stable one if nothing else is
+        left. An image called anomalous is never normal; what is in no kind and not called anomalous is, if there is a
+        normal kind.
     """
     calm = calm_groups(grouped.cluster, evidence)
-    chosen, others = np.flatnonzero(calm), np.array([], np.int64)
-    if not calm.all():
-        typical = [np.median(np.nan_to_num(evidence.p_values[grouped.cluster == group])) for group in chosen]
-        chosen, others = np.split(chosen[np.argsort(-np.array(typical), kind="stable")], [1])
-    # What is in no group is normal unless it is called anomalous.
-    normal = ~evidence.anomalous & np.isin(grouped.cluster, np.append(chosen, -1)) & calm.any()
-    if not normal.any():
-        return Sorted(grouped.cluster, None, np.full(grouped.n_clusters, np.nan), grouped.criterion)
-    cluster = np.where(normal, 0, -1).astype(np.int32)
-    for number, group in enumerate(others, start=1):
+    generator = np.random.default_rng(seed)
+    calmest: list[int] = []
+    if calm.all() or only_false_alarms(descriptors, grouped.cluster, evidence, generator):
+        calmest = list(range(grouped.n_clusters))
+    elif calm.any():
+        calmest = _calmest(descriptors, grouped.cluster, calm, evidence, generator)
+    of_calmest = np.isin(grouped.cluster, calmest)
+    has_normal = bool((of_calmest & ~evidence.anomalous).any())
+    if not has_normal:
+        calmest = []
+    others = [group for group in range(grouped.n_clusters) if group not in calmest]
+    if not others:
+        cluster = np.where(evidence.anomalous, -1, 0).astype(np.int32)
+        return Sorted(cluster, 0, np.array([np.nan]), "normal images alone")
+    support = stability(compared, grouped.cluster, seed=seed)
+    stable = [group for group in others if support[group] >= LEAST_STABLE]
+    if not stable and not has_normal:
+        stable = [int(np.argmax(support))]
+
+    cluster = np.full(len(descriptors), -1, dtype=np.int32)
+    for number, group in enumerate(stable, start=int(has_normal)):
         cluster[grouped.cluster == group] = number
-    rest = np.flatnonzero(cluster < 0)
-    support, criterion = [np.nan] * (1 + len(others)), "normal images alone"
-    n_normal = count_normal(evidence.p_values)
-    if len(rest):
-        unit = normalise_descriptors(descriptors[rest])
-        groups = cluster_descriptors(
-            unit,
-            linked_by=smooth_descriptors(unit, seed=seed),
-            smallest=SMALLEST_KIND,
-            seed=seed,
-            largest_linkage=largest_linkage,
-        )
-        chances = group_p_values(groups.cluster, evidence.p_values[rest], n_normal)
-        for number, chance in enumerate(chances):
-            members = rest[groups.cluster == number]
-            supported = evidence.rate is None or chance < LEVEL / len(chances)
-            if supported and len(members) >= SMALLEST_KIND:
-                cluster[members] = len(support)
-                support.append(np.nan if evidence.rate is None else 1 - chance)
-        # An image that no decision and no kind calls anomalous is normal.
+    supports = support[stable]
+    if has_normal:
         cluster[(cluster < 0) & ~evidence.anomalous] = 0
-        criterion = f"{len(support) - 1} beside the normal images, of {groups.n_clusters} groups: {groups.criterion}"
-    return Sorted(cluster, 0, np.array(support), criterion)
+        supports = np.append(np.nan, supports)
+    beside = " beside the normal images" if has_normal else ""
+    criterion = f"{len(stable)} kinds{beside}, of {grouped.n_clusters} groups: {grouped.criterion}"
+    return Sorted(cluster, 0 if has_normal else None, supports, criterion)
+
+
+def _calmest(
+    descriptors: NDArray[np.floating],
+    cluster: NDArray[np.int32],
+    calm: NDArray[np.bool_],
+    evidence: Evidence,
+    generator: np.random.Generator,
+) -> list[int]:
+    """The calm group with the highest median p-value, and the calm ones that may be one cloud with it."""
+    chosen = np.flatnonzero(calm)
+    typical = [np.median(np.nan_to_num(evidence.p_values[cluster == group])) for group in chosen]
+    calmest, *others = chosen[np.argsort(-np.array(typical), kind="stable")].tolist()
+    together = [calmest]
+    for group in others:
+        members = np.isin(cluster, [*together, group])
+        if members.sum() >= FEWEST_OF_A_CLOUD and _may_be_one_cloud(descriptors[members], generator):
+            together.append(group)
+    return together
+
+
+def only_false_alarms(
+    descriptors: NDArray[np.floating], cluster: NDArray[np.int32], evidence: Evidence, generator: np.random.Generator
+) -> bool:
+    """Whether a collection may be nothing but normal images of which too many are called anomalous.
+
+    So it is if no more are called anomalous than normal images could be whose p-values are `CAUTION` times as small as
+    they should be (a binomial test at the level of 5 %), no group is more anomalous than chance explains
+    (`group_p_values`), and all images may be one cloud. Never without a rate.
+
+    Args:
+        descriptors: (N, W, C), finite, not normalised.
+        cluster: (N,) numbers 0 .. K - 1, -1 for images in no group.
+        evidence: of the images.
+        generator: of the simulated clouds.
+    """
+    if evidence.rate is None:
+        return False
+    expected = min(1.0, CAUTION * evidence.rate)
+    if binom.sf(int(evidence.anomalous.sum()) - 1, len(cluster), expected) < LEVEL:
+        return False
+    chances = group_p_values(cluster, evidence.p_values, len(cluster))
+    if (chances < LEVEL / max(1, len(chances))).any():
+        return False
+    return _may_be_one_cloud(descriptors, generator)
+
+
+def _may_be_one_cloud(descriptors: NDArray[np.floating], generator: np.random.Generator) -> bool:
+    return one_cloud_p_value(normalise_descriptors(descriptors), generator) >= LEVEL
 
 
 def calm_groups(cluster: NDArray[np.int32], evidence: Evidence) -> NDArray[np.bool_]:

@@ -331,6 +331,9 @@ class CollectionSettings(SharedSettings):
         return self
 
 
+ExportFormat = Literal["coco", "masks", "tiff", "hdf5", "label_studio", "embedding_atlas"]
+
+
 class PaperCollection(SettingsModel):
     """What a collection stands for in the papers' tables."""
 
@@ -361,9 +364,14 @@ class PaperCollection(SettingsModel):
 class ExportSettings(SettingsModel):
     """What ``snakemake export`` writes to ``<results>/exports``."""
 
-    formats: Annotated[
-        tuple[Literal["coco", "masks", "tiff", "hdf5", "label_studio"], ...], Field(min_length=1), Strict(False)
-    ] = ("coco", "masks", "tiff", "hdf5", "label_studio")
+    formats: Annotated[tuple[ExportFormat, ...], Field(min_length=1), Strict(False)] = (
+        "coco",
+        "masks",
+        "tiff",
+        "hdf5",
+        "label_studio",
+        "embedding_atlas",
+    )
     """Formats, at least one."""
 
     @field_validator("formats")
@@ -395,6 +403,28 @@ class DaskSettings(SettingsModel):
         return self
 
 
+class VerdictSettings(SettingsModel):
+    """What a person said on the page of a run, and what is made of it."""
+
+    file: UserPath | None = None
+    """CSV file that the page saved: regions judged normal or not of interest are left out of kinds and exports, kinds
+    get their names."""
+    use: Literal["threshold"] | None = None
+    """threshold: where images with a defect and normal ones were judged, the threshold becomes the nearest at which
+    they are best told apart; null: verdicts change no threshold."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, given: Any) -> Any:
+        return {"file": given} if isinstance(given, str) else {} if given is None else given
+
+    @model_validator(mode="after")
+    def _has_a_file(self) -> Self:
+        if self.use is not None and self.file is None:
+            raise misplaced("use", "needs verdicts.file, the file of verdicts")
+        return self
+
+
 class Config(SharedSettings):
     """A whole run."""
 
@@ -421,9 +451,9 @@ class Config(SharedSettings):
     """Where jobs over all shards of a collection run their tasks."""
     names: UserPath | None = None
     """CSV file of the names that a person gave to clusters: collection, detector, medoid, name."""
-    verdicts: UserPath | None = None
-    """CSV file of verdicts that the page of a run saved: regions judged normal or not of interest are left out of kinds
-    and exports, kinds get their names."""
+    verdicts: VerdictSettings = VerdictSettings()
+    """What a person said on the page of a run. ``verdicts: verdicts.csv`` is short for ``verdicts: {file:
+    verdicts.csv}``."""
 
     @model_validator(mode="after")
     def _papers_have_collections(self) -> Self:

@@ -11,12 +11,16 @@ from firstsight.clustering.verdicts import Verdict
 
 @dataclass(frozen=True)
 class ClusterReport:
-    """One cluster of `n_images` images. Cluster -1 holds the outliers and has no medoid."""
+    """One cluster of `n_images` images. Cluster -1 holds the outliers and has no medoid.
+
+    `support` is how well it is found again in parts of the collection, in [0, 1]; None: not asked.
+    """
 
     cluster: int
     name: str
     n_images: int
     medoid: str | None
+    support: float | None = None
 
 
 @dataclass(frozen=True)

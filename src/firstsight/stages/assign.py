@@ -27,7 +27,7 @@ def assign_collection(
 ) -> None:
     """Tell for each image of a collection, and for each region, to which of the known kinds it belongs, if to any.
 
-    The descriptors must come from the same features as those of the kinds, with the threshold (and its temperatures) of
+    The descriptors must come from the same features as those of the kinds, with the threshold (and its levels) of
     the collection that the kinds were learned from.
 
     Args:

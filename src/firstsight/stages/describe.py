@@ -9,19 +9,20 @@ from numpy.typing import NDArray
 
 from firstsight.clustering.decision import Decision
 from firstsight.clustering.descriptors import (
-    DEVIATIONS,
+    TEMPERATURES,
     blur_features,
-    coarsest_layer,
     describe,
-    map_on_grid,
+    describing_layer,
+    rarity,
     unit_cells,
 )
 from firstsight.clustering.regions import covered_cells, find_image_regions
 from firstsight.collections.masks import read_ignored
 from firstsight.detectors.image_score import image_score
+from firstsight.errors import DamagedError
 from firstsight.stages.job import Job
 from firstsight.storage.archives import write_arrays
-from firstsight.storage.geometry import Geometry
+from firstsight.storage.geometry import Geometry, map_to_cells
 from firstsight.storage.json import read_json, write_json
 from firstsight.storage.store import ShardReader
 from firstsight.storage.stored_maps import stored_maps
@@ -50,8 +51,7 @@ def describe_shard(
         maps: the shard's store of anomaly maps.
         features: the shard's store of features.
         threshold: JSON that `find_threshold` wrote, for this collection or for the known one that it is compared with.
-        layers: feature layers that the detector reads. Descriptors are made from the coarsest, the one with the largest
-            stride (the last of equals), which says most about the kind of an anomaly.
+        layers: feature layers that the detector reads. Descriptors are made from one of them, see `describing_layer`.
         collection, detector: names for the tables.
         regions: Parquet table `regions` to make, without clusters.
         scores: JSON to make: the collection, the rate of the decision, and for every image a row with image, status,
@@ -62,7 +62,9 @@ def describe_shard(
         head: file that `fit_head` wrote; descriptors are then made from its features instead of the extractor's.
     """
     common = read_json(threshold)
-    decision, temperatures = Decision.from_json(common), common["temperatures"]
+    if "levels" not in common:
+        raise DamagedError(f"{threshold}: of another version of firstsight", threshold)
+    decision = Decision.from_json(common)
     reader, mapped = ShardReader(features), _features_of(head)
     region_rows: list[dict[str, Any]] = []
     score_rows: list[dict[str, Any]] = []
@@ -84,11 +86,11 @@ def describe_shard(
                 attributes = reader.attributes(stored.key)
                 # A detector that reads the image itself may have a map where the extractor has no features.
                 if attributes["status"] == "ok":
-                    layer, place = coarsest_layer(attributes["geometry"], layers)
+                    layer, place = describing_layer(attributes["geometry"], layers)
                     blurred = blur_features(mapped(reader.read(stored.key, layer)), place.stride)
-                    shard_descriptors.add(
-                        stored.image, blurred, place=place, cells=cells, labels=found.labels, temperatures=temperatures
-                    )
+                    on_grid = map_to_cells(cells, stored.geometry, place, blurred.shape[1:])
+                    rare = rarity(on_grid, common["levels"])
+                    shard_descriptors.add(stored.image, blurred, place=place, rare=rare, labels=found.labels)
                 else:
                     job.note(f"{stored.image}: has no descriptor ({attributes['status']})")
         score_rows.append(row)
@@ -122,26 +124,29 @@ class _Descriptors:
         blurred: NDArray[np.float64],
         *,
         place: Geometry,
-        cells: NDArray[np.float32],
+        rare: NDArray[np.float64],
         labels: NDArray[np.int32],
-        temperatures: Sequence[float],
     ) -> None:
-        """Describe an image and its regions.
+        """Describe an image, and each of its regions as the image would be if there were no other region.
 
         Args:
             image: its name.
             blurred, place: (C, h, w) features, and how they lie on the image.
-            cells: (h', w') anomaly map; resized to the grid of the features if it has another.
+            rare: (h, w) `rarity` of their scores.
             labels: (H, W) numbers of the regions, on the pixels of the image.
-            temperatures: (W,) of the collection.
         """
-        height, width = blurred.shape[1:]
-        values, scores = blurred.reshape(len(blurred), -1), map_on_grid(cells, (height, width)).ravel()
+        values, scores = blurred.reshape(len(blurred), -1), rare.ravel()
         self._images.append(image)
-        self._rows.append(describe(values, scores, temperatures))
-        for number, (covered, pixels) in enumerate(covered_cells(labels, place, (height, width)), start=1):
+        self._rows.append(describe(values, scores, TEMPERATURES))
+        covered = [cells for cells, _ in covered_cells(labels, place, rare.shape)]
+        calm = np.ones(len(scores), dtype=bool)
+        for cells in covered:
+            calm[cells] = False
+        for number, cells in enumerate(covered, start=1):
+            seen = calm.copy()
+            seen[cells] = True
             self._regions.append((image, number))
-            self._region_rows.append(describe(values[:, covered], scores[covered], temperatures, share=pixels))
+            self._region_rows.append(describe(values[:, seen], scores[seen], TEMPERATURES))
 
     def write(self, path: Path) -> None:
         """Write the npz file that `describe_shard` makes."""
@@ -156,4 +161,4 @@ class _Descriptors:
 
 
 def _stacked(rows: Sequence[NDArray[np.float64]]) -> NDArray[np.float32]:
-    return np.array(rows, np.float32) if rows else np.zeros((0, len(DEVIATIONS), 0), np.float32)
+    return np.array(rows, np.float32) if rows else np.zeros((0, len(TEMPERATURES), 0), np.float32)

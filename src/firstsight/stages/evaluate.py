@@ -17,9 +17,9 @@ from firstsight.collections.mask_values import MaskRule, parse_rule
 from firstsight.collections.masks import read_ignored, read_masks, split_masks
 from firstsight.detectors.image_score import image_score
 from firstsight.evaluation import clustering, localization
-from firstsight.evaluation.bootstrap import image_auroc_interval
+from firstsight.evaluation.bootstrap import image_auroc_interval, localization_intervals
 from firstsight.evaluation.localization_statistics import Part, localization_statistics_of
-from firstsight.stages.cluster import read_descriptors
+from firstsight.stages.cluster import read_descriptors, read_evidence
 from firstsight.stages.job import Job
 from firstsight.storage.stored_images import read_images
 from firstsight.storage.stored_maps import StoredMap, images_with_maps, stored_maps
@@ -65,6 +65,7 @@ def evaluate_collection(
     manifests: Sequence[Path],
     truths: Sequence[Path],
     descriptors: Sequence[Path],
+    scores: Sequence[Path],
     clusters: Path,
     crop: float,
     collection: str,
@@ -80,7 +81,7 @@ def evaluate_collection(
     outliers count as one more cluster. A metric that is not defined (no anomalous pixel, one kind only) is left out.
 
     Args:
-        maps, manifests, truths, descriptors: files of all shards.
+        maps, manifests, truths, descriptors, scores: files of all shards.
         clusters: Parquet table `clusters` of this detector.
         crop: share of the frame cut from each side, in [0, 0.5).
         collection, detector, fingerprint: names for the table.
@@ -93,27 +94,31 @@ def evaluate_collection(
         for share in sorted({0.0, crop}):
             rows += localization_rows(stores, images, share)
     with job.step("clustering"):
-        rows += _clustering_rows(images, read_table(clusters), descriptors)
+        rows += _clustering_rows(images, read_table(clusters), descriptors, scores)
     job.n_images = len(stores)
     names = {"collection": collection, "detector": detector, "settings_fingerprint": fingerprint}
     unknown = {"low": None, "high": None}
     write_table(output, "metrics", [{**names, **unknown, **row} for row in rows if np.isfinite(row["value"])])
 
 
-def localization_rows(stores: Mapping[str, Path], images: pandas.DataFrame, crop: float = 0.0) -> list[dict[str, Any]]:
+def localization_rows(
+    stores: Mapping[str, Path], images: pandas.DataFrame, crop: float = 0.0, *, intervals: bool = True
+) -> list[dict[str, Any]]:
     """Metrics of maps, as rows with metric, value, n_images, n_regions and crop; one task of dask reads each store.
 
-    The row of ``image_auroc`` also has ``low`` and ``high``, its 95 % interval over images.
+    With intervals, the rows of all but the means over images also have ``low`` and ``high``, the 95 % interval of the
+    metric over images.
 
     Args:
         stores: for every image that has a map, the store that holds it.
         images: rows of the table `images` with labels and masks, by image.
         crop: share of the frame cut from each side, in [0, 0.5).
+        intervals: whether images are resampled; they are read once more for that.
     """
     known = images[images["status"].eq("ok") & images.index.isin(list(stores))]
     with_truth = known[known["mask"].notna() | known["is_normal"].eq(True)]
     if not with_truth["mask"].notna().any():
-        return _image_rows(stores, known) if crop == 0 else []
+        return _image_rows(stores, known, intervals=intervals) if crop == 0 else []
     parts = []
     for store, rows in _by_store(stores, with_truth):
         # Workers of dask may be elsewhere.
@@ -135,15 +140,13 @@ def localization_rows(stores: Mapping[str, Path], images: pandas.DataFrame, crop
         **localization.means_by_image(parts, crop),
     }
     counts = {"n_images": len(with_truth), "n_regions": statistics.n_regions, "crop": crop}
-    intervals = {"image_auroc": _interval(statistics.image_anomalous, statistics.image_scores)}
-    return [
-        {"metric": metric, "value": value, **intervals.get(metric, {}), **counts} for metric, value in values.items()
-    ]
-
-
-def _interval(anomalous: NDArray[np.bool_], scores: NDArray[np.floating]) -> dict[str, float]:
-    low, high = image_auroc_interval(anomalous, scores)
-    return {"low": low, "high": high}
+    figures: list[dict[str, Any]] = [{"metric": metric, "value": value, **counts} for metric, value in values.items()]
+    if not intervals:
+        return figures
+    bounds = localization_intervals(parts, statistics, crop=crop)
+    bounds["image_auroc"] = image_auroc_interval(statistics.image_anomalous, statistics.image_scores)
+    intervals_of = {metric: dict(zip(("low", "high"), pair, strict=True)) for metric, pair in bounds.items()}
+    return [row | intervals_of.get(row["metric"], {}) for row in figures]
 
 
 def _by_store(stores: Mapping[str, Path], images: pandas.DataFrame) -> Iterator[tuple[Path, pandas.DataFrame]]:
@@ -166,7 +169,7 @@ def _image_scores(store: Path, images: Sequence[str]) -> list[float]:
     return [image_score(stored.cells()) for stored in _maps_in(store, images)]
 
 
-def _image_rows(stores: Mapping[str, Path], known: pandas.DataFrame) -> list[dict[str, Any]]:
+def _image_rows(stores: Mapping[str, Path], known: pandas.DataFrame, *, intervals: bool) -> list[dict[str, Any]]:
     labelled = known[known["is_normal"].notna()]
     if labelled.empty:
         return []
@@ -175,13 +178,21 @@ def _image_rows(stores: Mapping[str, Path], known: pandas.DataFrame) -> list[dic
     scores = np.concatenate(of_parts)
     defective = np.concatenate([rows["is_normal"].ne(True).to_numpy(bool) for _, rows in parts])
     value = localization.image_auroc_from_scores(defective, scores)
-    interval = _interval(defective, scores)
-    counts = {"n_images": len(labelled), "n_regions": None, "crop": 0.0}
-    return [{"metric": "image_auroc", "value": value, **interval, **counts}]
+    row: dict[str, Any] = {
+        "metric": "image_auroc",
+        "value": value,
+        "n_images": len(labelled),
+        "n_regions": None,
+        "crop": 0.0,
+    }
+    if not intervals:
+        return [row]
+    low, high = image_auroc_interval(defective, scores)
+    return [row | {"low": low, "high": high}]
 
 
 def _clustering_rows(
-    images: pandas.DataFrame, clusters: pandas.DataFrame, descriptors: Sequence[Path]
+    images: pandas.DataFrame, clusters: pandas.DataFrame, descriptors: Sequence[Path], scores: Sequence[Path]
 ) -> list[dict[str, Any]]:
     labels = images["label"].dropna()
     predicted = clusters.set_index("image")["cluster"]
@@ -191,7 +202,7 @@ def _clustering_rows(
         return []
     values = _agreement(true, predicted.loc[both].tolist(), "")
     names, vectors = read_descriptors(descriptors)
-    _, known_number = fit_kinds(names, vectors, len(set(true)))
+    _, known_number = fit_kinds(names, vectors, len(set(true)), evidence=read_evidence(scores, names))
     oracle = dict(zip(names, known_number.cluster.tolist(), strict=True))
     values |= _agreement(true, [oracle[image] for image in both], "_oracle")
     counts = {"n_images": len(both), "n_regions": None, "crop": 0.0}

@@ -10,11 +10,12 @@ import torch
 from numpy.typing import NDArray
 
 from firstsight.clustering.contrastive import ContrastiveSettings, train_head
-from firstsight.clustering.descriptors import coarsest_layer, map_on_grid, normalise_descriptors
+from firstsight.clustering.descriptors import TEMPERATURES, describing_layer, normalise_descriptors, rarity
 from firstsight.stages.cluster import read_descriptors
 from firstsight.stages.devices import choose_device, first_that_fits
 from firstsight.stages.job import Job
 from firstsight.storage.checkpoints import write_checkpoint
+from firstsight.storage.geometry import map_to_cells
 from firstsight.storage.json import read_json
 from firstsight.storage.store import ShardReader
 from firstsight.storage.stored_maps import StoredMap, stored_maps
@@ -27,12 +28,15 @@ class StoredCells:
     stored: StoredMap
     features: ShardReader
     layers: tuple[str, ...]
+    levels: tuple[float, ...]
 
     def read(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Features (C, h, w) of the coarsest layer, and the anomaly map (h, w)."""
-        layer, _ = coarsest_layer(self.features.attributes(self.stored.key)["geometry"], self.layers)
+        """Features (C, h, w) of the layer that descriptors are made of, and the rarity of their scores (h, w)."""
+        layer, place = describing_layer(self.features.attributes(self.stored.key)["geometry"], self.layers)
         values = self.features.read(self.stored.key, layer)
-        return values, map_on_grid(self.stored.cells(), values.shape[1:])
+        assert self.stored.geometry is not None
+        cells = map_to_cells(self.stored.cells(), self.stored.geometry, place, values.shape[1:])
+        return values, rarity(cells, self.levels).astype(np.float32)
 
 
 def fit_head(
@@ -53,7 +57,7 @@ def fit_head(
         maps, features: stores of all shards, in the same order.
         threshold: JSON that `find_threshold` wrote; cells above its threshold are anomalous.
         descriptors: npz files of all shards, of the features as they are; by these, images are alike or not.
-        layers: feature layers that the detector reads; the head maps the coarsest.
+        layers: feature layers that the detector reads; the head maps that of the descriptors.
         output: file to make, which `read_head` reads; it holds no head if too few images have anomalous cells.
         device: auto, cpu or cuda.
         threads: CPU threads to use.
@@ -61,10 +65,11 @@ def fit_head(
     torch.set_num_threads(threads)
     job.device = choose_device(device, job)
     common = read_json(threshold)
+    levels = tuple(common["levels"] or ())
     names, values = read_descriptors(descriptors)
     readers = {store.name: ShardReader(store) for store in features}
     by_image = {
-        stored.image: StoredCells(stored, readers[store.name], tuple(layers))
+        stored.image: StoredCells(stored, readers[store.name], tuple(layers), levels)
         for store in maps
         for stored in stored_maps([store])
         if stored.status == "ok"
@@ -77,8 +82,8 @@ def fit_head(
             [by_image[name] for name in names],
             normalise_descriptors(values),
             ContrastiveSettings(),
-            temperature=common["temperatures"][-1],
-            threshold=common["threshold"],
+            temperature=TEMPERATURES[-1],
+            threshold=float(rarity(np.array(common["threshold"]), levels)),
             note=job.note,
         )
         with job.step("train"):

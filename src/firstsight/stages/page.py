@@ -12,10 +12,12 @@ from firstsight.clustering.judged import verdicts_say
 from firstsight.clustering.verdicts import Verdict, read_verdicts
 from firstsight.reports.findings_file import write_findings
 from firstsight.reports.image_notes import image_notes
+from firstsight.reports.last_run import keep_run, read_last_runs, run_before, summary_of
 from firstsight.reports.originals import addresses_of_originals, look_alike_in_browsers
 from firstsight.reports.overlays import draw_colour_bar, replace_image
 from firstsight.reports.page import write_page
 from firstsight.reports.page_report import ClusterReport, CollectionReport, DetectorReport, Page
+from firstsight.reports.prepared_page import prepare_page
 from firstsight.stages.job import Job
 from firstsight.stages.remarks import remarks_on
 from firstsight.storage.json import read_json
@@ -30,6 +32,7 @@ def make_page(
     collections: Sequence[Mapping[str, Any]],
     output: Path,
     findings: Path,
+    last_run: Path,
     job: Job,
     verdicts: Path | None = None,
     groups: str = "",
@@ -49,6 +52,8 @@ def make_page(
         groups: the folder of the page of groups of collections, where there are any.
         output: the HTML file, its data in the folder ``data`` beside it; all pictures are linked relative to it.
         findings: the HTML file, beside it, that holds what was found with its pictures.
+        last_run: file of `firstsight.reports.last_run`, from which the page tells what has changed; written anew when
+            all else is there.
     """
     said = tuple(read_verdicts(verdicts)) if verdicts else ()
     read = {name: read_table(path) for name, path in tables.items()}
@@ -63,9 +68,13 @@ def make_page(
                 job.note(f"{report.name}: {line}")
         link = f"{_relative(groups, output.parent)}/index.html" if groups else ""
         page = Page(title="firstsight", version=__version__, collections=reports, verdicts=said, groups=link)
-        write_page(output, page)
+        run = summary_of(page)
+        before = run_before(run, read_last_runs(last_run))
+        prepared = prepare_page(page, before)
+        write_page(output, prepared)
     with job.step("findings"):
-        write_findings(findings, page)
+        write_findings(findings, prepared)
+    keep_run(last_run, run, before)
     job.n_images = len(read["images"])
 
 
@@ -129,6 +138,7 @@ def _detector(
     chosen = read_json(Path(detector["clusters"]))
     results = _image_results(tables["images"], own["regions"], own["clusters"], name)
     said = [verdict for verdict in verdicts if verdict.detector == name]
+    rate = threshold["rate"] if threshold.get("unit") == "image" else None
     return DetectorReport(
         name=name,
         settings=_settings(detector),
@@ -144,9 +154,16 @@ def _detector(
         n_clusters=chosen["n_clusters"],
         clusters_chosen=chosen["criterion"],
         charts=read_json(Path(detector["charts"])),
-        rate=threshold["rate"] if threshold.get("unit") == "image" else None,
+        rate=rate,
         false_alarms=_false_alarms(threshold),
-        verdicts_say=verdicts_say(own["regions"], results["score"], said),
+        verdicts_say=verdicts_say(
+            own["regions"],
+            results,
+            said,
+            threshold=threshold["threshold"],
+            rate=rate,
+            chosen=threshold.get("judged_says", ""),
+        ),
     )
 
 
@@ -193,6 +210,7 @@ def _clusters(clusters: pandas.DataFrame) -> tuple[ClusterReport, ...]:
                 name=str(members["cluster_name"].iloc[0]),
                 n_images=len(members),
                 medoid=str(medoid.iloc[0]) if len(medoid) else None,
+                support=None if members["support"].isna().any() else float(members["support"].iloc[0]),
             )
         )
     return tuple(sorted(reports, key=lambda report: (report.cluster < 0, report.cluster)))

@@ -1,4 +1,4 @@
-"""Stage tables: the results of all jobs of a run, joined into the six tables.
+"""Stage tables: the results of all jobs of a run, joined into the seven tables.
 
 Tasks of dask read the parts, some files each; one table of one collection is in memory at a time, and the records of
 the jobs.
@@ -20,6 +20,7 @@ from firstsight.clustering.verdicts import names_in, read_verdicts
 from firstsight.plan.files import ImageParts
 from firstsight.stages.copies import copies_in
 from firstsight.stages.job import Job
+from firstsight.stages.region_kinds import count_region_kinds
 from firstsight.stages.remarks import remarks_on, with_copies
 from firstsight.storage.json import read_json
 from firstsight.storage.stored_images import read_images
@@ -44,7 +45,7 @@ def join_tables(
     names: Path | None = None,
     verdicts: Path | None = None,
 ) -> None:
-    """Join the parts of a run into the tables images, regions, clusters, metrics, runs and unread.
+    """Join the parts of a run into the tables images, regions, clusters, metrics, runs, unread and region_kinds.
 
     Args:
         images: the parts of `images`, collection by collection.
@@ -80,6 +81,8 @@ def join_tables(
         if said:
             job.note(f"{len(said)} verdicts: {len(out)} images are left out of kinds")
         concatenate_tables("regions", regions, output["regions"], named_regions if bound or said else None)
+        counted = count_region_kinds(output["clusters"], output["regions"])
+        write_table(output["region_kinds"], "region_kinds", counted)
         concatenate_tables("metrics", metrics, output["metrics"])
         runs = pandas.DataFrame(list(chain.from_iterable(_in_batches(_read_records, records))))
         write_table(output["runs"], "runs", _sorted(runs, "runs"))

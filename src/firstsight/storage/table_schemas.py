@@ -1,6 +1,6 @@
 """The tables of a run: the one place where their columns and types are fixed.
 
-Six tables that every run has, and four of runs with groups of collections, each with one kind of row:
+Seven tables that every run has, and four of runs with groups of collections, each with one kind of row:
 
 | table      | one row                                      | sorted by                           |
 | ---------- | -------------------------------------------- | ----------------------------------- |
@@ -10,6 +10,7 @@ Six tables that every run has, and four of runs with groups of collections, each
 | `metrics`  | collection, detector, metric and crop        | collection, detector, metric, crop  |
 | `runs`     | job                                          | collection, rule, shard, detector   |
 | `unread`   | suffix of files that cannot be read          | collection, suffix                  |
+| `region_kinds` | cluster of images, and of regions in them | collection, detector, the clusters |
 
 `group_clusters` has a row for each image of a group and detector, and for each region of an anomalous one;
 `kinds_by_collection` one for each kind and collection of a group; `kinds_by_time` one for each of these in each period
@@ -105,7 +106,8 @@ SCHEMAS: dict[str, pyarrow.Schema] = {
             _required("is_medoid", pyarrow.bool_()),
             # estimated, given or oracle.
             _required("n_clusters_from", pyarrow.string()),
-            # Of the cluster: 1 less the chance that as many normal images stand out as much; null: not asked.
+            # Of the cluster: how well it is found again in random parts of the collection, from 0 to 1 (Hennig, 2007);
+            # null: not asked.
             _optional("support", pyarrow.float32()),
         ]
     ),
@@ -161,6 +163,23 @@ SCHEMAS: dict[str, pyarrow.Schema] = {
             _required("advice", pyarrow.string()),
         ]
     ),
+    "region_kinds": pyarrow.schema(
+        [
+            _required("collection", pyarrow.string()),
+            _required("detector", pyarrow.string()),
+            # Of the images.
+            _required("cluster", pyarrow.int32()),
+            _required("cluster_name", pyarrow.string()),
+            # Of their regions.
+            _required("region_cluster", pyarrow.int32()),
+            _required("region_cluster_name", pyarrow.string()),
+            _required("n_regions", pyarrow.int64()),
+            # Images with such a region.
+            _required("n_images", pyarrow.int64()),
+            # Of these regions, in pixels of the images.
+            _required("area", pyarrow.int64()),
+        ]
+    ),
     "group_clusters": pyarrow.schema(
         [
             _required("group", pyarrow.string()),
@@ -172,7 +191,8 @@ SCHEMAS: dict[str, pyarrow.Schema] = {
             # 0: normal; -1: anomalous, but in no kind.
             _required("cluster", pyarrow.int32()),
             _required("cluster_name", pyarrow.string()),
-            # Of the cluster, as in the table clusters.
+            # Of the cluster: of collections of one texture as in the table clusters; of several textures, 1 less the
+            # chance that as many normal images stand out as much. Null: not asked.
             _optional("support", pyarrow.float32()),
             # To the centre of the cluster; of what is in no kind, to the nearest centre; null for normal images.
             _optional("distance", pyarrow.float32()),
@@ -234,6 +254,7 @@ SORT_KEYS: dict[str, tuple[str, ...]] = {
     "metrics": ("collection", "detector", "metric", "crop"),
     "runs": ("collection", "rule", "shard", "detector"),
     "unread": ("collection", "suffix"),
+    "region_kinds": ("collection", "detector", "cluster", "region_cluster"),
     "group_clusters": ("group", "detector", "collection", "image", "region"),
     "kinds_by_collection": ("group", "detector", "cluster", "collection"),
     "kinds_by_time": ("group", "detector", "cluster", "collection", "period"),

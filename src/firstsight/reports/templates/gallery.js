@@ -254,8 +254,10 @@ firstsight.gallery = {
     const title = firstsight.element("h3", {},
       firstsight.element("span", { className: `dot ${firstsight.colour(number)}` }),
       firstsight.collections.length > 1 ? `${collection.name}: ` : "", cluster?.name ?? "not clustered");
+    const support = cluster?.support == null ? "" : `, support ${cluster.support.toFixed(2)}`;
     const item = firstsight.element("li", { className: "heading" }, title,
-      firstsight.element("span", { className: "quiet" }, firstsight.plural(count, "image")));
+      firstsight.element("span", { className: "quiet", title: support && "how well this cluster is found again in parts of the collection, from 0 to 1" },
+        firstsight.plural(count, "image") + support));
     if (cluster && cluster.medoid !== null && collection.columns.image?.[cluster.medoid]) {
       item.append(firstsight.marks.nameField(firstsight.image(collection.first + cluster.medoid), detector, cluster.name));
     }
@@ -276,11 +278,10 @@ firstsight.gallery = {
     const tried = firstsight.trial.differs(detector, row);
     const found = tried ? [regions > 0 ? "below what is tried" : "above what is tried"] : regions > 0 ? [plural(regions, "region"), percent(detector.area[row])] : ["no region"];
     const facts = [`score ${number(detector.score[row])}`, ...found].join(", ");
+    const picture = element("img", { alt: `${image.name} with its anomaly map`, decoding: "async", width: 320, height: 320 });
+    firstsight.showInView(picture, image, detector, tried ? "picture" : "thumbnail");
     const card = element("button", { type: "button", className: "card" },
-      element("img", {
-        src: firstsight.picture(image, detector, [tried ? "pictures" : "thumbnails"], "webp"), alt: `${image.name} with its anomaly map`,
-        loading: "lazy", decoding: "async", width: 320, height: 320,
-      }),
+      picture,
       element("span", { className: "name", dir: "auto" }, image.name),
       element("span", { className: "quiet" }, facts));
     if (image.label !== null) card.append(element("span", { className: "quiet", dir: "auto" }, `label ${image.label}`));
