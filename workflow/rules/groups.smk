@@ -66,10 +66,7 @@ rule group_tables:
 
 rule group_page:
     input:
-        **{
-            table: PATHS.table.format(table=table)
-            for table in ("images", "regions", *GROUP_TABLES)
-        },
+        **{table: PATHS.table.format(table=table) for table in ("images", "regions", *GROUP_TABLES)},
         summaries=of_groups(PATHS.group_summary),
         overlays=everywhere(PLAN, PATHS.overlays),
     output:
