@@ -26,7 +26,8 @@ class DetectorReport:
     Args:
         name: the detector's name in the config.
         settings: its settings, and what it learned, in one line of text.
-        threshold: the collection's threshold, in the units of the map; where images have their own, the middle one.
+        threshold: the collection's threshold, in the units of the map; where images have their own by a rate, the
+            middle one; None where they have Otsu's of their own scores.
         threshold_says: one line on how the threshold was determined.
         verdicts_say: what a person's verdicts say of it, or nothing.
         rate: share of normal images that may be called anomalous, where that decides on images.
@@ -49,7 +50,7 @@ class DetectorReport:
 
     name: str
     settings: str
-    threshold: float
+    threshold: float | None
     threshold_says: str
     scale: tuple[float, float]
     folder: str

@@ -29,10 +29,10 @@ def find_threshold(*, shards: Sequence[Path], output: Path, settings: Mapping[st
     """Find what all maps of a collection share, without labels: threshold, colour scale, weighting.
 
     Writes JSON: ``threshold`` (a cell with a higher score is anomalous; where every image has its own, the middle one),
-    ``method``, ``rate`` and ``unit`` (from the settings), ``normal`` (`NormalImages`), ``says`` (in words: how the
-    threshold was found, and what lies above it), ``scale`` (low and high end of the colours: median of the cells and
-    largest score), ``temperatures`` (of the descriptors' weights), ``n_images`` (how many have a map). Threshold,
-    normal, scale and temperatures are null where no image has a map.
+    ``method``, ``rate``, ``unit`` and ``scores`` (from the settings), ``normal`` (`NormalImages`), ``says`` (in words:
+    how the threshold was found, and what lies above it), ``scale`` (low and high end of the colours: median of the
+    cells and largest score), ``temperatures`` (of the descriptors' weights), ``n_images`` (how many have a map).
+    Threshold, normal, scale and temperatures are null where no image has a map.
 
     Args:
         shards: stores of the collection's maps, each read by one task of dask; only a sample of their cells is kept.
@@ -40,14 +40,15 @@ def find_threshold(*, shards: Sequence[Path], output: Path, settings: Mapping[st
         settings: the fields of one of the models of `firstsight.plan.settings.ThresholdSettings`.
         seed: of the sample.
     """
-    chosen = {"method": settings["method"], "rate": settings.get("rate"), "unit": settings.get("unit")}
+    chosen = {key: settings.get(key) for key in ("method", "rate", "unit", "scores")}
+    own_otsu = chosen["scores"] == "image"
     with job.step("sample"):
         keys = [list(key_of_image.values()) for key_of_image in images_with_maps(shards)]
         ends = list(accumulate(map(len, keys)))
         job.n_images = n_maps = ends[-1] if ends else 0
         limit = SAMPLED_CELLS // max(1, n_maps)
         tasks = [
-            delayed(_shard_scores)(path.absolute(), own, limit, seed + end - len(own))
+            delayed(_shard_scores)(path.absolute(), own, limit, seed + end - len(own), own_otsu=own_otsu)
             for path, own, end in zip(shards, keys, ends, strict=True)
         ]
         parts = [part for part in compute(*tasks) if part]  # type: ignore[no-untyped-call]
@@ -59,7 +60,10 @@ def find_threshold(*, shards: Sequence[Path], output: Path, settings: Mapping[st
         scores = _Scores.joined(parts)
         cells, maxima = scores.cells, scores.maps.tiles.max(axis=1)
         normal = fit_normal_images(scores.maps)
-        if chosen["unit"] == "image":
+        if own_otsu:
+            threshold = float(np.median(scores.otsu))
+            says = "Otsu's threshold of each image's own scores, which parts every image in two"
+        elif chosen["unit"] == "image":
             threshold, says = _of_images(normal, scores.maps, settings["rate"])
             threshold = min(threshold, float(maxima.max()))
         else:
@@ -102,24 +106,31 @@ class _Scores(NamedTuple):
     Attributes:
         cells: (n,) scores of random cells, equally many from every map.
         maps: the statistics of every map.
+        otsu: (N,) Otsu's threshold of every map; (0,) where nobody asks.
     """
 
     cells: NDArray[np.float32]
     maps: MapStatistics
+    otsu: NDArray[np.float64]
 
     @classmethod
     def joined(cls, parts: Sequence["_Scores"]) -> Self:
-        return cls(np.concatenate([part.cells for part in parts]), MapStatistics.joined(part.maps for part in parts))
+        return cls(
+            np.concatenate([part.cells for part in parts]),
+            MapStatistics.joined(part.maps for part in parts),
+            np.concatenate([part.otsu for part in parts]),
+        )
 
 
-def _shard_scores(shard: Path, keys: Sequence[str], limit: int, seed: int) -> _Scores | None:
+def _shard_scores(shard: Path, keys: Sequence[str], limit: int, seed: int, *, own_otsu: bool) -> _Scores | None:
     """Scores of the maps of a shard, at most ``limit`` cells of each, drawn with a seed of its own; None of no map."""
     reader = ShardReader(shard)
     parts = []
     for index, key in enumerate(keys):
         cells = reader.read(key, "map")
         sample = _sample(cells.ravel(), limit, seed + index)
-        parts.append(_Scores(sample, MapStatistics.of(cells)))
+        otsu = np.array([otsu_threshold(cells.ravel())] if own_otsu else [])
+        parts.append(_Scores(sample, MapStatistics.of(cells), otsu))
     return _Scores.joined(parts) if parts else None
 
 
