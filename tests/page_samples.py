@@ -98,7 +98,7 @@ def draw_pictures(reports: Path, page: Page, *, all_images: bool = True) -> None
     picture = Image.new("RGB", (320, 200), MAGENTA)
     for collection in page.collections:
         for report in collection.detectors:
-            write_image(reports / report.colour_bar, draw_colour_bar(report.scale, report.threshold or 0.0, 120))
+            write_image(reports / report.colour_bar, draw_colour_bar(report.scale, report.threshold, 120))
             crops = crops_of(collection, report)
             first = [*crops.worst, *(kind.crop for kind in crops.kinds if kind.crop)]
             for image in report.image_results.index if all_images else {crop.image for crop in first}:

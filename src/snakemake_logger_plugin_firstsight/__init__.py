@@ -138,6 +138,8 @@ class LogHandler(LogHandlerBase):
     def _warn_of(self, told: Told) -> None:
         for warning in told.warnings:
             self._warn(f"firstsight: warning: {warning}")
+        for notice in told.notices:
+            self._warn(f"firstsight: {notice}")
 
     def _warn(self, text: str) -> None:
         if text not in self._warned:

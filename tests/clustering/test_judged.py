@@ -67,16 +67,26 @@ def test_an_image_without_anything_else_leaves_its_kind_and_the_next_is_its_medo
 
 
 def test_the_page_is_told_what_the_verdicts_say() -> None:
-    scores = pandas.Series({"a": 3.0, "b": 1.0, "c": 2.0, "d": 0.5})
+    images = pandas.DataFrame(
+        {"score": [3.0, 1.0, 2.0, 0.5], "p_value": pandas.array([0.01, 0.04, 0.2, None], "Float64")}, list("abcd")
+    )
     said = [
         verdict("a", "defect", (0, 0, 20, 20)),
         verdict("b", "normal"),
         verdict("c", "defect"),
         verdict("d", "normal"),
     ]
-    told = verdicts_say(REGIONS, scores, [*said, verdict("c", "kind", None, "crack")])
-    assert told == (
+    said.append(verdict("c", "kind", None, "crack"))
+    found = (
         "Your verdicts: 1 region a defect, 1 region left out of kinds and exports, 1 kind named. "
-        "Of the regions judged 50\u00a0% are defects. The images judged are best told apart at a score of 1.5."
+        "Of the regions judged 50\u00a0% are defects. "
     )
-    assert verdicts_say(REGIONS, scores, []) == ""
+    best = "The images judged are best told apart at a "
+    assert verdicts_say(REGIONS, images, said, threshold=1.5) == f"{found}{best}score of 1.5."
+    assert verdicts_say(REGIONS, images, said, threshold=4.0) == f"{found}{best}score of 1.9."
+    # By their p-values, the two with a defect lie on both sides of the normal one that has a p-value.
+    told = verdicts_say(REGIONS, images, said, threshold=1.5, rate=0.05)
+    assert told == f"{found}{best}rate of false alarms of 4\u00a0%."
+    assert verdicts_say(REGIONS, images, said, threshold=1.5, chosen="They chose.") == f"{found}They chose."
+    assert verdicts_say(REGIONS, images, [verdict("a", "defect")], threshold=1.5).endswith("0 kinds named.")
+    assert verdicts_say(REGIONS, images, [], threshold=1.5) == ""

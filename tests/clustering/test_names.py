@@ -151,6 +151,33 @@ def test_a_file_to_edit_keeps_what_was_written(tmp_path: Path) -> None:
     assert [entry.name for entry in path.parent.iterdir()] == ["names.csv"]
 
 
+def test_kinds_of_groups_have_lines_of_their_own(tmp_path: Path) -> None:
+    path = tmp_path / "names.csv"
+    members = [("tiles", "a", 1, True), ("cloth", "x", 1, False), ("cloth", "y", 2, True), ("cloth", "z", 0, True)]
+    groups = pandas.DataFrame(
+        [
+            {"group": "cloth+tiles", "detector": "fca", "collection": collection, "image": image, "region": region}
+            | {"cluster": number, "cluster_name": f"cluster {number}", "is_medoid": is_medoid}
+            for collection, image, number, is_medoid in members
+            for region in (None, 1)
+        ]
+    ).astype({"region": "Int32"})
+    write_names(path, TILES, groups)
+    header, *lines = path.read_text(encoding="utf-8-sig").splitlines()
+    assert header == "group,collection,detector,cluster,current_name,size,medoid,name"
+    assert lines == [
+        ",tiles,fca,0,cluster 0,2,a,",
+        ",tiles,fca,1,cluster 1,2,d,",
+        "cloth+tiles,cloth,fca,2,cluster 2,1,y,",
+    ], "a stands for a kind of the group already, and normal images are no kind"
+    path.write_text(path.read_text().replace("y,", "y,hole"))
+    write_names(path, TILES, groups)
+    assert read_names(path) == {("cloth", "fca", "y"): "hole"}
+    assert len(path.read_text().splitlines()) == 4
+    write_names(path, TILES)
+    assert read_names(path) == {("cloth", "fca", "y"): "hole"}, "also without groups"
+
+
 @pytest.mark.parametrize("text", ["=cmd|' /C calc'!A0", "+1", "-x", "@SUM(1)", "'quoted", "'=x", "a,b;c\td", 'say "x"'])
 def test_no_cell_is_a_formula_and_every_text_comes_back(text: str, tmp_path: Path) -> None:
     table = clusters((text, 0, 0.1), (text + "2", 0, 0.2), collection=text)

@@ -3,7 +3,7 @@ import pytest
 from numpy.typing import NDArray
 
 from firstsight.clustering.decision import Decision
-from firstsight.clustering.regions import covered_cells, find_image_regions, find_regions
+from firstsight.clustering.regions import covered_cells, find_image_regions, find_regions, highest_limit
 from firstsight.errors import FirstsightError
 from firstsight.storage.geometry import Geometry
 from oracles.regions import slow_regions
@@ -142,3 +142,18 @@ def test_ignored_pixels_are_in_no_region() -> None:
     assert whole.x < 16
     assert (part.x, part.x + part.width) == (16, whole.x + whole.width)
     assert not found.labels[ignored].any()
+
+
+@pytest.mark.parametrize("place", [Geometry(30, 44, 30, 44, 4, 0.0), Geometry(61, 40, 30, 44, 4, 1.5)])
+@pytest.mark.parametrize("with_ignored", [False, True])
+def test_an_image_has_a_region_up_to_its_highest_limit(place: Geometry, with_ignored: bool) -> None:
+    generator = np.random.default_rng(3)
+    for _ in range(5):
+        cells = generator.random((8, 11)).astype(np.float32)
+        ignored = np.zeros((place.height, place.width), bool) if with_ignored else None
+        if ignored is not None:
+            ignored[: place.height // 2] = True
+        limit = highest_limit(cells, place, ignored)
+        below = Decision(float(np.nextafter(np.float32(limit), np.float32(-1))))
+        assert find_image_regions(cells, place, below, ignored).regions
+        assert not find_image_regions(cells, place, Decision(limit), ignored).regions

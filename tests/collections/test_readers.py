@@ -1,8 +1,10 @@
 """Listing collections: names only, sorted, each with an id of its own; what is wrong with one name stays with it."""
 
 import os
+from datetime import datetime
 from pathlib import Path
 
+import pandas
 import pyarrow
 import pyarrow.parquet
 import pytest
@@ -18,6 +20,7 @@ from firstsight.collections.readers import (
     list_sheet,
     with_missing,
 )
+from firstsight.collections.times import UNREAD_TIME
 from firstsight.errors import FirstsightError
 
 
@@ -201,6 +204,20 @@ def test_a_sheet_may_name_a_folder_of_masks(tmp_path: Path) -> None:
     touch(tmp_path, "a.png", "a/1.png", "a/0.png", "a/notes.txt")
     (file,) = list_sheet(write_sheet(tmp_path / "s.csv", image=["a.png"], mask=["a"]))
     assert file.masks == (tmp_path / "a/0.png", tmp_path / "a/1.png")
+
+
+@pytest.mark.parametrize("name", ["s.csv", "s.parquet"])
+def test_a_sheet_may_have_times(tmp_path: Path, name: str) -> None:
+    touch(tmp_path, "a.png", "b.png", "c.png")
+    path = write_sheet(tmp_path / name, image=["a.png", "b.png", "c.png"], time=["2026-03-01 14:30", "noon", None])
+    assert [(file.time, file.remark) for file in list_sheet(path)] == [
+        (datetime.fromisoformat("2026-03-01 14:30"), None),
+        (None, UNREAD_TIME),
+        (None, None),
+    ]
+    pandas.DataFrame({"image": ["a.png"], "time": pandas.to_datetime(["2026-03-01 14:30"])}).to_parquet(path)
+    if path.suffix == ".parquet":
+        assert list_sheet(path)[0].time == datetime.fromisoformat("2026-03-01 14:30"), "of the type of times"
 
 
 def test_ids_in_a_sheet_stay_unique(tmp_path: Path) -> None:

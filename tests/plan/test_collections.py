@@ -285,6 +285,16 @@ def test_what_the_config_says_of_labels_and_masks(tmp_path: Path) -> None:
     assert [file.image for file in planned.files.values()] == ["test/fine/0.png"]
 
 
+def test_times_are_those_of_files_where_they_are_asked_for(tmp_path: Path) -> None:
+    path = masked(tmp_path / "set", 1)
+    os.utime(path / "test/cut/0.png", (0, 10**9))
+    for when, times in ((None, {None}), ("files", {"2001-09-09T01:46:40"})):
+        planned = plan(tmp_path, collections={"set": {"path": str(path), "when": when}})
+        (shard,) = planned.shards
+        rows = {row["image"]: row.get("time") for row in planned.shard_truth(shard)}
+        assert {rows["test/cut/0.png"]} == times
+
+
 def test_what_masks_mean_is_found_from_a_sample_that_seldom_changes(tmp_path: Path) -> None:
     config = {"set": {"path": str(masked(tmp_path / "set", 100))}}
     before = plan(tmp_path, collections=config).mask_sample

@@ -1,12 +1,13 @@
 """Groups of collections: which there are, and what a mistake in them says."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from firstsight.errors import ConfigError
-from firstsight.plan.groups import GroupPlan, group_name, groups_of_page, parts_of_group
+from firstsight.plan.groups import GroupPlan, group_name, groups_of_page, learned_collections, parts_of_group
 from firstsight.plan.loading import load_settings
 from firstsight.plan.paths import paths_below
 from firstsight.plan.provenance import settings_of_job
@@ -55,6 +56,25 @@ def test_all_is_one_group_with_new_images_in_it(folder: Path) -> None:
     assert "across" not in text, "the settings of a collection do not know its groups"
 
 
+def test_detectors_may_learn_from_all_collections_of_their_groups(folder: Path) -> None:
+    new = {"path": str(folder / "pile"), "assign_to": "a"}
+    whole = plan(folder, [["a", "b"], ["b", "c"], ["a", "new"]], new=new, d={"path": str(folder / "pile")})
+    detector = whole.collections["a"].detectors["fca"]
+    learned = {
+        name: learned_collections(name, detector, whole.groups.values(), whole.collections)
+        for name in whole.collections
+    }
+    assert learned == {
+        "a": ["a", "b"],
+        "b": ["a", "b", "c"],
+        "c": ["b", "c"],
+        "d": ["d"],
+        "new": ["a", "new"],
+    }
+    of_normal = replace(detector, normal=True)
+    assert learned_collections("b", of_normal, whole.groups.values(), whole.collections) == ["b"]
+
+
 def test_a_long_name_is_cut(folder: Path) -> None:
     members = tuple(f"collection_{number:02d}" for number in range(20))
     name = group_name(members)
@@ -79,6 +99,20 @@ def test_a_long_name_is_cut(folder: Path) -> None:
 def test_a_mistake_is_one_line(folder: Path, across: Any, says: str) -> None:
     (line,) = mistakes(folder, across)
     assert line.replace("(", "[").replace(")", "]").replace(",]", "]") == says
+
+
+@pytest.mark.parametrize(
+    ("clustering", "says"),
+    [
+        ({"across": "all", "textures": "different"}, "true, and textures: different, exclude each other"),
+        ({}, "true has no meaning without groups of collections (across)"),
+    ],
+)
+def test_learning_across_needs_groups_of_one_texture(folder: Path, clustering: Any, says: str) -> None:
+    config = {"collections": {"a": str(folder / "pile")}, "clustering": {**clustering, "learn_across": True}}
+    with pytest.raises(ConfigError) as error:
+        load_settings(ROOT / "config.yaml", config)
+    assert [mistake.says for mistake in error.value.mistakes] == [f"clustering.learn_across: {says}"]
 
 
 def test_all_of_one_collection_is_no_group(folder: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from firstsight.errors import FirstsightError
 from firstsight.plan.loading import load_settings
-from firstsight.plan.run import plan_run
+from firstsight.plan.run import Plan, plan_run
 from planning import ROOT, plan, with_normal
 
 
@@ -15,6 +15,8 @@ from planning import ROOT, plan, with_normal
     ("config", "message"),
     [
         ({"verdicts": "absent.csv"}, "verdicts: absent.csv cannot be read (No such file or directory)"),
+        ({"verdicts": {"use": "threshold"}}, "verdicts.use: needs verdicts.file, the file of verdicts"),
+        ({"verdicts": {"file": "a.csv", "use": "all"}}, "verdicts.use: 'all' is not one of threshold"),
         ({"detectors": {"fac": {}}}, "detectors.fac: unknown detector 'fac'; did you mean fca?"),
         ({"detectors": {"x": {"method": "nothing"}}}, "detectors.x.method: unknown detector 'nothing'"),
         ({"detectors": {"fca": {"patchsize": 3}}}, "detectors.fca.patchsize: unknown key; did you mean patch_size?"),
@@ -95,3 +97,26 @@ def test_what_is_odd_is_said_with_the_name_of_the_collection(folder: Path) -> No
     overrides = {"results": str(folder / "results"), "collections": {"pile": {"path": str(folder / "pile")}}}
     planned = plan_run(load_settings(ROOT / "config.yaml", overrides))
     assert planned.remarks == ["collections.pile: 1 mask fits no image: ground_truth/9.png"]
+
+
+def test_verdicts_choose_thresholds_where_they_are_asked_to(folder: Path) -> None:
+    said = folder / "verdicts.csv"
+    lines = ["pile,fca,a.png,1,2,3,4,defect,", "pile,fca,b.png,,,,,normal,", "pile,fca,c.png,1,2,3,4,normal,"]
+    said.write_text("\n".join(["collection,detector,image,x,y,width,height,verdict,name", *lines]))
+
+    def planned(detector: str, verdicts: Any) -> Plan:
+        overrides = {"results": str(folder / "results"), "collections": {"pile": {"path": str(folder / "pile")}}}
+        detectors = {detector: {"method": "fca"}}
+        return plan_run(
+            load_settings(ROOT / "config.yaml", {**overrides, "detectors": detectors, "verdicts": verdicts})
+        )
+
+    use = {"file": str(said), "use": "threshold"}
+    chosen = planned("fca", use)
+    assert chosen.judged("pile", "fca") == {"defect": ["a.png"], "normal": ["b.png"]}
+    assert chosen.judged("pile", "blind") is None
+    assert chosen.remarks == []
+    assert [line.partition(",")[0] for line in planned("other", use).remarks] == [
+        "verdicts.use: no image of the run is judged to have a defect"
+    ]
+    assert planned("fca", str(said)).judged("pile", "fca") is None

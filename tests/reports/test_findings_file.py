@@ -13,6 +13,7 @@ from firstsight.errors import FirstsightError
 from firstsight.reports.findings_file import write_findings
 from firstsight.reports.page import write_page
 from firstsight.reports.page_report import Page
+from firstsight.reports.prepared_page import prepare_page
 from page_samples import draw_pictures, sample_page
 
 
@@ -20,8 +21,8 @@ from page_samples import draw_pictures, sample_page
 def findings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     reports = tmp_path_factory.mktemp("run") / "reports"
     draw_pictures(reports, sample_page())
-    write_page(reports / "index.html", sample_page())
-    write_findings(reports / "findings.html", sample_page())
+    write_page(reports / "index.html", prepare_page(sample_page()))
+    write_findings(reports / "findings.html", prepare_page(sample_page()))
     return reports / "findings.html"
 
 
@@ -43,22 +44,22 @@ def test_the_worst_images_are_shown_as_far_as_they_fit(findings: Path, tmp_path:
     assert "all anomalous images" in findings.read_text()
     one = next((findings.parent / sample_page().collections[0].detectors[0].folder).glob("*/thumbnails/*")).stat()
     small = findings.with_name("small.html")
-    write_findings(small, sample_page(), most_bytes=3 * (5 * one.st_size + 1))
+    write_findings(small, prepare_page(sample_page()), most_bytes=3 * (5 * one.st_size + 1))
     assert "the worst 5 of 24 anomalous images" in small.read_text()
     assert small.stat().st_size < findings.stat().st_size
-    write_findings(tmp_path / "nothing.html", Page("nothing", "0.1.0", ()))
+    write_findings(tmp_path / "nothing.html", prepare_page(Page("nothing", "0.1.0", ())))
     assert "No collections." in (tmp_path / "nothing.html").read_text()
 
 
 def test_the_same_results_give_the_same_file_and_a_missing_picture_is_named(findings: Path) -> None:
     before = findings.read_bytes()
-    write_findings(findings, sample_page())
+    write_findings(findings, prepare_page(sample_page()))
     assert findings.read_bytes() == before
     collection = sample_page().collections[0]
     moved = dataclasses.replace(collection.detectors[0], folder="elsewhere")
     page = Page("x", "0", (dataclasses.replace(collection, detectors=(moved,)),))
     with pytest.raises(FirstsightError, match=r"elsewhere/.*\.webp"):
-        write_findings(findings, page)
+        write_findings(findings, prepare_page(page))
     assert findings.read_bytes() == before
 
 

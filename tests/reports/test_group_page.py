@@ -40,10 +40,18 @@ def report(folder: Path) -> GroupReport:
         for number, text, counts in ((-1, "other", (0, 1)), (0, "normal", (6, 7)), (1, HOSTILE, (2, 0)))
         for collection, count in zip("ab", counts, strict=True)
     ]
+    days = pandas.to_datetime(["2026-03-01", "2026-03-04"])
+    periods = [
+        {"cluster": number, "cluster_name": text, "collection": "a", "unit": "day", "period": day, "n_images": count}
+        for number, text, counts in ((0, "normal", (3, 3)), (1, HOSTILE, (0, 2)))
+        for day, count in zip(days, counts, strict=True)
+    ]
     metrics = [{"metric": "nmi", "value": 0.5, "n_images": 8}]
     gallery = {1: (shown_image(row, box, overlays), shown_image(row, None, overlays))}
     says = ("Different textures.", f"Number of kinds: 1 {HOSTILE}.")
-    return GroupReport("a+b", "fca", says, pandas.DataFrame(matrix), pandas.DataFrame(metrics), gallery)
+    return GroupReport(
+        "a+b", "fca", says, pandas.DataFrame(matrix), pandas.DataFrame(periods), pandas.DataFrame(metrics), gallery
+    )
 
 
 def test_the_page_has_the_matrix_and_a_gallery_of_each_kind(tmp_path: Path) -> None:
@@ -59,6 +67,11 @@ def test_the_page_has_the_matrix_and_a_gallery_of_each_kind(tmp_path: Path) -> N
     }, "1, 2, 6 and 7 of 8 images, in tenths that are rounded up"
     assert text.index("&lt;img") < text.index("<bdi>other") < text.index("<bdi>normal")
     assert text.count("<b>new</b>") == 1
+    assert "in the order of the names" in text, "collection b has no times"
+    over_time = text[text.index('aria-label="kinds over time"') :]
+    assert "2026-03-01</th><th" in over_time
+    assert over_time.index("shade-4") < over_time.index(">normal<"), "2 of 5"
+    assert "Images of all collections by day" in over_time
     assert sorted(path.name for path in (tmp_path / "groups").iterdir()) == [
         "crop-0-1-0.webp",
         "crop-0-1-1.webp",

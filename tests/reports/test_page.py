@@ -18,6 +18,7 @@ from firstsight.reports.page import write_page
 from firstsight.reports.page_data import MOST_BINS, histogram
 from firstsight.reports.page_report import CollectionReport, Page
 from firstsight.reports.page_text import count, metric_value, number
+from firstsight.reports.prepared_page import prepare_page
 from page_samples import ENDING, HANDLER, JUDGED, SCRIPT, draw_pictures, images_table, sample_page
 
 VOID = {"meta", "link", "img", "br", "input"}
@@ -60,8 +61,8 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of the sample, its pictures drawn."""
     reports = tmp_path_factory.mktemp("run") / "reports"
     draw_pictures(reports, sample_page())
-    write_page(reports / "index.html", sample_page())
-    write_findings(reports / "findings.html", sample_page())
+    write_page(reports / "index.html", prepare_page(sample_page()))
+    write_findings(reports / "findings.html", prepare_page(sample_page()))
     return reports / "index.html"
 
 
@@ -225,18 +226,18 @@ def test_what_may_be_no_texture_and_what_could_not_run_is_told(document: Documen
 
 
 def test_a_page_of_nothing(tmp_path: Path) -> None:
-    write_page(tmp_path / "index.html", Page("nothing", "0.1.0", ()))
+    write_page(tmp_path / "index.html", prepare_page(Page("nothing", "0.1.0", ())))
     text = Document((tmp_path / "index.html").read_text()).text
     assert "0 of 0 images show anomalies. No file was set aside." in text
     assert "in one file . No collections." in text
     aside = (("a", "empty"), ("b", "empty"))
     bare = CollectionReport("bare", "data", 2, "laws", "none", JUDGED, (), images_table([]), aside)
-    write_page(tmp_path / "index.html", Page("bare", "0.1.0", (bare,)))
+    write_page(tmp_path / "index.html", prepare_page(Page("bare", "0.1.0", (bare,))))
     text = Document((tmp_path / "index.html").read_text()).text
     assert "bare No image has a map. 2 files set aside" in text
     unread, remarks = ("3 .<b> files cannot be read",), ("1 image: band 2 of 2 not read",)
     told = dataclasses.replace(bare, set_aside=(), unread=unread, remarks=remarks)
-    write_page(tmp_path / "index.html", Page("told", "0.1.0", (told,)))
+    write_page(tmp_path / "index.html", prepare_page(Page("told", "0.1.0", (told,))))
     text = Document((tmp_path / "index.html").read_text()).text
     assert "show anomalies. Some files could not be read: see below." in text
     assert "1 image: band 2 of 2 not read 3 .<b> files cannot be read" in text
@@ -244,9 +245,9 @@ def test_a_page_of_nothing(tmp_path: Path) -> None:
 
 
 def test_the_page_leads_to_that_of_groups(tmp_path: Path) -> None:
-    write_page(tmp_path / "index.html", Page("grouped", "0.1.0", (), groups="groups/index.html"))
+    write_page(tmp_path / "index.html", prepare_page(Page("grouped", "0.1.0", (), groups="groups/index.html")))
     assert '<a href="groups/index.html">' in (tmp_path / "index.html").read_text(encoding="utf-8")
-    write_page(tmp_path / "index.html", Page("bare", "0.1.0", ()))
+    write_page(tmp_path / "index.html", prepare_page(Page("bare", "0.1.0", ())))
     assert "groups" not in (tmp_path / "index.html").read_text(encoding="utf-8")
 
 
@@ -254,7 +255,7 @@ def test_the_same_report_gives_the_same_bytes_and_the_data_before_is_gone(index:
     before = {path.name: path.read_bytes() for path in (index.parent / "data").iterdir()}
     text = index.read_bytes()
     (index.parent / "data/images-9-9.js").write_text("old")
-    write_page(index, sample_page())
+    write_page(index, prepare_page(sample_page()))
     assert index.read_bytes() == text
     assert before == {path.name: path.read_bytes() for path in (index.parent / "data").iterdir()}
     assert not list(index.parent.glob(".*"))
@@ -267,7 +268,7 @@ def test_a_strip_in_pieces_is_explained(index: Path, document: Document, tmp_pat
     tiles = page.collections[0]
     strip = dataclasses.replace(tiles, images=tiles.images.assign(width=20000))
     draw_pictures(tmp_path / "reports", page)
-    write_page(tmp_path / "reports/index.html", dataclasses.replace(page, collections=(strip,)))
+    write_page(tmp_path / "reports/index.html", prepare_page(dataclasses.replace(page, collections=(strip,))))
     assert words in Document((tmp_path / "reports/index.html").read_text()).text
     assert min(content(tmp_path / "reports/index.html", "images-0-0")["columns"]["pieces"]) > 1
 
@@ -303,7 +304,7 @@ def test_a_legend_that_is_not_there_is_named(colour_bar: str, tmp_path: Path) ->
     detector = dataclasses.replace(collection.detectors[0], colour_bar=colour_bar)
     page = Page("x", "0", (dataclasses.replace(collection, detectors=(detector,)),))
     with pytest.raises(FirstsightError, match=colour_bar):
-        write_page(tmp_path / "reports/index.html", page)
+        write_page(tmp_path / "reports/index.html", prepare_page(page))
     assert not (tmp_path / "reports/index.html").exists()
 
 

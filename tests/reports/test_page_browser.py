@@ -19,6 +19,7 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 from browsing import barriers, browser, complaints, look
 from firstsight.clustering.verdicts import Verdict, read_verdicts
 from firstsight.reports.page import write_page
+from firstsight.reports.prepared_page import prepare_page
 from page_samples import ENDING, HANDLER, MAGENTA, SCRIPT, draw_pictures, large_page, sample_page
 
 EVERYTHING_READ = "return window.performance.now() > 0 && firstsight.total > 0 && firstsight.read === firstsight.total"
@@ -36,7 +37,7 @@ new MutationObserver((_, observer) => {
 def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     reports = tmp_path_factory.mktemp("run") / "reports"
     draw_pictures(reports, sample_page())
-    write_page(reports / "index.html", sample_page())
+    write_page(reports / "index.html", prepare_page(sample_page()))
     return reports / "index.html"
 
 
@@ -591,7 +592,7 @@ def test_a_file_of_data_that_is_missing_is_named(name: str, chrome: Chrome, inde
 def test_a_hundred_thousand_images_are_there_in_two_seconds(chrome: Chrome, tmp_path: Path) -> None:
     page = large_page(100_000)
     draw_pictures(tmp_path / "reports", page, all_images=False)
-    write_page(tmp_path / "reports/index.html", page)
+    write_page(tmp_path / "reports/index.html", prepare_page(page))
     look(chrome)
     watch = chrome.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": WHEN_CARDS_ARE_THERE})
     chrome.get((tmp_path / "reports/index.html").as_uri())

@@ -2,6 +2,7 @@
 
 import io
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 from PIL import Image
@@ -39,6 +40,13 @@ def test_the_page_shows_the_images_of_every_kind(tmp_path: Path) -> None:
             for number in (0, 1)
             for name in "ab"
         ],
+        "kinds_by_time": [
+            GROUP
+            | {"cluster": number, "cluster_name": "hole" if number else "normal", "collection": name, "unit": "month"}
+            | {"period": datetime(2026, 3, 1, tzinfo=UTC).replace(tzinfo=None), "n_images": 1, "share": 0.5}
+            for number in (0, 1)
+            for name in "ab"
+        ],
         "group_metrics": [{**GROUP, "metric": "nmi_with_collection", "value": 0.0, "n_images": 2}],
     }
     for name, own in rows.items():
@@ -64,4 +72,6 @@ def test_the_page_shows_the_images_of_every_kind(tmp_path: Path) -> None:
     assert "Different textures" in text
     assert "(as the config says)" in text
     assert "Number of kinds: 1, for want of structure." in text
+    assert ">2026-03</th>" in text
+    assert "in the order of their first images" in text
     assert "near 0 where they are shared" in text

@@ -8,12 +8,18 @@ import pytest
 
 from firstsight.errors import FirstsightError
 from firstsight.evaluation.clustering import nmi
-from firstsight.stages.group_tables import join_groups, kinds_by_collection, name_kinds_of_group
+from firstsight.stages.group_tables import (
+    in_order_of_time,
+    join_groups,
+    kinds_by_collection,
+    kinds_by_time,
+    name_kinds_of_group,
+)
 from firstsight.stages.job import Job
 from firstsight.storage.table_schemas import SCHEMAS
 from firstsight.storage.tables import read_table, write_table
 
-TABLES = ("group_clusters", "kinds_by_collection", "group_metrics")
+TABLES = ("group_clusters", "kinds_by_collection", "kinds_by_time", "group_metrics")
 
 
 def rows_of(images: dict[tuple[str, str], int], group: str = "a+b") -> pandas.DataFrame:
@@ -80,6 +86,74 @@ def test_kinds_are_counted_in_every_collection(tmp_path: Path) -> None:
     assert new == [(1, "a"), (2, "a"), (3, "b")], "in the order of the names; neither other nor normal is new"
     empty = kinds_by_collection(rows_of(IMAGES), ["a", "b", "c"])
     assert {row["share"] for row in empty if row["collection"] == "c"} == {0.0}
+    assert joined(tmp_path)["kinds_by_time"].empty, "no time is known"
+
+
+def times_of(times: dict[tuple[str, str], str]) -> pandas.Series:
+    index = pandas.MultiIndex.from_tuples(list(times), names=["collection", "image"])
+    return pandas.Series(list(times.values()), index, dtype="datetime64[us]")
+
+
+TIMES = {
+    ("a", "0.png"): "2026-03-01 08:00",
+    ("a", "1.png"): "2026-03-03 09:30",
+    ("a", "2.png"): "2026-03-03 23:59",
+    ("b", "0.png"): "2026-02-28 12:00",
+    ("b", "4.png"): "2026-03-03 00:00",
+    ("b", "9.png"): "2020-01-01 00:00",
+}
+
+
+def test_kinds_are_counted_by_time(tmp_path: Path) -> None:
+    found = kinds_by_time(rows_of(IMAGES), times_of(TIMES))
+    assert set(found["unit"]) == {"day"}, "84 hours, but four days; an image that has no map does not count"
+    counts = found.set_index(["cluster", "collection", "period"])
+    slow = {
+        (number, collection, pandas.Timestamp(time[:10])): 0
+        for number in set(IMAGES.values())
+        for (collection, image), time in TIMES.items()
+        if (collection, image) in IMAGES
+    }
+    sizes = {(collection, day): 0 for _, collection, day in slow}
+    for (collection, image), time in TIMES.items():
+        if (collection, image) in IMAGES:
+            day = pandas.Timestamp(time[:10])
+            slow[IMAGES[collection, image], collection, day] += 1
+            sizes[collection, day] += 1
+    assert counts["n_images"].to_dict() == slow
+    assert counts["share"].to_dict() == {key: count / sizes[key[1:]] for key, count in slow.items()}
+    assert kinds_by_time(rows_of(IMAGES), times_of({})).empty
+    write_table(tmp_path / "times.parquet", "kinds_by_time", found)
+    assert len(read_table(tmp_path / "times.parquet")) == len(slow)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "unit"),
+    [
+        ("2026-03-01 08:59", "2026-03-01 08:01", "hour"),
+        ("2026-03-01 00:30", "2026-03-03 11:59", "hour"),
+        ("2026-03-01 00:30", "2026-03-03 12:00", "day"),
+        ("2026-01-01 00:00", "2026-03-02 00:00", "month"),
+        ("2021-01-31 00:00", "2025-12-01 00:00", "month"),
+        ("2021-01-31 00:00", "2026-01-01 00:00", "year"),
+        ("0001-01-01 00:00", "9999-12-31 23:59", "year"),
+    ],
+)
+def test_periods_are_as_short_as_sixty_of_them_allow(first: str, last: str, unit: str) -> None:
+    found = kinds_by_time(rows_of(IMAGES), times_of({("a", "0.png"): first, ("b", "0.png"): last}))
+    assert set(found["unit"]) == {unit}
+    length = {"hour": 13, "day": 10, "month": 7, "year": 4}[unit]
+    assert {str(period)[:length] for period in found["period"].astype("datetime64[us]")} == {
+        first[:length],
+        last[:length],
+    }
+
+
+def test_collections_are_in_the_order_of_their_first_images() -> None:
+    assert in_order_of_time(["a", "b"], times_of(TIMES)) == ["b", "a"]
+    assert in_order_of_time(["b", "c", "a"], times_of(TIMES)) == ["a", "b", "c"], "not all have times"
+    new = kinds_by_collection(rows_of(IMAGES), ["b", "a"])
+    assert {(row["cluster"], row["collection"]) for row in new if row["is_new"]} == {(1, "b"), (2, "a"), (3, "b")}
 
 
 def test_a_name_holds_in_the_whole_group(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from firstsight.stages.job_log import (
     READ_BYTES,
     Told,
     failure_line,
+    notice_line,
     progress_line,
     read_job_log,
     summary_line,
@@ -19,6 +20,9 @@ def test_lines_are_read_as_they_were_written() -> None:
     assert told_by(lines) == Told(12, 32, "images", 24.0)
     lines += [warning_line("slow\ndisk"), warning_line("slow disk"), warning_line("odd")]
     assert told_by(lines).warnings == ("slow disk", "odd")
+    assert told_by([*lines, notice_line("the rate is\n2 %"), notice_line("the rate is 2 %")]).notices == (
+        "the rate is 2 %",
+    )
     assert told_by(lines)[:4] == (12, 32, "images", 24.0)
     done = told_by([*lines, summary_line("detect pile fca", 32, 64.0) + " (read 0.1 s)"])
     assert (done.images, done.failure) == (32, "")

@@ -152,6 +152,10 @@ def test_every_stage_does_its_part(pile: Path, tmp_path: Path, job: Job) -> None
     assert metrics.loc[("pro", 0.0), ["n_images", "n_regions"]].tolist() == [5, 3]
     assert ("pro", 0.1) in metrics.index
     assert ("nmi", 0.1) not in metrics.index
+    pixels = metrics.loc[["pro", "auroc", "average_precision", "f1_max"]]
+    # They come from bins of scores, the value from all of them.
+    assert pixels["value"].between(pixels["low"] - 1e-3, pixels["high"] + 1e-3).all()
+    assert metrics.loc[("nmi", 0.0), ["low", "high"]].isna().all()
     assert len(found["clusters"]) == 5
     assert found["clusters"]["cluster"].max() == 1, "more clusters asked for than images: as many as hold two"
     assert found["clusters"]["n_clusters_from"].eq("given").all()

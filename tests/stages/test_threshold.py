@@ -11,6 +11,7 @@ from scipy.ndimage import gaussian_filter
 
 from firstsight.clustering.decision import Decision
 from firstsight.clustering.false_alarms import pixel_threshold
+from firstsight.clustering.regions import find_image_regions
 from firstsight.clustering.thresholds import otsu_threshold
 from firstsight.stages.job import Job
 from firstsight.stages.threshold import find_threshold
@@ -70,6 +71,61 @@ def test_each_rule_gives_its_threshold_and_says_so(tmp_path: Path, job: Job) -> 
     assert "lie above" in found(**{"method": "deviations"})["says"]
 
 
+def test_verdicts_choose_the_threshold(tmp_path: Path, job: Job, capsys: pytest.CaptureFixture[str]) -> None:
+    write_maps(tmp_path / "maps.zarr", 9)
+    maps = {each.image: each for each in stored_maps([tmp_path / "maps.zarr"]) if each.status == "ok"}
+
+    def found(judged: dict[str, list[str]] | None, **settings: Any) -> dict[str, Any]:
+        output = tmp_path / "judged.json"
+        find_threshold(
+            shards=[tmp_path / "maps.zarr"], output=output, settings=settings, seed=0, judged=judged, job=job
+        )
+        return dict(json.loads(output.read_text()))
+
+    image = {"method": "false_alarm_rate", "rate": 0.05, "unit": "image"}
+    p_values = {
+        name: Decision.from_json(found(None, **image)).call(each.cells()).p_value for name, each in maps.items()
+    }
+    ordered = sorted(maps, key=lambda name: p_values[name] or 0.0)
+    # All stand out: what was judged normal must not be called any more.
+    judged = {"defect": ordered[:4], "normal": ordered[6:]}
+    by_rate = found(judged, **image)
+    calls = {name: Decision.from_json(by_rate).call(each.cells()).anomalous for name, each in maps.items()}
+    assert [calls[name] for name in [*ordered[:4], *ordered[6:]]] == [True] * 4 + [False] * 3
+    assert by_rate["rate"] != 0.05
+    expected = f"The verdicts set the rate of false alarms to {100 * by_rate['rate']:g} % instead of 5 %: "
+    expected += "4 of 4 images judged to have a defect and 0 of 3 judged normal are called anomalous."
+    assert by_rate["judged_says"] == expected
+    assert capsys.readouterr().err == f"firstsight: {job.collection}, {job.detector}: {expected}\n"
+
+    def has_region(name: str, content: dict[str, Any]) -> bool:
+        place = maps[name].geometry
+        assert place is not None
+        return bool(find_image_regions(maps[name].cells(), place, Decision.from_json(content)).regions)
+
+    highest = {name: float(np.sort(each.cells().ravel())[-6:].mean()) for name, each in maps.items()}
+    ordered = sorted(maps, key=highest.__getitem__, reverse=True)
+    judged = {"defect": ordered[:3], "normal": ordered[-3:]}
+    assert not has_region(ordered[0], found(None, method="fixed", value=1000.0))
+    fixed = found(judged, method="fixed", value=1000.0)
+    assert [has_region(name, fixed) for name in [*ordered[:3], *ordered[-3:]]] == [True] * 3 + [False] * 3
+    assert fixed["says"].startswith("chosen by verdicts; ")
+    kept = found(judged, method="fixed", value=fixed["threshold"])
+    assert kept["threshold"] == fixed["threshold"]
+    assert kept["judged_says"].startswith(
+        f"The verdicts leave the threshold at {fixed['threshold']:.4g}, which no other"
+    )
+    for given, why in (
+        ({"defect": ordered[:1], "normal": []}, "no image is judged normal"),
+        ({"defect": ["broken.png"], "normal": ordered[:1]}, "no image is judged to have a defect"),
+        ({"defect": ["gone.png"], "normal": []}, "none of the images is judged"),
+        ({"defect": ordered[-1:], "normal": ordered[:1]}, "no other tells the images judged better apart than chance"),
+    ):
+        unchanged = found(given, method="fixed", value=3.0)
+        assert unchanged["threshold"] == 3
+        assert unchanged["judged_says"] == f"The verdicts do not change the threshold: {why}."
+
+
 def test_without_a_map_there_is_no_threshold(tmp_path: Path, job: Job) -> None:
     write_maps(tmp_path / "maps.zarr", 0)
     find_threshold(
@@ -81,7 +137,7 @@ def test_without_a_map_there_is_no_threshold(tmp_path: Path, job: Job) -> None:
     )
     assert json.loads((tmp_path / "none.json").read_text()) == {
         **dict.fromkeys(("threshold", "normal", "scale", "temperatures", "rate", "unit", "scores")),
-        **{"method": "deviations", "says": "no image has a map", "n_images": 0},
+        **{"method": "deviations", "says": "no image has a map", "judged_says": "", "n_images": 0},
     }
     assert job.n_images == 0
 

@@ -31,6 +31,7 @@ IMAGE = {
     "mask": None,
     "mask_values": None,
     "truth_remark": None,
+    "time": pandas.Timestamp("2026-03-01 14:30:00.25"),
     "missing": None,
     "ignored": None,
     "shard": "0000",
@@ -126,6 +127,11 @@ KIND: dict[str, object] = {
     "share": 0.25,
     "is_new": True,
 }
+KIND_IN_TIME: dict[str, object] = {
+    **{column: value for column, value in KIND.items() if column != "is_new"},
+    "unit": "month",
+    "period": pandas.Timestamp("2026-03-01"),
+}
 ROWS = {
     "images": IMAGE,
     "regions": REGION,
@@ -135,6 +141,7 @@ ROWS = {
     "unread": UNREAD,
     "group_clusters": GROUP_CLUSTER,
     "kinds_by_collection": KIND,
+    "kinds_by_time": KIND_IN_TIME,
     "group_metrics": {"group": "tiles+wood", "detector": "fca", "metric": "nmi", "value": 0.5, "n_images": 7},
 }
 
@@ -232,6 +239,8 @@ def test_not_a_number_is_null(tmp_path: Path) -> None:
         ("images", {"image": None}, "'image' has no value in row 0"),
         ("images", {"image": "caf\udce9.png"}, "'image'"),
         ("images", {"label": 3}, "'label' holds int64"),
+        ("images", {"time": "2026-03-01"}, "'time' holds string"),
+        ("images", {"time": pandas.Timestamp("2026-03-01", tz="UTC")}, "'time' holds timestamp"),
         ("regions", {"score_max": "high"}, "'score_max'"),
         ("regions", {"area": True}, "'area' holds bool"),
         ("clusters", {"is_medoid": 1}, "'is_medoid'"),

@@ -52,14 +52,15 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Path(os.fsdecode(bytes(pile) + b"/caf\xe9.png")).write_bytes(whole)
     rows = [{"image": path.relative_to(folder).as_posix()} for path in sorted(pile.glob("good*.png"))]
     for row in rows:
-        row["mask"], row["label"] = "mask.png", "spot"
+        row["mask"], row["label"], row["time"] = "mask.png", "spot", "2026-03-01 14:30+01:00"
+    rows[2]["time"] = "yesterday"
     rows[1]["mask"] = "small.png"
     Image.fromarray(np.pad(np.full((20, 20), 255, np.uint8), ((30, 46), (40, 60)))).save(folder / "mask.png")
     Image.new("L", (5, 5), 255).save(folder / "small.png")
     pandas.DataFrame(rows).to_csv(folder / "sheet.csv", index=False)
     detectors = {"fca": {"patch_size": 5}}
     config = {
-        "collections": {"pile": {"path": "pile"}, "listed": {"path": "sheet.csv"}},
+        "collections": {"pile": {"path": "pile", "when": "files"}, "listed": {"path": "sheet.csv"}},
         "detectors": detectors,
         "images_per_job": 64,
         **LAWS,
@@ -114,6 +115,12 @@ def test_a_bad_image_is_a_row_with_its_status(images: pandas.DataFrame, image: s
 
 
 def test_a_mask_of_another_size_costs_the_metrics_but_not_the_map(images: pandas.DataFrame, results: Path) -> None:
+    times = images["time"]
+    assert times["listed"].value_counts().to_dict() == {pandas.Timestamp("2026-03-01 13:30"): N_GOOD - 1}
+    assert "is neither a date" in str(images.loc[("listed", "pile/good2.png"), "truth_remark"])
+    written = times["pile"]
+    assert written["good0.png"] > pandas.Timestamp("2026-03-01")
+    assert pandas.isna(written["gone.png"]), "there is no file"
     row: Any = images.loc[("listed", "pile/good1.png")]
     assert row["status"].startswith("mask is 5 x 5")
     assert row["fca_score"] > 0

@@ -223,6 +223,11 @@ def test_the_collections_may_have_kinds_in_common(demo: Path) -> None:
     assert 'href="groups/index.html"' in (results / "reports/index.html").read_text()
     assert "demo_grass" in (results / "reports/groups/index.html").read_text()
 
+    learning = {"clustering": {**two["clustering"], "learn_across": True}}
+    planned = run(demo, "--dry-run", config=learning).stdout
+    learned = re.findall(r"^rule fit:\n    input: (.*)$", planned, re.MULTILINE)
+    assert sorted(len(set(re.findall(r"demo_\w+", files))) for files in learned) == [2, 2], "brick is in no group"
+
     turned = {"clustering": {"across": [["demo_grass", "demo_gravel"]]}}
     assert "Nothing to be done" in run(demo, "--dry-run", config=turned).stdout, "their order does not matter"
     plan = run(demo, "--dry-run", config={"clustering": {"across": [["demo_grass", "demo_gravel", "demo_brick"]]}})

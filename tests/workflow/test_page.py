@@ -1,9 +1,11 @@
 """The page of a real run with two detectors, hostile names and a broken file, opened from disk in a browser."""
 
+import csv
 import shutil
 from pathlib import Path
 from urllib.parse import quote
 
+import pandas
 import pytest
 from PIL import Image
 from selenium.webdriver.common.by import By
@@ -12,6 +14,7 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 from skimage import data
 
 from browsing import browser, complaints, look
+from firstsight.clustering.verdicts import COLUMNS
 from running import LAWS, read_tables, run
 
 HOSTILE = ["<img src=x onerror=alert(1)>.png", '" onload="alert(1).png', "été # 100%25?.png"]
@@ -97,6 +100,7 @@ def test_verdicts_come_back_in_the_next_run(results: Path) -> None:
         chrome.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(folder)})
         chrome.get(f"{(results / 'reports/index.html').as_uri()}#{address}")
         WebDriverWait(chrome, 10).until(lambda _: chrome.find_elements(By.CSS_SELECTOR, "#viewer-regions select"))
+        assert not chrome.find_elements(By.CLASS_NAME, "since")
         Select(chrome.find_element(By.CSS_SELECTOR, "#viewer-regions select")).select_by_visible_text("normal")
         chrome.find_element(By.CSS_SELECTOR, "[data-close]").click()
         Select(chrome.find_element(By.NAME, "order")).select_by_visible_text("by cluster")
@@ -117,4 +121,29 @@ def test_verdicts_come_back_in_the_next_run(results: Path) -> None:
         assert (
             "1 region left out of kinds and exports, 1 kind named" in chrome.find_element(By.CSS_SELECTOR, ".said").text
         )
+        assert "is called long cracks now." in chrome.find_element(By.CLASS_NAME, "since").text
         assert complaints(chrome) == []
+    _verdicts_choose_the_threshold(results, region)
+
+
+def _verdicts_choose_the_threshold(results: Path, region: pandas.Series) -> None:
+    folder, images = results.parent, read_tables(results)["images"]
+    calm = images.sort_values(f"{region['detector']}_score")["image"].iloc[0]
+    place = f"{region['collection']},{region['detector']}"
+    with open(folder / "verdicts.csv", "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        for image, word in ((region["image"], "defect"), (calm, "normal")):
+            writer.writerow([*place.split(","), image, *[""] * 4, word, ""])
+    done = run(folder, config={**CONFIG, "verdicts": {"file": "verdicts.csv", "use": "threshold"}})
+    assert done.returncode == 0, done.stderr
+    told = [line for line in done.stderr.splitlines() if "The verdicts" in line]
+    assert [line.partition(": ")[2].partition(": ")[0] for line in told] == [place.replace(",", ", ")]
+    assert "1 of 1 image judged to have a defect and 0 of 1 judged normal are called anomalous." in told[0]
+    after = read_tables(results)["regions"]
+    called = set(after.loc[after["detector"].eq(region["detector"]), "image"])
+    assert region["image"] in called
+    assert calm not in called
+    page = (results / "reports/index.html").read_text(encoding="utf-8", errors="replace")
+    assert told[0].partition(": ")[2].partition(": ")[2] in page
+    assert "long cracks is called" in page

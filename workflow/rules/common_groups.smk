@@ -1,7 +1,7 @@
 # Groups of collections that have kinds in common. Nothing here computes.
 from firstsight.plan.groups import groups_of_page, parts_of_group
 
-GROUP_TABLES = ("group_clusters", "kinds_by_collection", "group_metrics")
+GROUP_TABLES = ("group_clusters", "kinds_by_collection", "kinds_by_time", "group_metrics")
 GROUP_RESULTS = [*expand(PATHS.table, table=GROUP_TABLES), PATHS.group_page] if PLAN.groups else []
 
 

@@ -3,4 +3,9 @@
 
 def verdicts_given(wildcards):
     """The file of verdicts, where the config names one."""
-    return [PLAN.config.verdicts.as_posix()] if PLAN.config.verdicts else []
+    return [PLAN.config.verdicts.file.as_posix()] if PLAN.config.verdicts.file else []
+
+
+def judged_for_threshold(wildcards):
+    """The images whose verdicts choose the threshold of the wildcards' collection and detector, where they do."""
+    return PLAN.judged(wildcards.collection, of_detector(wildcards).name)

@@ -79,6 +79,7 @@ rule threshold:
         config=config_of,
         name=lambda wildcards: of_detector(wildcards).name,
         settings=lambda wildcards: of_collection(wildcards).settings.threshold.model_dump(),
+        judged=judged_for_threshold,
         seed=0,
     script:
         "../scripts/threshold.py"

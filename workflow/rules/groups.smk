@@ -68,7 +68,7 @@ rule group_page:
     input:
         **{
             table: PATHS.table.format(table=table)
-            for table in ("images", "regions", "group_clusters", "kinds_by_collection", "group_metrics")
+            for table in ("images", "regions", *GROUP_TABLES)
         },
         summaries=of_groups(PATHS.group_summary),
         overlays=everywhere(PLAN, PATHS.overlays),

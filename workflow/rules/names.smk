@@ -5,6 +5,7 @@
 rule name_clusters:
     input:
         clusters=PATHS.table.format(table="clusters"),
+        groups=PATHS.table.format(table="group_clusters") if PLAN.groups else [],
     log:
         PATHS.names_log,
     conda:

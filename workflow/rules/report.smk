@@ -102,5 +102,7 @@ rule page:
     params:
         collections=lambda wildcards: collections_of_page(PLAN, PATHS),
         groups=PATHS.group_page if PLAN.groups else "",
+        # No output, which Snakemake removes before it makes it again.
+        last_run=PATHS.last_run,
     script:
         "../scripts/page.py"

@@ -15,5 +15,6 @@ with run_rule(snakemake, "page") as job:
         groups=snakemake.params.groups,
         output=Path(snakemake.output.page),
         findings=Path(snakemake.output.findings),
+        last_run=Path(snakemake.params.last_run),
         job=job,
     )

@@ -11,5 +11,6 @@ with run_rule(snakemake, "threshold", tasks=len(snakemake.input.maps)) as job:
         output=Path(snakemake.output.threshold),
         settings=snakemake.params.settings,
         seed=snakemake.params.seed,
+        judged=snakemake.params.judged,
         job=job,
     )

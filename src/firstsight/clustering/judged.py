@@ -5,7 +5,9 @@ from collections.abc import Sequence
 import numpy
 import pandas
 
+from firstsight.clustering.judged_limit import best_limit, judged_images
 from firstsight.clustering.verdicts import DEFECT, IGNORED, KIND, NORMAL, Verdict
+from firstsight.wording import plural
 
 LEAST_OVERLAP = 0.5
 """Intersection over union from which a box of another run is the same region."""
@@ -67,13 +69,24 @@ def judge_clusters(clusters: pandas.DataFrame, out: set[tuple[str, str, str]]) -
     return kept
 
 
-def verdicts_say(regions: pandas.DataFrame, scores: pandas.Series, verdicts: Sequence[Verdict]) -> str:
+def verdicts_say(
+    regions: pandas.DataFrame,
+    images: pandas.DataFrame,
+    verdicts: Sequence[Verdict],
+    *,
+    threshold: float,
+    rate: float | None = None,
+    chosen: str = "",
+) -> str:
     """What the verdicts on one detector in one collection say of it, in a sentence or two; empty without any.
 
     Args:
         regions: its rows of the table `regions`.
-        scores: of its images, by image.
+        images: score and p_value of its images, by image.
         verdicts: those on this detector and collection.
+        threshold: of the collection.
+        rate: of false alarms, where that decides on images.
+        chosen: what the verdicts did to the threshold, in words, where they were asked to.
     """
     if not verdicts:
         return ""
@@ -81,34 +94,27 @@ def verdicts_say(regions: pandas.DataFrame, scores: pandas.Series, verdicts: Seq
     found, out = int(words.get(DEFECT, 0)), int(sum(words.get(word, 0) for word in LEFT_OUT))
     named = sum(each.verdict == KIND for each in verdicts)
     parts = [
-        f"Your verdicts: {_plural(found, 'region')} a defect, {_plural(out, 'region')} left out of kinds and exports, "
-        f"{_plural(named, 'kind')} named."
+        f"Your verdicts: {plural(found, 'region')} a defect, {plural(out, 'region')} left out of kinds and exports, "
+        f"{plural(named, 'kind')} named."
     ]
     wrong = int(words.get(NORMAL, 0))
     if found + wrong:
         parts.append(f"Of the regions judged {100 * found / (found + wrong):.0f}\u00a0% are defects.")
-    best = _best_score(scores, verdicts)
-    if best is not None:
-        parts.append(f"The images judged are best told apart at a score of {best:.3g}.")
-    return " ".join(parts)
+    return " ".join([*parts, *filter(None, [chosen or _best_told_apart(images, verdicts, threshold, rate)])])
 
 
-def _best_score(scores: pandas.Series, verdicts: Sequence[Verdict]) -> float | None:
-    """The score between images judged normal and images with a defect that sorts most of both rightly."""
-    defect = {each.image for each in verdicts if each.verdict == DEFECT} & set(scores.index)
-    normal = {each.image for each in verdicts if each.verdict == NORMAL and each.box is None} & set(scores.index)
-    normal -= defect
-    if not (defect and normal):
-        return None
-    high, low = scores[sorted(defect)].to_numpy(float), scores[sorted(normal)].to_numpy(float)
-    every = numpy.unique(numpy.concatenate([high, low]))
-    limits = (every[1:] + every[:-1]) / 2 if len(every) > 1 else every
-    quality = [(high > limit).mean() + (low <= limit).mean() for limit in limits]
-    return float(limits[int(numpy.argmax(quality))])
-
-
-def _plural(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+def _best_told_apart(
+    images: pandas.DataFrame, verdicts: Sequence[Verdict], threshold: float, rate: float | None
+) -> str:
+    """Where the judged images are best told apart, in a sentence: at a rate of false alarms, or at a score."""
+    judged = judged_images([each for each in verdicts if each.image in images.index])
+    values = images["score"].astype(float) if rate is None else -images["p_value"].astype(float)
+    defect, normal = (values[list(names)].dropna().to_numpy() for names in judged)
+    limit = best_limit(defect, normal, threshold if rate is None else -rate)
+    if limit is None:
+        return ""
+    at = f"a score of {limit:.3g}" if rate is None else f"a rate of false alarms of {-100 * limit:.3g}\u00a0%"
+    return f"The images judged are best told apart at {at}."
 
 
 def _is_out(verdict: Verdict) -> bool:

@@ -115,15 +115,18 @@ def name_kinds(kinds: Kinds, names: Mapping[Image, str]) -> Kinds:
     return replace(kinds, names=tuple(bound.get((*place, number), name) for number, name in enumerate(kinds.names)))
 
 
-def write_names(path: Path, clusters: pandas.DataFrame) -> None:
+def write_names(path: Path, clusters: pandas.DataFrame, groups: pandas.DataFrame | None = None) -> None:
     """Write a file to edit, a line for each cluster, with the names that the file at ``path`` already gives.
 
-    Lines of that file that no longer name a cluster come last, so that nothing a person wrote is lost. Text that a
-    spreadsheet would take for a formula gets an apostrophe in front, which `read_names` removes again.
+    The kinds of groups of collections have lines with the name of the group, but for those whose middle image has a
+    line already: its name holds for both. Lines of the file that no longer name a cluster come last, so that nothing a
+    person wrote is lost. Text that a spreadsheet would take for a formula gets an apostrophe in front, which
+    `read_names` removes again.
 
     Args:
         path: the CSV file (`replace_file`).
         clusters: rows of the table `clusters`; whether the names of the file are in them already does not matter.
+        groups: rows of the table `group_clusters`; None: there are no groups.
 
     Raises:
         FirstsightError: `read_names` refuses the file that is there.
@@ -132,26 +135,50 @@ def write_names(path: Path, clusters: pandas.DataFrame) -> None:
     bound = bind_names(clusters, names)
     images = zip(*(clusters[column] for column in ("collection", "detector", "image")), strict=True)
     numbers = dict(zip(images, clusters["cluster"], strict=True))
-    sizes = clusters.groupby(["collection", "detector", "cluster"]).size()
-    lines: list[tuple[str, ...]] = []
-    for row in clusters[clusters["is_medoid"]].sort_values(["collection", "detector", "cluster"]).itertuples():
-        place = (str(row.collection), str(row.detector), int(str(row.cluster)))
-        name = bound.get(place, "")
-        text = (place[0], place[1], str(place[2]), str(row.cluster_name), str(sizes[place]), str(row.image), name)
-        lines.append(text)
-    for (collection, detector, image), name in names.items():
-        place = (collection, detector, int(numbers.get((collection, detector, image), -1)))
-        if bound.get(place) != name:
-            lines.append((collection, detector, "", "", "", image, name))
+    lines = [
+        {**line, "name": bound.get((line["collection"], line["detector"], int(line["cluster"])), "")}
+        for line in _medoids(clusters, ["collection", "detector", "cluster"])
+    ]
+    listed = {_image_of(line) for line in lines}
+    if groups is not None:
+        kinds = groups[groups["region"].isna() & groups["cluster"].gt(0)]
+        of_groups = _medoids(kinds, ["group", "detector", "cluster"])
+        lines += [
+            {**line, "name": names.get(_image_of(line), "")} for line in of_groups if _image_of(line) not in listed
+        ]
+        listed |= {_image_of(line) for line in lines if line["name"]}
+    for image, name in names.items():
+        place = (*image[:2], int(numbers.get(image, -1)))
+        if bound.get(place) != name and image not in listed:
+            lines.append(dict(zip(REQUIRED, (*image, name), strict=True)))
+    columns = WRITTEN if groups is None else ("group", *WRITTEN)
 
     def write(beside: Path) -> None:
         # With the mark by which Excel recognises UTF-8.
         with beside.open("w", encoding="utf-8-sig", newline="") as file:
             writer = csv.writer(file)
-            writer.writerow(WRITTEN)
-            writer.writerows([escaped(cell) for cell in line] for line in lines)
+            writer.writerow(columns)
+            writer.writerows([escaped(line.get(column, "")) for column in columns] for line in lines)
 
     replace_file(path, write)
+
+
+def _medoids(rows: pandas.DataFrame, kind: list[str]) -> list[dict[str, str]]:
+    """A line without a name for each kind: of the image in its middle."""
+    sizes = rows.groupby(kind).size()
+    return [
+        {
+            **{column: str(row[column]) for column in dict.fromkeys((*kind, "collection"))},
+            "current_name": str(row["cluster_name"]),
+            "size": str(sizes[tuple(row[column] for column in kind)]),
+            "medoid": str(row["image"]),
+        }
+        for row in rows[rows["is_medoid"]].sort_values(kind).to_dict("records")
+    ]
+
+
+def _image_of(line: Mapping[str, str]) -> Image:
+    return line["collection"], line["detector"], line["medoid"]
 
 
 def _checked_name(name: str, where: str) -> str:

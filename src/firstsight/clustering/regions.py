@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from skimage.morphology import area_opening
 
 from firstsight.clustering.decision import Decision
 from firstsight.errors import FirstsightError
@@ -135,17 +136,36 @@ def find_image_regions(
         ignored: (H, W), pixels that are in no region.
     """
     anomaly_map = map_to_pixels(cells, geometry)
-    enlarged = (geometry.height / geometry.input_height) * (geometry.width / geometry.input_width)
-    cell = round(geometry.stride**2 * enlarged)
     call = decision.call(cells)
     levelled = anomaly_map if call.levelled is cells else map_to_pixels(call.levelled, geometry)
-    if ignored is not None:
-        levelled = np.where(ignored, np.finfo(np.float32).min, levelled)
+    levelled = _counted_pixels(levelled, ignored)
+    cell = _cell_area(geometry)
     labels, regions = find_regions(levelled, call.outline, minimum_area=cell, peak=call.threshold, scores=anomaly_map)
     if call.anomalous and not regions:
         # Between its neighbours, a single cell covers less than a cell, and its highest score is not reached.
         labels, regions = find_regions(levelled, call.outline, scores=anomaly_map)
     return ImageFindings(call.p_value, call.threshold, anomaly_map, labels, regions)
+
+
+def highest_limit(cells: NDArray[np.float32], geometry: Geometry, ignored: NDArray[np.bool_] | None = None) -> float:
+    """The score that a threshold of the collection must stay below for an image to have a region.
+
+    The arguments are those of `find_image_regions`.
+    """
+    pixels = _counted_pixels(map_to_pixels(cells, geometry), ignored)
+    # What an opening by area leaves is the highest score at which connected pixels still are a cell together.
+    return float(area_opening(pixels, _cell_area(geometry), connectivity=2).max())
+
+
+def _cell_area(geometry: Geometry) -> int:
+    """The pixels of an image that a cell of its map covers."""
+    enlarged = (geometry.height / geometry.input_height) * (geometry.width / geometry.input_width)
+    return round(geometry.stride**2 * enlarged)
+
+
+def _counted_pixels(pixels: NDArray[np.float32], ignored: NDArray[np.bool_] | None) -> NDArray[np.float32]:
+    """The map (H, W) with the least of all scores where pixels are ignored."""
+    return pixels if ignored is None else np.where(ignored, np.finfo(np.float32).min, pixels)
 
 
 def covered_cells(

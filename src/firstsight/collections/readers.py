@@ -9,6 +9,7 @@ import csv
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path, PurePath
 
 import pyarrow
@@ -19,6 +20,7 @@ from firstsight.collections.labels import normal_labels
 from firstsight.collections.mask_names import is_mask_folder
 from firstsight.collections.mistaken import what_it_is
 from firstsight.collections.stacks import STACKS, guess_stack, list_stack
+from firstsight.collections.times import UNREAD_TIME, read_time
 from firstsight.collections.unread import MORE_FORMATS, count_unread, tell_unread
 from firstsight.errors import FirstsightError
 
@@ -30,7 +32,7 @@ SUFFIXES = frozenset(
 )
 """Suffixes of the files that are listed, in lower case; of some formats only where what reads them is installed."""
 SHEET_SUFFIXES = frozenset({".csv", ".parquet"})
-SHEET_COLUMNS = ("image", "mask", "label", "missing", "ignore")
+SHEET_COLUMNS = ("image", "mask", "label", "missing", "ignore", "time")
 TEST_FOLDERS = ("test", "test_public")
 """Where the mvtec layout has the images to search; MVTec AD 2 calls it by the second name."""
 
@@ -58,9 +60,11 @@ class ImageFile:
     normal: bool | None = None
     """Whether it has no anomaly, by its label; None if that is unknown."""
     remark: str | None = None
-    """What is odd about its label and masks, by their names."""
+    """What is odd about its label, masks and time, before they are read."""
     ignored: Path | None = None
     """A mask of its pixels that are no part of the texture, if any."""
+    time: datetime | None = None
+    """When it was taken, as the sheet says; None if unknown."""
 
 
 def list_images(path: Path, layout: str = "auto", axes: str = "auto") -> tuple[ImageFile, ...]:
@@ -124,10 +128,10 @@ def test_folder(path: Path) -> Path | None:
 def list_sheet(path: Path) -> tuple[ImageFile, ...]:
     """List the images named by the sample sheet `path`, CSV (UTF-8, commas) or Parquet.
 
-    Columns: `image` (required), `mask`, `label`, `missing`, `ignore` (optional; an empty cell means unknown, or none).
-    A mask may be a folder of several. Paths are absolute or relative to the sheet's folder. Rows are numbered as in a
-    spreadsheet: the header is row 1. The id of an image outside the sheet's folder is its absolute path without the
-    leading `/`. A row that repeats an image gets ` (row N)` added to its id, since ids are unique.
+    Columns: `image` (required), `mask`, `label`, `missing`, `ignore`, `time` (optional; an empty cell means unknown, or
+    none). A mask may be a folder of several. Paths are absolute or relative to the sheet's folder. Rows are numbered as
+    in a spreadsheet: the header is row 1. The id of an image outside the sheet's folder is its absolute path without
+    the leading `/`. A row that repeats an image gets ` (row N)` added to its id, since ids are unique.
 
     Raises:
         FirstsightError: the sheet cannot be read, lacks the column `image` or has an unknown column.
@@ -168,7 +172,20 @@ def list_sheet(path: Path) -> tuple[ImageFile, ...]:
         ids.add(image)
         masks = () if mask is None else _masks_at(mask)
         label = row.get("label") or None
-        files.append(ImageFile(printable(image), Path(place), label, masks, problem, missing, ignored=ignored))
+        time = read_time(row["time"]) if row.get("time") else None
+        files.append(
+            ImageFile(
+                image=printable(image),
+                path=Path(place),
+                label=label,
+                masks=masks,
+                problem=problem,
+                missing=missing,
+                remark=UNREAD_TIME if row.get("time") and time is None else None,
+                ignored=ignored,
+                time=time,
+            )
+        )
     return _sorted(files)
 
 

@@ -7,6 +7,7 @@ import click
 import pandas
 
 from firstsight.results import Results, open_results
+from firstsight.wording import plural
 
 
 def tell_findings(results: Path, *, open_page: bool) -> None:
@@ -32,21 +33,13 @@ def findings(results: Results) -> str:
     clusters = results.clusters[results.clusters["cluster"].ge(0)]
     n_clusters = clusters.drop_duplicates(["collection", "detector", "cluster"]).groupby("detector").size()
     return (
-        f"{anomalous:,} of {_plural(len(images), 'image')} {'shows' if anomalous == 1 else 'show'} anomalies, "
-        f"{_plural(len(regions), 'region')}, {_spread(n_clusters)}; "
-        + (
-            f"{_plural(aside, 'file')} {'was' if aside == 1 else 'were'} set aside"
-            if aside
-            else "no file was set aside"
-        )
+        f"{anomalous:,} of {plural(len(images), 'image')} {'shows' if anomalous == 1 else 'show'} anomalies, "
+        f"{plural(len(regions), 'region')}, {_spread(n_clusters)}; "
+        + (f"{plural(aside, 'file')} {'was' if aside == 1 else 'were'} set aside" if aside else "no file was set aside")
     )
 
 
 def _spread(numbers: pandas.Series) -> str:
     """The number of clusters, or from the least to the most where there are several detectors."""
     low, high = (int(numbers.min()), int(numbers.max())) if len(numbers) else (0, 0)
-    return _plural(high, "cluster") if low == high else f"{low:,} to {_plural(high, 'cluster')}"
-
-
-def _plural(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    return plural(high, "cluster") if low == high else f"{low:,} to {plural(high, 'cluster')}"

@@ -1,12 +1,30 @@
 """How certain a metric is: intervals from resampled images."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
+
+from firstsight.evaluation import localization
+from firstsight.evaluation.localization_statistics import LocalizationStatistics, Part
+from firstsight.evaluation.resampled_statistics import (
+    resampled_counts_of,
+    resampled_images,
+    resampled_statistics,
+    score_bins,
+)
 
 RESAMPLES = 1_000
 CONFIDENCE = 0.95
+
+RESAMPLED = {
+    "pro": localization.pro_from_statistics,
+    "auroc": localization.auroc_from_statistics,
+    "average_precision": localization.average_precision_from_statistics,
+    "f1_max": localization.f1_max_from_statistics,
+}
+"""The metrics of pixels that have an interval, by their names in the table `metrics`."""
 
 
 def image_auroc_interval(anomalous: ArrayLike, scores: ArrayLike, *, seed: int = 0) -> tuple[float, float]:
@@ -33,5 +51,39 @@ def image_auroc_interval(anomalous: ArrayLike, scores: ArrayLike, *, seed: int =
         normal = np.bincount(generator.choice(low, len(low)), minlength=len(distinct))
         below = np.cumsum(normal) - normal / 2
         found[index] = below[generator.choice(high, len(high))].mean() / len(low)
+    return _percentiles(found)
+
+
+def localization_intervals(
+    parts: Sequence[Part],
+    statistics: LocalizationStatistics,
+    *,
+    crop: float = 0.0,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> dict[str, tuple[float, float]]:
+    """The 95 % intervals of the metrics of pixels over images, by name (`RESAMPLED`), as in `image_auroc_interval`.
+
+    Images are resampled as wholes, since the pixels of one image are not independent. Their pixels are counted in bins
+    of scores (`firstsight.evaluation.resampled_statistics`), in a third pass over the images.
+
+    Args:
+        parts, crop: as in `firstsight.evaluation.localization_statistics.localization_statistics_of`.
+        statistics: its result for them.
+        resamples: number of sets of images.
+        seed: of the resamples.
+
+    Returns:
+        low, high of each metric: in [0, 1]; nan with fewer than two anomalous images.
+    """
+    if np.count_nonzero(statistics.image_anomalous) < 2:
+        return dict.fromkeys(RESAMPLED, (math.nan, math.nan))
+    times = resampled_images(statistics.image_anomalous, resamples, seed)
+    counts = resampled_counts_of(parts, score_bins(statistics), times, crop=crop)
+    sets = [resampled_statistics(row) for row in counts]
+    return {name: _percentiles(np.array([metric(each) for each in sets])) for name, metric in RESAMPLED.items()}
+
+
+def _percentiles(found: NDArray[np.float64]) -> tuple[float, float]:
     tail = (1 - CONFIDENCE) / 2
     return float(np.quantile(found, tail)), float(np.quantile(found, 1 - tail))

@@ -49,6 +49,7 @@ class Part(NamedTuple):
 class LocalizationStatistics:
     """All that the metrics need: one entry for each of the M distinct scores of anomalous pixels, highest first.
 
+    scores: (M,), of the type of the maps.
     anomalous: (M,) int64, anomalous pixels with this score.
     overlap: (M,) float64, the sum of 1 / (size of the pixel's region) over these pixels; adds up to n_regions.
     normal_above: (M,) int64, normal pixels with a higher score.
@@ -59,6 +60,7 @@ class LocalizationStatistics:
     image_scores: (N,) float64, `image_score` of the map.
     """
 
+    scores: NDArray[np.floating]
     anomalous: NDArray[np.int64]
     overlap: NDArray[np.float64]
     normal_above: NDArray[np.int64]
@@ -131,9 +133,9 @@ def localization_statistics_of(
         raise FirstsightError("there must be at least one image")
     firsts = accumulate((part.n_images for part in parts[:-1]), initial=0)
     arguments = [(part.open, first, crop, defective_only) for part, first in zip(parts, firsts, strict=True)]
-    anomalous = _merge_pairwise([delayed(_anomalous_pixels_of)(*of_part) for of_part in arguments], merge_anomalous)
+    anomalous = merge_pairwise([delayed(_anomalous_pixels_of)(*of_part) for of_part in arguments], merge_anomalous)
     scores = delayed(distinct_scores)(anomalous)
-    normal = _merge_pairwise([delayed(_normal_pixels_of)(*of_part, scores) for of_part in arguments], sum)
+    normal = merge_pairwise([delayed(_normal_pixels_of)(*of_part, scores) for of_part in arguments], sum)
     statistics: LocalizationStatistics
     (statistics,) = compute(delayed(joined_statistics)(anomalous, normal))  # type: ignore[no-untyped-call]
     return statistics
@@ -160,7 +162,7 @@ def anomalous_pixels(
             scores.append(np.ma.getdata(values)[mask])
             sizes.append(np.bincount(regions)[regions])
         if image_anomalous[-1] or not defective_only:
-            n_normal += int(np.count_nonzero(~mask & _counted(values)))
+            n_normal += int(np.count_nonzero(~mask & counted(values)))
     pixel_scores = np.concatenate([np.empty(0, precision), *scores])
     region_sizes = np.concatenate([np.empty(0, np.int64), *sizes])
     pairs = _distinct_pairs(pixel_scores, region_sizes, np.ones(len(pixel_scores), np.int64))
@@ -205,7 +207,7 @@ def normal_pixels(
     for mask, values in checked_images(masks, maps, crop, first):
         if defective_only and not mask.any():
             continue
-        normal = np.ma.getdata(values)[~mask & _counted(values)]
+        normal = np.ma.getdata(values)[~mask & counted(values)]
         distinct, repeats = np.unique(normal.astype(scores.dtype, copy=False), return_counts=True)
         places = np.searchsorted(table, distinct)
         np.add.at(counts[0], places, repeats)
@@ -218,6 +220,7 @@ def joined_statistics(anomalous: AnomalousPixels, normal: NDArray[np.int64]) -> 
     """Combine both passes over a whole collection."""
     starts = np.flatnonzero(_starts(anomalous.scores))
     return LocalizationStatistics(
+        scores=anomalous.scores[starts][::-1],
         anomalous=np.add.reduceat(anomalous.counts, starts)[::-1],
         overlap=np.add.reduceat(anomalous.counts / anomalous.sizes, starts)[::-1],
         normal_above=np.cumsum(normal[0, :0:-1]),
@@ -248,7 +251,7 @@ def _normal_pixels_of(
     return normal_pixels(*open_part(), scores, crop=crop, defective_only=defective_only, first=first)
 
 
-def _merge_pairwise(tasks: Sequence[Any], merge: Callable[[Sequence[Any]], Any]) -> Any:
+def merge_pairwise(tasks: Sequence[Any], merge: Callable[[Sequence[Any]], Any]) -> Any:
     """The task that merges neighbouring results two by two until one is left."""
     while len(tasks) > 1:
         tasks = [delayed(merge)(list(tasks[start : start + 2])) for start in range(0, len(tasks), 2)]
@@ -313,7 +316,7 @@ def checked_images(
         yield anomalous, values[inside].astype(precision, copy=False)
 
 
-def _counted(values: NDArray[np.floating]) -> NDArray[np.bool_] | np.bool_:
+def counted(values: NDArray[np.floating]) -> NDArray[np.bool_] | np.bool_:
     """Which pixels of a map are not left out."""
     return ~np.ma.getmaskarray(values) if isinstance(values, np.ma.MaskedArray) else np.True_
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -20,6 +21,7 @@ from firstsight.collections.readers import ImageFile, with_missing
 from firstsight.collections.references import part_references
 from firstsight.collections.shards import images_per_shard, members_digest, plan_shards
 from firstsight.collections.stacks import guess_stack, real_files
+from firstsight.collections.times import last_written
 from firstsight.collections.unread import Unread, count_unread
 from firstsight.errors import ConfigError, FirstsightError, Mistake
 from firstsight.features.registry import EXTRACTORS
@@ -170,10 +172,12 @@ class CollectionPlan:
         ]
 
     def shard_truth(self, shard: str) -> list[dict[str, Any]]:
-        """What is known of the shard's images: image, label, normal, masks, remark, and stamps of the masks."""
+        """What is known of the shard's images: image, label, normal, masks, remark, stamps of the masks, and the time
+        where it is known."""
         rows = []
         for file in self._members(shard):
             masks = file.masks if file.problem is None else ()
+            time = self._time(file)
             rows.append(
                 {
                     "image": file.image,
@@ -182,6 +186,7 @@ class CollectionPlan:
                     "masks": list(map(str, masks)),
                     "remark": file.remark,
                     "stamps": list(map(self._stamp, masks)),
+                    **({"time": time.isoformat()} if time else {}),
                 }
             )
         return rows
@@ -208,6 +213,11 @@ class CollectionPlan:
 
     def _members(self, shard: str) -> list[ImageFile]:
         return [self.files[image] for image in (self.shards | self.reference_shards)[shard]]
+
+    def _time(self, file: ImageFile) -> datetime | None:
+        if file.time is None and self.settings.when == "files" and not self.made_by_the_run:
+            return last_written(real_files(file.path))
+        return file.time
 
     def _stamp(self, path: Path) -> str | None:
         # Files that the run makes may not be there yet when it is planned.

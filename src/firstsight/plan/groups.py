@@ -8,6 +8,7 @@ from typing import Any
 
 from firstsight.errors import ConfigError, Mistake, suggestion
 from firstsight.plan.collections import CollectionPlan
+from firstsight.plan.detectors import DetectorPlan
 from firstsight.plan.paths import PLAIN, Paths
 from firstsight.plan.settings import SMALLEST_GROUP, RunClusteringSettings
 
@@ -74,6 +75,25 @@ def parts_of_group(
         )
         for name in group.collections
     ]
+
+
+def learned_collections(
+    name: str, detector: DetectorPlan, groups: Iterable[GroupPlan], collections: Mapping[str, CollectionPlan]
+) -> list[str]:
+    """The collections that a detector learns from where ``learn_across`` is set, in the order of their names.
+
+    Those of all groups of the collection, but for new images (``assign_to``), from which nothing is learned; a detector
+    of normal images learns from those of its own collection alone.
+
+    Args:
+        name: of the collection.
+        detector: that learns.
+        groups, collections: of the run.
+    """
+    beside = {other for group in groups if name in group.collections for other in group.collections}
+    if detector.normal:
+        return [name]
+    return sorted({name, *(other for other in beside if not collections[other].is_new)})
 
 
 def groups_of_page(groups: Iterable[GroupPlan], paths: Paths) -> list[dict[str, Any]]:

@@ -148,6 +148,7 @@ class Paths:
     page: str = "reports/index.html"
     page_data: str = "reports/data"
     findings: str = "reports/findings.html"
+    last_run: str = "reports/last_run.json"
     page_record: str = "reports/page.run.json"
     page_log: str = f"{_LOGS}/page.log"
     archive: str = "reports/page.zip"

@@ -4,7 +4,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from firstsight.clustering.verdicts import read_verdicts
+from firstsight.clustering.judged_limit import judged_images
+from firstsight.clustering.verdicts import Verdict, read_verdicts
 from firstsight.collections.unread import tell_unread
 from firstsight.errors import ConfigError, FirstsightError, Mistake
 from firstsight.plan.collections import CollectionPlan, plan_collection
@@ -20,6 +21,16 @@ class Plan:
     config: Config
     collections: dict[str, CollectionPlan]
     groups: dict[str, GroupPlan]
+    verdicts: tuple[Verdict, ...] = ()
+
+    def judged(self, collection: str, detector: str) -> dict[str, list[str]] | None:
+        """The images that choose a threshold, by what was said of them; None where verdicts do not choose it."""
+        if self.config.verdicts.use != "threshold":
+            return None
+        judged = judged_images(
+            [each for each in self.verdicts if (each.collection, each.detector) == (collection, detector)]
+        )
+        return {word: list(images) for word, images in judged._asdict().items()} if any(judged) else None
 
     @property
     def results(self) -> Path:
@@ -52,7 +63,21 @@ class Plan:
     @property
     def remarks(self) -> list[str]:
         """One line for whatever is odd about the files of a collection as a whole."""
-        return [f"collections.{name}: {line}" for name, planned in self.collections.items() for line in planned.remarks]
+        of_files = [
+            f"collections.{name}: {line}" for name, planned in self.collections.items() for line in planned.remarks
+        ]
+        return [*of_files, *self._unused_verdicts]
+
+    @property
+    def _unused_verdicts(self) -> list[str]:
+        """A line where verdicts should choose thresholds, and are about none."""
+        known = [(name, planned) for name, planned in self.collections.items() if not planned.is_new]
+        used = any(self.judged(name, detector) for name, planned in known for detector in planned.detectors)
+        if self.config.verdicts.use is None or used:
+            return []
+        return [
+            "verdicts.use: no image of the run is judged to have a defect, or to be normal, so no threshold changes"
+        ]
 
 
 def plan_run(config: Config) -> Plan:
@@ -68,9 +93,10 @@ def plan_run(config: Config) -> Plan:
     require_writable(config.results)
     collections: dict[str, CollectionPlan] = {}
     mistakes: list[Mistake] = []
-    if config.verdicts is not None:
+    verdicts: list[Verdict] = []
+    if config.verdicts.file is not None:
         try:
-            read_verdicts(config.verdicts)
+            verdicts = read_verdicts(config.verdicts.file)
         except FirstsightError as error:
             mistakes.append(Mistake(("verdicts",), str(error)))
     for name, settings in config.collections.items():
@@ -83,7 +109,7 @@ def plan_run(config: Config) -> Plan:
             mistakes.append(Mistake(("collections", name), str(error)))
     if mistakes:
         raise ConfigError(mistakes)
-    return Plan(config, collections, plan_groups(config.clustering, collections))
+    return Plan(config, collections, plan_groups(config.clustering, collections), tuple(verdicts))
 
 
 def require_writable(results: Path) -> None:

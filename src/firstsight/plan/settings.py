@@ -168,6 +168,9 @@ class RunClusteringSettings(ClusteringSettings):
     textures: Literal["auto", "same", "different"] = "auto"
     """Whether the collections of a group show the same texture. same: anomalies are compared as they are; different: by
     how they differ from the normal texture of their collection; auto: found from the images of each group."""
+    learn_across: bool = False
+    """Whether a detector that learns from a collection itself (blind) learns from all collections of its groups, which
+    then show the same texture."""
 
     @field_validator("across", mode="before")
     @classmethod
@@ -188,6 +191,14 @@ class RunClusteringSettings(ClusteringSettings):
         if across != "all" and len(set(map(frozenset, across))) < len(across):
             raise ValueError("has a group twice")
         return across
+
+    @model_validator(mode="after")
+    def _learns_from_one_texture(self) -> Self:
+        if self.learn_across and self.textures == "different":
+            raise misplaced("learn_across", "true, and textures: different, exclude each other")
+        if self.learn_across and not self.across:
+            raise misplaced("learn_across", "true has no meaning without groups of collections (across)")
+        return self
 
 
 class EvaluationSettings(SettingsModel):
@@ -271,6 +282,9 @@ class CollectionSettings(SharedSettings):
     defect-free, 0 and their like."""
     mask: MaskSettings = MaskSettings()
     """Where masks are and what they mean, if neither shows by itself."""
+    when: Literal["files"] | None = None
+    """When images were taken, for the kinds of groups over time. null: as the column time of a sheet says; files: that,
+    or else when a file was last written."""
     contaminated: bool = False
     """Whether detectors that learn from normal images learn from the collection itself, anomalies and all."""
     assign_to: str | None = None
@@ -302,7 +316,7 @@ class CollectionSettings(SharedSettings):
     def _fits_together(self) -> Self:
         if self.reference is not None and self.contaminated:
             raise misplaced("reference", "normal images, and contaminated: true, exclude each other")
-        unused = ("path", "missing", "ignore") if self.layout == "demo" else ("texture",)
+        unused = ("path", "missing", "ignore", "when") if self.layout == "demo" else ("texture",)
         needed = "texture" if self.layout == "demo" else "path"
         if getattr(self, needed) is None:
             meaning = first_sentence(str(type(self).model_fields[needed].description))
@@ -350,6 +364,28 @@ class DaskSettings(SettingsModel):
         return self
 
 
+class VerdictSettings(SettingsModel):
+    """What a person said on the page of a run, and what is made of it."""
+
+    file: UserPath | None = None
+    """CSV file that the page saved: regions judged normal or not of interest are left out of kinds and exports, kinds
+    get their names."""
+    use: Literal["threshold"] | None = None
+    """threshold: where images with a defect and normal ones were judged, the threshold becomes the nearest at which
+    they are best told apart; null: verdicts change no threshold."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, given: Any) -> Any:
+        return {"file": given} if isinstance(given, str) else {} if given is None else given
+
+    @model_validator(mode="after")
+    def _has_a_file(self) -> Self:
+        if self.use is not None and self.file is None:
+            raise misplaced("use", "needs verdicts.file, the file of verdicts")
+        return self
+
+
 class Config(SharedSettings):
     """A whole run."""
 
@@ -374,6 +410,6 @@ class Config(SharedSettings):
     """Where jobs over all shards of a collection run their tasks."""
     names: UserPath | None = None
     """CSV file of the names that a person gave to clusters: collection, detector, medoid, name."""
-    verdicts: UserPath | None = None
-    """CSV file of verdicts that the page of a run saved: regions judged normal or not of interest are left out of kinds
-    and exports, kinds get their names."""
+    verdicts: VerdictSettings = VerdictSettings()
+    """What a person said on the page of a run. ``verdicts: verdicts.csv`` is short for ``verdicts: {file:
+    verdicts.csv}``."""

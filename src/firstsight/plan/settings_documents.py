@@ -46,6 +46,8 @@ def json_schema() -> dict[str, Any]:
         owner["properties"]["detectors"] = {"$ref": "#/$defs/Detectors", **kept}
     collections = schema["properties"]["collections"]
     collections["additionalProperties"] = {"anyOf": [collections["additionalProperties"], {"type": "string"}]}
+    verdicts = schema["properties"]["verdicts"]
+    verdicts["anyOf"] = [{"$ref": verdicts.pop("$ref")}, {"type": "string"}, {"type": "null"}]
     return schema
 
 
@@ -93,6 +95,8 @@ def _keys(
         if name == "collections":
             entries = own["additionalProperties"]["anyOf"][0]
             yield from _keys(_resolved(entries, schema), schema, f"{key}.<name>.")
+        elif name == "verdicts":
+            yield from _keys(_resolved(own["anyOf"][0], schema), schema, f"{key}.")
         elif name == "detectors":
             yield key, {"type": "object", "description": own["description"]}
         elif "discriminator" in own:

@@ -9,10 +9,10 @@ from typing import Any
 from urllib.parse import unquote
 
 from firstsight.errors import FirstsightError
-from firstsight.reports.first_screen import crops_of
 from firstsight.reports.overlays import overlay_name
-from firstsight.reports.page_context import address_of, in_page_order, page_context, page_environment, page_style
-from firstsight.reports.page_report import CollectionReport, DetectorReport, Page
+from firstsight.reports.page_context import address_of, page_context, page_environment, page_style
+from firstsight.reports.page_report import CollectionReport, DetectorReport
+from firstsight.reports.prepared_page import PreparedPage
 from firstsight.reports.severity import image_strengths
 from firstsight.storage.replacing import replace_file
 
@@ -23,7 +23,7 @@ MOST_PICTURES = 60
 """How many anomalous images of a detector are shown at most, worst first."""
 
 
-def write_findings(path: Path, page: Page, *, most_bytes: int = MOST_BYTES) -> None:
+def write_findings(path: Path, prepared: PreparedPage, *, most_bytes: int = MOST_BYTES) -> None:
     """Write what a run found into one HTML file without scripts.
 
     It shows the first screen of the page, the worst anomalous images of every detector, where defects lie, metrics, and
@@ -31,16 +31,15 @@ def write_findings(path: Path, page: Page, *, most_bytes: int = MOST_BYTES) -> N
 
     Args:
         path: the HTML file. The page and its folder of data are already there, beside it (`write_page`).
-        page: what to show.
+        prepared: what to show.
         most_bytes: of the pictures of anomalous images; each detector has an equal part.
 
     Raises:
         FirstsightError: a picture that is missing.
     """
-    environment, folder, page = page_environment(), path.parent, in_page_order(page)
-    crops = [[crops_of(collection, detector) for detector in collection.detectors] for collection in page.collections]
-    context = page_context(folder, page, crops)
-    share = most_bytes // max(1, sum(len(collection.detectors) for collection in page.collections))
+    environment, folder = page_environment(), path.parent
+    context = page_context(folder, prepared)
+    share = most_bytes // max(1, sum(map(len, prepared.detectors)))
     for shown in context["collections"]:
         for own in shown["detectors"]:
             own["pictures"] = _pictures(folder, shown["report"], own["report"], share)

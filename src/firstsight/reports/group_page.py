@@ -1,10 +1,12 @@
-"""The page of groups of collections: how often each kind occurs where, and a gallery of each over all collections."""
+"""The page of groups of collections: how often each kind occurs where and when, and a gallery of each over all
+collections."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas
 
 from firstsight.reports.crops import CROP_SIZE, Box, box_of, crop_region, picture_beside
@@ -18,6 +20,9 @@ MOST_SHOWN = 24
 
 SHADES = 10
 """Steps of the colour behind a share of the matrix."""
+
+FORMS_OF_PERIODS = {"hour": "%Y-%m-%d %H:00", "day": "%Y-%m-%d", "month": "%Y-%m", "year": "%Y"}
+"""How a period is written, by its unit."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,7 @@ class GroupReport:
         group, detector: their names.
         says: whether textures differ, and how the number of kinds came about, in sentences.
         matrix: rows of the table `kinds_by_collection`.
+        periods: rows of the table `kinds_by_time`; none where no time is known.
         metrics: rows of the table `group_metrics`.
         gallery: for each kind, by its number, the images to show (`chosen_images`).
     """
@@ -54,6 +60,7 @@ class GroupReport:
     detector: str
     says: tuple[str, ...]
     matrix: pandas.DataFrame
+    periods: pandas.DataFrame
     metrics: pandas.DataFrame
     gallery: Mapping[int, tuple[Shown, ...]]
 
@@ -92,6 +99,8 @@ def _section(folder: Path, place: int, report: GroupReport) -> dict[str, Any]:
         "report": report,
         "anchor": f"group-{place + 1}",
         "collections": collections,
+        "in_order_of_time": set(collections) <= set(report.periods["collection"]),
+        "periods": _over_time(report.periods),
         "kinds": [_kind(folder, place, int(str(number)), rows, report) for number, rows in _by_kind(report.matrix)],
         "metrics": [
             {**row, "title": METRIC_TITLES.get(row["metric"], "")} for row in report.metrics.to_dict("records")
@@ -112,13 +121,35 @@ def _kind(folder: Path, place: int, number: int, rows: pandas.DataFrame, report:
         write_image(folder / name, crop_region(picture_beside(image.overlay), image.overlay, image.size, image.box))
         address = image_anchor(image.collection, report.detector, image.image)
         shown.append({"url": name, "collection": image.collection, "image": image.image, "address": address})
-    cells = rows.sort_values("collection").to_dict("records")
+    cells = rows.sort_values("collection")
     return {
         "name": str(rows["cluster_name"].iloc[0]),
         "anchor": f"group-{place + 1}-kind-{number}",
         "n_images": int(rows["n_images"].sum()),
-        "cells": [{**cell, "shade": -int(-SHADES * cell["share"] // 1)} for cell in cells],
+        "cells": _shaded(cells),
         "shown": shown,
+    }
+
+
+def _shaded(cells: pandas.DataFrame) -> list[dict[str, Any]]:
+    shades = np.ceil(SHADES * cells["share"]).astype(int)
+    return [{str(key): value for key, value in cell.items()} for cell in cells.assign(shade=shades).to_dict("records")]
+
+
+def _over_time(rows: pandas.DataFrame) -> dict[str, Any] | None:
+    """The names of the periods, and the cells of each kind in all collections together; None of no period."""
+    if rows.empty:
+        return None
+    unit = str(rows["unit"].iloc[0])
+    sums = rows.groupby(["cluster", "cluster_name", "period"])["n_images"].sum().rename("n_images").reset_index()
+    sums["share"] = sums["n_images"] / sums.groupby("period")["n_images"].transform("sum")
+    return {
+        "unit": unit,
+        "names": [period.strftime(FORMS_OF_PERIODS[unit]) for period in sorted(set(sums["period"]))],
+        "kinds": [
+            {"name": str(part["cluster_name"].iloc[0]), "cells": _shaded(part.sort_values("period"))}
+            for _, part in _by_kind(sums)
+        ],
     }
 
 

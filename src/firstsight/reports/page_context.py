@@ -1,7 +1,6 @@
 """What the templates of the page and of the file of findings need: reports with anchors, pictures and counts."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -13,21 +12,17 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from firstsight.errors import FirstsightError
-from firstsight.reports.first_screen import DetectorCrops
+from firstsight.reports.changes import MOST_NAMED, Changes
 from firstsight.reports.overlays import CONTOUR_COLOUR, MASK_COLOUR, pieces_of
-from firstsight.reports.page_report import CollectionReport, DetectorReport, Page
-from firstsight.reports.page_text import METRIC_TITLES, count, metric_value, number
-from firstsight.reports.region_density import region_density
-from firstsight.reports.severity import by_severity
+from firstsight.reports.page_report import CollectionReport, Page
+from firstsight.reports.page_text import METRIC_TITLES, count, image_anchor, metric_value, number
+from firstsight.reports.prepared_page import PreparedDetector, PreparedPage
 
 DATA = "data"
 """The folder beside the page with its style, scripts and data."""
 
 MOST_LISTED = 50
 """How many images that may be no texture are listed by name; the table has them all."""
-
-FEWEST_FOR_DENSITY = 3
-"""Anomalous images from which on it is shown where their regions lie."""
 
 SUMMARY_METRICS = {"pro": "PRO", "auroc": "AUROC", "average_precision": "AP"}
 """The metrics of the first screen, and what they are called there."""
@@ -52,31 +47,25 @@ def page_style(environment: jinja2.Environment) -> str:
     return environment.get_template("page.css.j2").render(**colours)
 
 
-def in_page_order(page: Page) -> Page:
-    """The same page with the clusters of every detector in the order in which it shows them."""
-    collections = [
-        replace(collection, detectors=tuple(map(by_severity, collection.detectors))) for collection in page.collections
-    ]
-    return replace(page, collections=tuple(collections))
-
-
-def page_context(folder: Path, page: Page, crops: Sequence[Sequence[DetectorCrops]]) -> dict[str, Any]:
+def page_context(folder: Path, prepared: PreparedPage) -> dict[str, Any]:
     """What a template is rendered with.
 
     Args:
         folder: of the page.
-        page: in the order of the page.
-        crops: those of every collection and detector.
+        prepared: the page, and what is shown of every detector.
 
     Raises:
         FirstsightError: a colour bar that is missing or none, or a path that is not relative.
     """
+    page = prepared.page
     return {
         "page": page,
         "data": DATA,
         "collections": [
-            _collection(folder, place, collection, crops[place]) for place, collection in enumerate(page.collections)
+            _collection(folder, place, collection, prepared.detectors[place])
+            for place, collection in enumerate(page.collections)
         ],
+        "most_named": MOST_NAMED,
         "totals": _totals(page),
         "most_listed": MOST_LISTED,
         "summary_metrics": SUMMARY_METRICS if _any_summary_metric(page) else {},
@@ -111,7 +100,7 @@ def _totals(page: Page) -> dict[str, int]:
 
 
 def _collection(
-    folder: Path, place: int, collection: CollectionReport, crops: Sequence[DetectorCrops]
+    folder: Path, place: int, collection: CollectionReport, shown: Sequence[PreparedDetector]
 ) -> dict[str, Any]:
     """What the template needs for one collection: its report, anchors and pictures."""
     anchor = f"collection-{place + 1}"
@@ -129,32 +118,40 @@ def _collection(
                 "colour_bar": _picture(folder, detector.colour_bar),
                 "summary": {metric: _whole_frame(detector.metrics, metric) for metric in SUMMARY_METRICS},
                 "metrics": _by_crop(detector.metrics),
-                "crops": crops[number].addresses(place, number, DATA),
-                "density": _density(detector, collection, f"{DATA}/{density_file(place, number)}"),
+                "crops": shown[number].crops.addresses(place, number, DATA),
+                "density": _density(shown[number].density, f"{DATA}/{density_file(place, number)}"),
+                "changes": _changes(shown[number].changes, collection.name, detector.name),
             }
             for number, detector in enumerate(collection.detectors)
         ],
     }
 
 
-def density_file(place: int, number: int) -> str:
-    """The file, in the folder of data, of the picture of where a detector's regions lie."""
-    return f"density-{place}-{number}.png"
-
-
-def density_of(detector: DetectorReport, collection: CollectionReport) -> NDArray[numpy.float64] | None:
-    """Where the regions of a detector lie (`region_density`); None: too few images are anomalous to show it."""
-    if detector.n_anomalous < FEWEST_FOR_DENSITY:
-        return None
-    return region_density(detector.regions, collection.images)
-
-
-def _density(detector: DetectorReport, collection: CollectionReport, url: str) -> dict[str, Any] | None:
+def _density(density: NDArray[numpy.float64] | None, url: str) -> dict[str, Any] | None:
     """The picture of where the regions of a detector lie, and how many images share the densest place."""
-    density = density_of(detector, collection)
     if density is None:
         return None
     return {"url": url, "width": density.shape[1], "height": density.shape[0], "most": float(density.max())}
+
+
+def _changes(changes: Changes, collection: str, detector: str) -> dict[str, Any] | None:
+    """What has changed, each image that is named with the address at which the page shows it."""
+    if not changes:
+        return None
+    addresses = {
+        title: [(image, image_anchor(collection, detector, image)) for image in images]
+        for title, images in (
+            ("newly called anomalous", changes.newly),
+            ("no longer called anomalous", changes.no_longer),
+        )
+        if images
+    }
+    return {"images": addresses, "lines": changes.lines}
+
+
+def density_file(place: int, number: int) -> str:
+    """The file, in the folder of data, of the picture of where a detector's regions lie."""
+    return f"density-{place}-{number}.png"
 
 
 def address_of(relative: str) -> str:

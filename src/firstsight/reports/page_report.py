@@ -26,11 +26,11 @@ class DetectorReport:
     Args:
         name: the detector's name in the config.
         settings: its settings, and what it learned, in one line of text.
-        threshold: the collection's threshold, in the units of the map; where images have their own by a rate, the
-            middle one; None where they have Otsu's of their own scores.
+        threshold: the collection's threshold, in the units of the map; where images have their own, the middle one.
         threshold_says: one line on how the threshold was determined.
         verdicts_say: what a person's verdicts say of it, or nothing.
         rate: share of normal images that may be called anomalous, where that decides on images.
+        otsu: whether every image has Otsu's threshold of its own scores, so that there is no other to try.
         false_alarms: a sentence on how many normal images are called anomalous, or nothing.
         scale: the values at the two ends of the overlays' colours.
         folder: the folder of its overlays by shard, relative to the page's folder, with forward slashes, not
@@ -50,7 +50,7 @@ class DetectorReport:
 
     name: str
     settings: str
-    threshold: float | None
+    threshold: float
     threshold_says: str
     scale: tuple[float, float]
     folder: str
@@ -63,6 +63,7 @@ class DetectorReport:
     clusters_chosen: str
     charts: Mapping[str, Any]
     rate: float | None = None
+    otsu: bool = False
     false_alarms: str = ""
     verdicts_say: str = ""
 

@@ -94,7 +94,7 @@ def join_disagreements(*, pairs: Sequence[Path], table: Path, markdown: Path) ->
 
 def _figures(stored: Mapping[str, StoredMap], images: pandas.DataFrame) -> dict[str, float]:
     stores = {image: entry.reader.path for image, entry in stored.items()}
-    values = {row["metric"]: row["value"] for row in localization_rows(stores, images)}
+    values = {row["metric"]: row["value"] for row in localization_rows(stores, images, intervals=False)}
     return {metric: value for metric, value in values.items() if np.isfinite(value)} | {"n_images": len(stored)}
 
 

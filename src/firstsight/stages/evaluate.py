@@ -17,7 +17,7 @@ from firstsight.collections.mask_values import MaskRule, parse_rule
 from firstsight.collections.masks import read_ignored, read_masks, split_masks
 from firstsight.detectors.image_score import image_score
 from firstsight.evaluation import clustering, localization
-from firstsight.evaluation.bootstrap import image_auroc_interval
+from firstsight.evaluation.bootstrap import image_auroc_interval, localization_intervals
 from firstsight.evaluation.localization_statistics import Part, localization_statistics_of
 from firstsight.stages.cluster import read_descriptors
 from firstsight.stages.job import Job
@@ -100,20 +100,23 @@ def evaluate_collection(
     write_table(output, "metrics", [{**names, **unknown, **row} for row in rows if np.isfinite(row["value"])])
 
 
-def localization_rows(stores: Mapping[str, Path], images: pandas.DataFrame, crop: float = 0.0) -> list[dict[str, Any]]:
+def localization_rows(
+    stores: Mapping[str, Path], images: pandas.DataFrame, crop: float = 0.0, *, intervals: bool = True
+) -> list[dict[str, Any]]:
     """Metrics of maps, as rows with metric, value, n_images, n_regions and crop; one task of dask reads each store.
 
-    The row of ``image_auroc`` also has ``low`` and ``high``, its 95 % interval over images.
+    With intervals, the rows also have ``low`` and ``high``, the 95 % interval of the metric over images.
 
     Args:
         stores: for every image that has a map, the store that holds it.
         images: rows of the table `images` with labels and masks, by image.
         crop: share of the frame cut from each side, in [0, 0.5).
+        intervals: whether images are resampled; they are read once more for that.
     """
     known = images[images["status"].eq("ok") & images.index.isin(list(stores))]
     with_truth = known[known["mask"].notna() | known["is_normal"].eq(True)]
     if not with_truth["mask"].notna().any():
-        return _image_rows(stores, known) if crop == 0 else []
+        return _image_rows(stores, known, intervals=intervals) if crop == 0 else []
     parts = []
     for store, rows in _by_store(stores, with_truth):
         # Workers of dask may be elsewhere.
@@ -134,15 +137,12 @@ def localization_rows(stores: Mapping[str, Path], images: pandas.DataFrame, crop
         "image_auroc": localization.image_auroc_from_statistics(statistics),
     }
     counts = {"n_images": len(with_truth), "n_regions": statistics.n_regions, "crop": crop}
-    intervals = {"image_auroc": _interval(statistics.image_anomalous, statistics.image_scores)}
-    return [
-        {"metric": metric, "value": value, **intervals.get(metric, {}), **counts} for metric, value in values.items()
-    ]
-
-
-def _interval(anomalous: NDArray[np.bool_], scores: NDArray[np.floating]) -> dict[str, float]:
-    low, high = image_auroc_interval(anomalous, scores)
-    return {"low": low, "high": high}
+    figures: list[dict[str, Any]] = [{"metric": metric, "value": value, **counts} for metric, value in values.items()]
+    if not intervals:
+        return figures
+    bounds = localization_intervals(parts, statistics, crop=crop)
+    bounds["image_auroc"] = image_auroc_interval(statistics.image_anomalous, statistics.image_scores)
+    return [row | dict(zip(("low", "high"), bounds[row["metric"]], strict=True)) for row in figures]
 
 
 def _by_store(stores: Mapping[str, Path], images: pandas.DataFrame) -> Iterator[tuple[Path, pandas.DataFrame]]:
@@ -165,7 +165,7 @@ def _image_scores(store: Path, images: Sequence[str]) -> list[float]:
     return [image_score(stored.cells()) for stored in _maps_in(store, images)]
 
 
-def _image_rows(stores: Mapping[str, Path], known: pandas.DataFrame) -> list[dict[str, Any]]:
+def _image_rows(stores: Mapping[str, Path], known: pandas.DataFrame, *, intervals: bool) -> list[dict[str, Any]]:
     labelled = known[known["is_normal"].notna()]
     if labelled.empty:
         return []
@@ -174,9 +174,17 @@ def _image_rows(stores: Mapping[str, Path], known: pandas.DataFrame) -> list[dic
     scores = np.concatenate(of_parts)
     defective = np.concatenate([rows["is_normal"].ne(True).to_numpy(bool) for _, rows in parts])
     value = localization.image_auroc_from_scores(defective, scores)
-    interval = _interval(defective, scores)
-    counts = {"n_images": len(labelled), "n_regions": None, "crop": 0.0}
-    return [{"metric": "image_auroc", "value": value, **interval, **counts}]
+    row: dict[str, Any] = {
+        "metric": "image_auroc",
+        "value": value,
+        "n_images": len(labelled),
+        "n_regions": None,
+        "crop": 0.0,
+    }
+    if not intervals:
+        return [row]
+    low, high = image_auroc_interval(defective, scores)
+    return [row | {"low": low, "high": high}]
 
 
 def _clustering_rows(

@@ -22,7 +22,7 @@ def make_group_page(
     """Write the page of groups: a folder beside the page of the run.
 
     Args:
-        tables: the tables images, regions, group_clusters, kinds_by_collection and group_metrics.
+        tables: the tables images, regions, group_clusters, kinds_by_collection, kinds_by_time and group_metrics.
         groups: for each group and detector ``group``, ``detector`` (their names), ``summary`` (JSON of
             `cluster_group`) and ``overlays``: the folder of overlays of each collection.
         output: the folder to make.
@@ -59,6 +59,7 @@ def make_group_page(
                     group["detector"],
                     _says(read_json(Path(group["summary"]))),
                     own["kinds_by_collection"],
+                    own["kinds_by_time"],
                     own["group_metrics"],
                     gallery,
                 )

@@ -26,6 +26,7 @@ from firstsight.stages.job_log import (
     INTERRUPTED,
     QUIET,
     failure_line,
+    notice_line,
     progress_line,
     summary_line,
     warning_line,
@@ -90,6 +91,12 @@ class Job:
         """Write one line to the job's log."""
         self.log.write(line + "\n")
         self.log.flush()
+
+    def tell(self, line: str) -> None:
+        """Say one line on the console, and in the job's log."""
+        self.note(notice_line(line))
+        if not self.quiet:
+            print(f"firstsight: {line}", file=sys.stderr)
 
     @property
     def names(self) -> str:

@@ -16,7 +16,7 @@ READ_BYTES = 2**16
 
 _PROGRESS = re.compile(r"(\d+) of (\d+) (\w+) in ([\d.]+) s")
 _SUMMARY = re.compile(r".*: (\d+) images in [\d.]+ s\b.*")
-_WARNING, _FAILURE = "warning: ", "failed: "
+_WARNING, _NOTICE, _FAILURE = "warning: ", "notice: ", "failed: "
 
 
 class Told(NamedTuple):
@@ -28,6 +28,7 @@ class Told(NamedTuple):
         seconds: spent on those that are done.
         images: how many the job had when it ended; None before.
         warnings: each once.
+        notices: what else is said on the console, each once.
         failure: why the job failed; empty if it did not, or could not say so.
     """
 
@@ -37,6 +38,7 @@ class Told(NamedTuple):
     seconds: float = 0.0
     images: int | None = None
     warnings: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
     failure: str = ""
 
 
@@ -54,6 +56,11 @@ def summary_line(names: str, images: int, seconds: float) -> str:
 def warning_line(message: str) -> str:
     """The line for what a user should know although the job goes on."""
     return _WARNING + " ".join(message.split())
+
+
+def notice_line(message: str) -> str:
+    """The line for what a user asked for and wants to see done."""
+    return _NOTICE + " ".join(message.split())
 
 
 def failure_line(reason: str) -> str:
@@ -76,7 +83,9 @@ def read_job_log(path: Path) -> Told:
 
 def told_by(lines: list[str]) -> Told:
     """What the lines of a log tell."""
-    told = Told(warnings=tuple(dict.fromkeys(_after(_WARNING, lines))))
+    told = Told(
+        warnings=tuple(dict.fromkeys(_after(_WARNING, lines))), notices=tuple(dict.fromkeys(_after(_NOTICE, lines)))
+    )
     for line in lines:
         if found := _PROGRESS.fullmatch(line):
             told = told._replace(done=int(found[1]), total=int(found[2]), unit=found[3], seconds=float(found[4]))

@@ -13,10 +13,12 @@ from firstsight.clustering.judged import verdicts_say
 from firstsight.clustering.verdicts import Verdict, read_verdicts
 from firstsight.reports.findings_file import write_findings
 from firstsight.reports.image_notes import image_notes
+from firstsight.reports.last_run import keep_run, read_last_runs, run_before, summary_of
 from firstsight.reports.originals import addresses_of_originals, look_alike_in_browsers
 from firstsight.reports.overlays import draw_colour_bar, replace_image
 from firstsight.reports.page import write_page
 from firstsight.reports.page_report import ClusterReport, CollectionReport, DetectorReport, Page
+from firstsight.reports.prepared_page import prepare_page
 from firstsight.stages.job import Job
 from firstsight.stages.remarks import remarks_on
 from firstsight.storage.json import read_json
@@ -31,6 +33,7 @@ def make_page(
     collections: Sequence[Mapping[str, Any]],
     output: Path,
     findings: Path,
+    last_run: Path,
     job: Job,
     verdicts: Path | None = None,
     groups: str = "",
@@ -50,6 +53,8 @@ def make_page(
         groups: the folder of the page of groups of collections, where there are any.
         output: the HTML file, its data in the folder ``data`` beside it; all pictures are linked relative to it.
         findings: the HTML file, beside it, that holds what was found with its pictures.
+        last_run: JSON of `firstsight.reports.last_run`, from which the page tells what has changed; written anew when
+            all else is there.
     """
     said = tuple(read_verdicts(verdicts)) if verdicts else ()
     read = {name: read_table(path) for name, path in tables.items()}
@@ -64,9 +69,13 @@ def make_page(
                 job.note(f"{report.name}: {line}")
         link = f"{_relative(groups, output.parent)}/index.html" if groups else ""
         page = Page(title="firstsight", version=__version__, collections=reports, verdicts=said, groups=link)
-        write_page(output, page)
+        run = summary_of(page)
+        before = run_before(run, read_last_runs(last_run))
+        prepared = prepare_page(page, before)
+        write_page(output, prepared)
     with job.step("findings"):
-        write_findings(findings, page)
+        write_findings(findings, prepared)
+    keep_run(last_run, run, before)
     job.n_images = len(read["images"])
 
 
@@ -134,7 +143,7 @@ def _detector(
     return DetectorReport(
         name=name,
         settings=_settings(detector),
-        threshold=None if decision.otsu else threshold["threshold"],
+        threshold=threshold["threshold"],
         threshold_says=threshold["says"],
         scale=tuple(threshold["scale"]),
         folder=_relative(detector["overlays"], root),
@@ -147,8 +156,16 @@ def _detector(
         clusters_chosen=chosen["criterion"],
         charts=read_json(Path(detector["charts"])),
         rate=decision.rate,
+        otsu=decision.otsu,
         false_alarms=_false_alarms(decision),
-        verdicts_say=verdicts_say(own["regions"], results["score"], said),
+        verdicts_say=verdicts_say(
+            own["regions"],
+            results,
+            said,
+            threshold=threshold["threshold"],
+            rate=decision.rate,
+            chosen=threshold.get("judged_says", ""),
+        ),
     )
 
 

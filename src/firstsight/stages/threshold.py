@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 
 from firstsight.clustering.descriptors import weighting_temperatures
 from firstsight.clustering.false_alarms import pixel_threshold
+from firstsight.clustering.judged_limit import JudgedImages
 from firstsight.clustering.normal_images import MapStatistics, NormalImages, fit_normal_images
 from firstsight.clustering.thresholds import anomaly_threshold, otsu_threshold
 from firstsight.errors import FirstsightError
 from firstsight.stages.job import Job
+from firstsight.stages.judged_threshold import judged_rate, judged_threshold
 from firstsight.storage.json import read_json, write_json
 from firstsight.storage.store import ShardReader
 from firstsight.storage.stored_maps import images_with_maps
@@ -25,25 +27,37 @@ SAMPLED_CELLS = 4_000_000
 """The threshold is found from so many cells of a collection at most; every map gives an equal share of them."""
 
 
-def find_threshold(*, shards: Sequence[Path], output: Path, settings: Mapping[str, Any], seed: int, job: Job) -> None:
+def find_threshold(
+    *,
+    shards: Sequence[Path],
+    output: Path,
+    settings: Mapping[str, Any],
+    seed: int,
+    job: Job,
+    judged: Mapping[str, Sequence[str]] | None = None,
+) -> None:
     """Find what all maps of a collection share, without labels: threshold, colour scale, weighting.
 
     Writes JSON: ``threshold`` (a cell with a higher score is anomalous; where every image has its own, the middle one),
-    ``method``, ``rate``, ``unit`` and ``scores`` (from the settings), ``normal`` (`NormalImages`), ``says`` (in words:
-    how the threshold was found, and what lies above it), ``scale`` (low and high end of the colours: median of the
-    cells and largest score), ``temperatures`` (of the descriptors' weights), ``n_images`` (how many have a map).
-    Threshold, normal, scale and temperatures are null where no image has a map.
+    ``method``, ``rate``, ``unit`` and ``scores`` (from the settings, but for a rate that verdicts choose), ``normal``
+    (`NormalImages`), ``says`` (in words: how the threshold was found, and what lies above it), ``judged_says`` (what
+    verdicts did to it, or nothing), ``scale`` (low and high end of the colours: median of the cells and largest score),
+    ``temperatures`` (of the descriptors' weights), ``n_images`` (how many have a map). Threshold, normal, scale and
+    temperatures are null where no image has a map.
 
     Args:
         shards: stores of the collection's maps, each read by one task of dask; only a sample of their cells is kept.
         output: the JSON to make.
         settings: the fields of one of the models of `firstsight.plan.settings.ThresholdSettings`.
         seed: of the sample.
+        judged: the fields of `JudgedImages`, where they choose the rate or the threshold.
     """
-    chosen = {key: settings.get(key) for key in ("method", "rate", "unit", "scores")}
+    chosen: dict[str, Any] = {key: settings.get(key) for key in ("method", "rate", "unit", "scores")}
     own_otsu = chosen["scores"] == "image"
     with job.step("sample"):
-        keys = [list(key_of_image.values()) for key_of_image in images_with_maps(shards)]
+        mapped = images_with_maps(shards)
+        names = [image for key_of_image in mapped for image in key_of_image]
+        keys = [list(key_of_image.values()) for key_of_image in mapped]
         ends = list(accumulate(map(len, keys)))
         job.n_images = n_maps = ends[-1] if ends else 0
         limit = SAMPLED_CELLS // max(1, n_maps)
@@ -55,27 +69,40 @@ def find_threshold(*, shards: Sequence[Path], output: Path, settings: Mapping[st
     with job.step("threshold"):
         if not parts:
             nothing = dict.fromkeys(("threshold", "normal", "scale", "temperatures"))
-            write_json(output, {**nothing, **chosen, "says": "no image has a map", "n_images": 0})
+            write_json(output, {**nothing, **chosen, "says": "no image has a map", "judged_says": "", "n_images": 0})
             return
         scores = _Scores.joined(parts)
         cells, maxima = scores.cells, scores.maps.tiles.max(axis=1)
         normal = fit_normal_images(scores.maps)
+        said = JudgedImages(**{word: tuple(images) for word, images in judged.items()}) if judged else None
+        judged_says = ""
         if own_otsu:
             threshold = float(np.median(scores.otsu))
             says = "Otsu's threshold of each image's own scores, which parts every image in two"
+            judged_says = "verdicts change no threshold of an image's own scores" if said else ""
         elif chosen["unit"] == "image":
-            threshold, says = _of_images(normal, scores.maps, settings["rate"])
+            if said:
+                p_values = dict(zip(names, normal.p_values(scores.maps).tolist(), strict=True))
+                chosen["rate"], judged_says = judged_rate(said, p_values, settings["rate"])
+            threshold, says = _of_images(normal, scores.maps, chosen["rate"])
             threshold = min(threshold, float(maxima.max()))
         else:
             threshold, how = _of_cells(settings, cells, maxima)
+            if said:
+                without = threshold
+                threshold, judged_says = judged_threshold(said, shards, without)
+                how = how if threshold == without else "chosen by verdicts"
             share, images = 100 * float((cells > threshold).mean()), int((maxima > threshold).sum())
             says = f"{how}; {share:.2g} % of all pixels, in {images} of {n_maps} images, lie above"
         job.note(f"threshold {threshold:.6g}: {says}")
+        if judged_says:
+            job.tell(f"{job.collection}, {job.detector}: {judged_says}")
         shared = {
             "threshold": threshold,
             "normal": asdict(normal),
             **chosen,
             "says": says,
+            "judged_says": judged_says,
             "scale": [float(np.median(cells)), float(maxima.max())],
             "temperatures": weighting_temperatures(cells),
             "n_images": n_maps,
@@ -89,7 +116,7 @@ def take_over_threshold(threshold: Path, known: str, output: Path) -> None:
     Args:
         threshold: JSON that `find_threshold` wrote for the known collection.
         known: name of that collection.
-        output: the JSON to make, with the same content.
+        output: the JSON to make, with the same content, but for what verdicts did.
 
     Raises:
         FirstsightError: no image of the known collection has a map.
@@ -97,7 +124,7 @@ def take_over_threshold(threshold: Path, known: str, output: Path) -> None:
     known_threshold = read_json(threshold)
     if known_threshold["threshold"] is None:
         raise FirstsightError(f"{known}: no image has a map, so nothing can be held against it")
-    write_json(output, known_threshold)
+    write_json(output, {**known_threshold, "judged_says": ""})
 
 
 class _Scores(NamedTuple):

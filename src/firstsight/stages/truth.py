@@ -31,8 +31,8 @@ def read_truth(
     """Read the masks of a shard and note them with the labels.
 
     Args:
-        rows: image, label, normal (whether the label says so, or None), masks (paths) and remark of every image, as the
-            plan has them.
+        rows: image, label, normal (whether the label says so, or None), masks (paths), remark and, where it is known,
+            time (in the form of ISO 8601) of every image, as the plan has them.
         sample: masks of the whole collection, from which it is found what their values mean; none if it has no masks.
         positive: the values that are anomalous, if the config says it.
         manifest: the shard's rows of the table `images`.
@@ -60,6 +60,7 @@ def read_truth(
                     "mask": mask,
                     "mask_values": None if mask is None else str(convention.rule),
                     "truth_remark": _remark(row, marked, any_masks=bool(sample)),
+                    "time": row.get("time"),
                     "status": status,
                 }
             )

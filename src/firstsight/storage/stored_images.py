@@ -15,6 +15,8 @@ from firstsight.storage.tables import read_table
 
 Stored = tuple[ShardReader, str]
 
+_TYPES: dict[str, Any] = {"is_normal": "boolean", "time": "datetime64[us]"}
+
 
 def stored_images(shards: Sequence[Path]) -> list[Stored]:
     """The reader and key of every image that has features.
@@ -88,7 +90,9 @@ def read_images(manifests: Sequence[Path], truths: Sequence[Path]) -> pandas.Dat
         part = read_table(manifest).set_index("image", drop=False)
         rows = pandas.DataFrame(read_json(truth)).set_index("image").loc[part.index]
         for column in TRUTH_COLUMNS:
-            part[column] = rows[column].astype("boolean" if column == "is_normal" else object)
+            # Rows of an earlier version have no time.
+            known = rows[column] if column in rows else pandas.Series(None, rows.index, object)
+            part[column] = known.astype(_TYPES.get(column, object))
         part["status"] = part["status"].where(part["status"].ne("ok"), rows["status"])
         images.append(part.reset_index(drop=True))
     return pandas.concat(images, ignore_index=True)

@@ -1,6 +1,6 @@
 """The tables of a run: the one place where their columns and types are fixed.
 
-Six tables that every run has, and three of runs with groups of collections, each with one kind of row:
+Six tables that every run has, and four of runs with groups of collections, each with one kind of row:
 
 | table      | one row                                      | sorted by                           |
 | ---------- | -------------------------------------------- | ----------------------------------- |
@@ -12,7 +12,8 @@ Six tables that every run has, and three of runs with groups of collections, eac
 | `unread`   | suffix of files that cannot be read          | collection, suffix                  |
 
 `group_clusters` has a row for each image of a group and detector, and for each region of an anomalous one;
-`kinds_by_collection` one for each kind and collection of a group; `group_metrics` one for each metric of a group.
+`kinds_by_collection` one for each kind and collection of a group; `kinds_by_time` one for each of these in each period
+from which the collection has images; `group_metrics` one for each metric of a group.
 """
 
 from collections.abc import Sequence
@@ -49,6 +50,8 @@ SCHEMAS: dict[str, pyarrow.Schema] = {
             _optional("mask_values", pyarrow.string()),
             # What is odd about label and mask.
             _optional("truth_remark", pyarrow.string()),
+            # When it was taken, without a zone; null where that is unknown.
+            _optional("time", pyarrow.timestamp("us")),
             # The mask of missing pixels.
             _optional("missing", pyarrow.string()),
             # The mask of pixels that are no part of the texture.
@@ -189,8 +192,24 @@ SCHEMAS: dict[str, pyarrow.Schema] = {
             _required("n_images", pyarrow.int64()),
             # Of the collection's images.
             _required("share", pyarrow.float64()),
-            # Whether no collection with an earlier name has images of this kind.
+            # Whether no earlier collection has images of this kind.
             _required("is_new", pyarrow.bool_()),
+        ]
+    ),
+    "kinds_by_time": pyarrow.schema(
+        [
+            _required("group", pyarrow.string()),
+            _required("detector", pyarrow.string()),
+            _required("cluster", pyarrow.int32()),
+            _required("cluster_name", pyarrow.string()),
+            _required("collection", pyarrow.string()),
+            # How long a period is: hour, day, month or year.
+            _required("unit", pyarrow.string()),
+            # Its first moment.
+            _required("period", pyarrow.timestamp("us")),
+            _required("n_images", pyarrow.int64()),
+            # Of the collection's images of that period.
+            _required("share", pyarrow.float64()),
         ]
     ),
     "group_metrics": pyarrow.schema(
@@ -205,7 +224,7 @@ SCHEMAS: dict[str, pyarrow.Schema] = {
 }
 """Columns and types by table. `images` has five more columns for every detector: see `images_schema`."""
 
-TRUTH_COLUMNS = ("label", "is_normal", "mask", "mask_values", "truth_remark")
+TRUTH_COLUMNS = ("label", "is_normal", "mask", "mask_values", "truth_remark", "time")
 """Columns of `images` that the stage truth fills in."""
 
 SORT_KEYS: dict[str, tuple[str, ...]] = {
@@ -217,6 +236,7 @@ SORT_KEYS: dict[str, tuple[str, ...]] = {
     "unread": ("collection", "suffix"),
     "group_clusters": ("group", "detector", "collection", "image", "region"),
     "kinds_by_collection": ("group", "detector", "cluster", "collection"),
+    "kinds_by_time": ("group", "detector", "cluster", "collection", "period"),
     "group_metrics": ("group", "detector", "metric"),
 }
 

@@ -186,6 +186,8 @@ def _same_kind(given: pyarrow.DataType, wanted: pyarrow.DataType) -> bool:
         return bool(types.is_string(given) or types.is_large_string(given))
     if types.is_boolean(wanted):
         return bool(types.is_boolean(given))
+    if types.is_timestamp(wanted):
+        return bool(types.is_timestamp(given) and given.tz is None)
     return bool(types.is_integer(given) or types.is_floating(given))
 
 
