@@ -1,5 +1,6 @@
 """Reports for the page, with pictures drawn, names that are meant to do harm, and as many images as wanted."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -9,8 +10,10 @@ import pandas
 from PIL import Image
 
 from firstsight.reports.first_screen import crops_of
-from firstsight.reports.overlays import draw_colour_bar, overlay_name, write_image
+from firstsight.reports.last_run import Run, summary_of
+from firstsight.reports.overlays import Layers, draw_colour_bar, write_image
 from firstsight.reports.page_report import ClusterReport, CollectionReport, DetectorReport, Page
+from firstsight.reports.picture_files import picture_files
 
 SCRIPT = "<script>alert(1)</script>.png"
 HANDLER = '"onload="alert(1)" x="&amp;.png'
@@ -18,6 +21,7 @@ ENDING = "</script><img src=x onerror=alert(1)>.png"
 NOT_UNICODE = "caf\udce9.png"
 ODD_FOLDER = 'odd #100%25 "name"? é'
 MAGENTA = (214, 19, 150)
+BLUE = (19, 90, 214)
 
 JUDGED = "judged in windows of 27 pixels; images enter at 1.5 times their size"
 
@@ -93,21 +97,30 @@ def images_table(names: list[str], label: str | None = "crack") -> pandas.DataFr
     return table.assign(original=pandas.Series(original, index=table.index, dtype=object))
 
 
+def run_before(page: Page) -> Run:
+    """A run in which the first detector called no image of its first collection anomalous, and had another rate."""
+    tiles = page.collections[0]
+    calm = replace(tiles.detectors[0], image_results=tiles.detectors[0].image_results.assign(regions=0), rate=0.01)
+    return summary_of(replace(page, collections=(replace(tiles, detectors=(calm, *tiles.detectors[1:])),)))
+
+
 def draw_pictures(reports: Path, page: Page, *, all_images: bool = True) -> None:
-    """Draw what the page links, all of it in one colour; or of the images only those of the first screen."""
-    picture = Image.new("RGB", (320, 200), MAGENTA)
+    """Draw what the page shows, `grnr` in a colour of its own; of all images, or of those of the first screen."""
+    drawn: dict[Path, set[str]] = {}
     for collection in page.collections:
         for report in collection.detectors:
             write_image(reports / report.colour_bar, draw_colour_bar(report.scale, report.threshold, 120))
             crops = crops_of(collection, report)
             first = [*crops.worst, *(kind.crop for kind in crops.kinds if kind.crop)]
-            for image in report.image_results.index if all_images else {crop.image for crop in first}:
-                name = overlay_name(str(image))
-                folder = reports / report.folder / "0123456789"
-                write_image(folder / name, picture)
-                write_image(folder / "lines" / name, Image.new("RGBA", picture.size))
-                for kind in ("pictures", "thumbnails"):
-                    write_image((folder / kind / name).with_suffix(".webp"), picture)
+            images = map(str, report.image_results.index) if all_images else (crop.image for crop in first)
+            shards = collection.images.set_index("image")["shard"]
+            for image in images:
+                drawn.setdefault(reports / report.folder / shards[image], set()).add(image)
+    for folder, names in drawn.items():
+        picture = Image.new("RGB", (320, 200), BLUE if folder.parent.name == "grnr" else MAGENTA)
+        with picture_files(folder) as files:
+            for name in sorted(names):
+                files.add(name, Layers(picture, picture, Image.new("RGBA", picture.size)))
 
 
 def sample_page() -> Page:
@@ -169,6 +182,11 @@ def sample_page() -> Page:
     )
 
 
+def in_shards(images: pandas.DataFrame) -> pandas.DataFrame:
+    """The images with 200 of them in a shard, as a collection of 100,000 has."""
+    return images.assign(shard=[f"{row // 200:010x}" for row in range(len(images))])
+
+
 def large_page(count: int) -> Page:
     """A page of two collections with ``count`` images in all, five clusters and some outliers each."""
     collections = []
@@ -188,8 +206,9 @@ def large_page(count: int) -> Page:
             )
             for number, rows in members.items()
         )
-        shown = detector("blind", table, clusters, charts=charts_of(names[:2000]))
+        folder = f"../overlays/{name}"
+        shown = detector("blind", table, clusters, charts=charts_of(names[:2000]), folder=folder)
         collections.append(
-            CollectionReport(name, "data", size, "laws", "none", JUDGED, (shown,), images_table(names), ())
+            CollectionReport(name, "data", size, "laws", "none", JUDGED, (shown,), in_shards(images_table(names)), ())
         )
     return Page("many images", "0.1.0", tuple(collections))

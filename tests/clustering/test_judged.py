@@ -78,15 +78,20 @@ def test_the_page_is_told_what_the_verdicts_say() -> None:
     ]
     said.append(verdict("c", "kind", None, "crack"))
     found = (
-        "Your verdicts: 1 region a defect, 1 region left out of kinds and exports, 1 kind named. "
+        "Your verdicts: 3 images judged, 1 region a defect, 1 region left out of kinds and exports, 1 kind named. "
         "Of the regions judged 50\u00a0% are defects. "
     )
     best = "The images judged are best told apart at a "
-    assert verdicts_say(REGIONS, images, said, threshold=1.5) == f"{found}{best}score of 1.5."
+    kept = verdicts_say(REGIONS, images, said, threshold=1.5)
+    assert kept == f"{found}No other score tells the images judged better apart."
+    assert verdicts_say(REGIONS, images, said, threshold=0.5) == f"{found}{best}score of 1."
     assert verdicts_say(REGIONS, images, said, threshold=4.0) == f"{found}{best}score of 1.9."
     # By their p-values, the two with a defect lie on both sides of the normal one that has a p-value.
     told = verdicts_say(REGIONS, images, said, threshold=1.5, rate=0.05)
     assert told == f"{found}{best}rate of false alarms of 4\u00a0%."
     assert verdicts_say(REGIONS, images, said, threshold=1.5, chosen="They chose.") == f"{found}They chose."
-    assert verdicts_say(REGIONS, images, [verdict("a", "defect")], threshold=1.5).endswith("0 kinds named.")
+    assert verdicts_say(REGIONS, images, [verdict("a", "defect")], threshold=1.5) == "Your verdicts: 1 image judged."
+    gone = [verdict("a", "normal", (200, 200, 9, 9))]
+    told = verdicts_say(REGIONS, images, gone, threshold=1.5)
+    assert told == "Your verdicts: on regions that are no longer found."
     assert verdicts_say(REGIONS, images, [], threshold=1.5) == ""

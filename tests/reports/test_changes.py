@@ -47,11 +47,11 @@ def test_without_a_run_before_or_without_a_change_there_is_nothing() -> None:
 def test_kinds_are_followed_by_their_images() -> None:
     then = run("", KINDS)
     assert lines(run("", {"stain": "ab", "cluster 1": "def", "normal": "ghc"}), then) == (
-        "cluster 0 is called stain now.",
+        "The kind cluster 0 is called stain now.",
     )
     merged = run("", {"stain": "abcdef", "normal": "gh"})
-    assert lines(merged, then) == ("cluster 0 and cluster 1 are one kind now: stain.", "2 kinds, before 3.")
-    assert lines(run("", {"hole": "abcdef", "normal": "gh"}), merged)[0] == "stain is called hole now."
+    assert lines(merged, then) == ("The kinds cluster 0 and cluster 1 are one now: stain.", "2 kinds, before 3.")
+    assert lines(run("", {"hole": "abcdef", "normal": "gh"}), merged)[0] == "The kind stain is called hole now."
     # A kind that falls apart has no successor, and neither has one whose images were all left out.
     assert lines(run("", {"a": "ad", "b": "be", "c": "cf"}), then) == ()
     assert lines(run("", {"cluster 1": "def", "normal": "gh"}), then) == ("2 kinds, before 3.",)

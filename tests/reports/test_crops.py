@@ -8,17 +8,22 @@ from PIL import Image
 
 from firstsight.errors import FirstsightError
 from firstsight.reports.crops import CROP_SIDE, Box, crop_region
+from firstsight.reports.overlays import Layers
+from firstsight.reports.picture_files import picture_files
 
 RED, BLUE, GREEN = (255, 0, 0), (0, 0, 255), (0, 255, 0)
 
 
-def draw(folder: Path, box: tuple[int, int, int, int]) -> tuple[Path, Path]:
+def draw(folder: Path, box: tuple[int, int, int, int]) -> tuple[Path, str]:
     """A blue picture of 400 x 200 with a red box, and an overlay in which the box is green."""
-    for name, colour in (("picture.png", RED), ("overlay.png", GREEN)):
+    drawn = []
+    for colour in (RED, GREEN):
         made = Image.new("RGB", (400, 200), BLUE)
         made.paste(colour, box)
-        made.save(folder / name)
-    return folder / "picture.png", folder / "overlay.png"
+        drawn.append(made)
+    with picture_files(folder) as files:
+        files.add("a.png", Layers(overlay=drawn[1], picture=drawn[0], lines=Image.new("RGBA", (400, 200))))
+    return folder, "a.png"
 
 
 def halves(made: Image.Image) -> tuple[numpy.ndarray, numpy.ndarray]:
@@ -51,5 +56,5 @@ def test_without_a_box_the_image_is_shown_whole(tmp_path: Path) -> None:
 
 
 def test_a_drawing_that_is_missing_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FirstsightError, match=r"absent\.png"):
-        crop_region(tmp_path / "absent.png", tmp_path / "absent.png", (4, 4), None)
+    with pytest.raises(FirstsightError, match=r"the page needs the pictures in .*layers-\d+\.js"):
+        crop_region(tmp_path, "absent.png", (4, 4), None)

@@ -1,13 +1,17 @@
 """The page of groups: the matrix, the gallery, and text that is no HTML."""
 
+from dataclasses import replace
 from html.parser import HTMLParser
+from itertools import product
 from pathlib import Path
 
 import pandas
 from PIL import Image
 
+from browsing import barriers, browser, complaints, look
 from firstsight.reports.group_page import GroupReport, chosen_images, shown_image, write_group_page
-from firstsight.reports.overlays import overlay_name
+from firstsight.reports.overlays import Layers
+from firstsight.reports.picture_files import picture_files
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 
@@ -28,11 +32,10 @@ class Tags(HTMLParser):
 
 def report(folder: Path) -> GroupReport:
     overlays = folder / "overlays"
-    (overlays / "s/pictures").mkdir(parents=True)
     row = {"collection": "a", "image": "x y.png", "shard": "s", "width": 40, "height": 30}
-    name = overlay_name("x y.png")
-    Image.new("RGB", (400, 300), "red").save(overlays / "s" / name)
-    Image.new("RGB", (400, 300), "blue").save((overlays / "s/pictures" / name).with_suffix(".webp"))
+    red, blue = (Image.new("RGB", (400, 300), colour) for colour in ("red", "blue"))
+    with picture_files(overlays / "s") as files:
+        files.add("x y.png", Layers(red, blue, Image.new("RGBA", (400, 300))))
     box = {"x": 3, "y": 4, "width": 5, "height": 6}
     matrix = [
         {"cluster": number, "cluster_name": text, "collection": collection, "n_images": count, "share": count / 8}
@@ -68,7 +71,7 @@ def test_the_page_has_the_matrix_and_a_gallery_of_each_kind(tmp_path: Path) -> N
     assert text.index("&lt;img") < text.index("<bdi>other") < text.index("<bdi>normal")
     assert text.count("<b>new</b>") == 1
     assert "in the order of the names" in text, "collection b has no times"
-    over_time = text[text.index('aria-label="kinds over time"') :]
+    over_time = text[text.index('aria-label="kinds over time: a+b, fca"') :]
     assert "2026-03-01</th><th" in over_time
     assert over_time.index("shade-4") < over_time.index(">normal<"), "2 of 5"
     assert "Images of all collections by day" in over_time
@@ -95,3 +98,16 @@ def test_the_gallery_shows_every_collection_first() -> None:
     chosen = list(chosen_images(rows)[["collection", "image"]].itertuples(index=False, name=None))
     assert chosen[:5] == [("a", "00"), ("b", "31"), ("a", "01"), ("b", "30"), ("a", "02")]
     assert len(chosen) == 24
+
+
+def test_nothing_bars_anyone_from_the_page(tmp_path: Path) -> None:
+    reports = [report(tmp_path), replace(report(tmp_path / "another"), detector="blind")]
+    write_group_page(tmp_path / "groups", reports, "1")
+    with browser() as chrome:
+        for width, dark in product((1280, 400), (False, True)):
+            look(chrome, width, dark=dark)
+            chrome.get((tmp_path / "groups/index.html").as_uri())
+            # What is wider than the window scrolls within its own frame.
+            assert chrome.execute_script("return document.documentElement.scrollWidth") <= width
+            assert complaints(chrome) == []
+            assert barriers(chrome) == []

@@ -1,5 +1,6 @@
 """What is kept of a finished run: what changed stays to be read until something changes again."""
 
+import gzip
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +25,7 @@ def with_rate(rate: float | None) -> Run:
 
 
 def test_a_run_is_compared_with_the_last_one_that_had_other_results(tmp_path: Path) -> None:
-    path, runs = tmp_path / "last_run.json", [with_rate(rate) for rate in (None, 0.05, 0.02)]
+    path, runs = tmp_path / "last_run.json.gz", [with_rate(rate) for rate in (None, 0.05, 0.02)]
     assert make_page(path, runs[0]) is None
     # Nothing has changed, and nothing was to be read before.
     assert make_page(path, runs[0]) is None
@@ -38,11 +39,12 @@ def test_a_run_is_compared_with_the_last_one_that_had_other_results(tmp_path: Pa
 
 
 def test_what_cannot_be_understood_is_as_if_it_were_not_there(tmp_path: Path) -> None:
-    path = tmp_path / "last_run.json"
+    path = tmp_path / "last_run.json.gz"
     assert read_last_runs(path) is None
     for content in (b"", b"{", b"[1]", b'{"last": {"collections": {"a": 3}}, "before": null}', b"\xff"):
-        path.write_bytes(content)
-        assert read_last_runs(path) is None
+        for stored in (content, gzip.compress(content), gzip.compress(content)[:-3]):
+            path.write_bytes(stored)
+            assert read_last_runs(path) is None
 
 
 def test_images_and_kinds_are_kept_by_name(tmp_path: Path) -> None:
@@ -56,8 +58,8 @@ def test_images_and_kinds_are_kept_by_name(tmp_path: Path) -> None:
     )
     detector = replace(tiles.detectors[0], image_results=results)
     run = summary_of(replace(page, collections=(replace(tiles, images=images, detectors=(detector,)),)))
-    keep_run(tmp_path / "last_run.json", run, None)
-    kept = read_last_runs(tmp_path / "last_run.json")
+    keep_run(tmp_path / "last_run.json.gz", run, None)
+    kept = read_last_runs(tmp_path / "last_run.json.gz")
     assert kept is not None
     assert kept.last == run
     found = run.collections["tiles"].detectors[detector.name]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -143,8 +144,12 @@ def test_every_image_is_in_the_data_once_and_its_pictures_are_there(index: Path)
             assert f"{file}.png" == overlay_name(image)
         for found in summary["collections"][place]["detectors"]:
             folder = index.parent / unquote(found["folder"]) / "0123456789"
-            present = [(folder / f"{file}.png").is_file() for file in rows["file"]]
-            here = {image for image, there in zip(rows["image"], present, strict=True) if there}
+            held = {
+                file
+                for path in folder.glob("layers-*.js")
+                for file in re.findall(r'^"([^"]+)":', path.read_text(), re.M)
+            }
+            here = {image for image, file in zip(rows["image"], rows["file"], strict=True) if file in held}
             report = next(each for each in collection.detectors if each.name == found["name"])
             assert here == set(report.image_results.index)
 

@@ -1,14 +1,11 @@
 """What the page and the file of findings have in common."""
 
-from dataclasses import replace
-
 import numpy
 
 from firstsight.reports.first_screen import crops_of
-from firstsight.reports.last_run import summary_of
 from firstsight.reports.prepared_page import FEWEST_FOR_DENSITY, prepare_page
 from firstsight.reports.region_density import region_density
-from page_samples import sample_page
+from page_samples import run_before, sample_page
 
 
 def test_everything_is_found_once_for_each_detector() -> None:
@@ -24,9 +21,6 @@ def test_everything_is_found_once_for_each_detector() -> None:
 
 def test_what_has_changed_is_found_for_each_detector() -> None:
     page = sample_page()
-    tiles = page.collections[0]
-    calm = replace(tiles.detectors[0], image_results=tiles.detectors[0].image_results.assign(regions=0))
-    before = summary_of(replace(page, collections=(replace(tiles, detectors=(calm, *tiles.detectors[1:])),)))
-    first, *others = [own for shown in prepare_page(page, before).detectors for own in shown]
-    assert len(first.changes.newly) == tiles.detectors[0].n_anomalous
+    first, *others = [own for shown in prepare_page(page, run_before(page)).detectors for own in shown]
+    assert len(first.changes.newly) == page.collections[0].detectors[0].n_anomalous
     assert not any(own.changes for own in others)

@@ -74,15 +74,18 @@ def test_only_outliers_and_nothing_at_all(tmp_path: Path, job: Job) -> None:
     (tmp_path / "none").mkdir()
     descriptors, clusters = write(tmp_path / "none", 0)
     chart_collection(descriptors=descriptors, clusters=clusters, output=tmp_path / "none.json", job=job)
-    nothing: dict[str, Any] = {"images": [], "points": [], "near": [], "method": "principal components", "tree": None}
+    nothing: dict[str, Any] = {key: [] for key in ("images", "points", "near", "distances")}
+    nothing |= {"method": "principal components", "tree": None}
     assert json.loads((tmp_path / "none.json").read_text()) == nothing
 
 
 @pytest.mark.parametrize(("count", "most"), [(0, 5), (1, 5), (2, 5), (30, 5), (30, 40)])
 def test_the_nearest_are_those_at_the_least_distance(count: int, most: int) -> None:
     points = np.random.default_rng(count).integers(0, 4, (count, 3)).astype(float)
-    found = nearest(points, most)
+    found, distances = nearest(points, most)
     for row in range(count):
         others = [other for other in range(count) if other != row]
         ordered = sorted(others, key=lambda other: (((points[row] - points[other]) ** 2).sum(), other))
         assert list(found[row]) == ordered[:most]
+        expected = [float(np.linalg.norm(points[row] - points[other])) for other in ordered[:most]]
+        assert distances[row].tolist() == pytest.approx(expected)

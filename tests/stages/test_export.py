@@ -18,6 +18,7 @@ from firstsight.stages.export import export_collection
 from firstsight.stages.job import Job
 from firstsight.storage.geometry import Geometry
 from firstsight.storage.store import ShardWriter
+from firstsight.storage.table_schemas import SCHEMAS
 from firstsight.storage.tables import write_table
 
 LIMIT = 0.8
@@ -59,7 +60,19 @@ def inputs(tmp_path: Path) -> dict[str, Any]:
         for number, name in enumerate(["a.png", "c.png"])
     ]
     write_table(tmp_path / "clusters.parquet", "clusters", images)
+    write_table(
+        tmp_path / "images.parquet",
+        "images",
+        [
+            dict.fromkeys(SCHEMAS["images"].names)
+            | {"collection": "pile", "image": name, "path": str(tmp_path / name), "status": "ok"}
+            for name in ("c.png", "broken.png", "a.png", "d.png")
+        ],
+    )
+    (tmp_path / "charts.json").write_text(json.dumps({key: [] for key in ("images", "points", "near", "distances")}))
     return {
+        "manifests": [tmp_path / "images.parquet"],
+        "charts": tmp_path / "charts.json",
         "maps": [tmp_path / "one.zarr", tmp_path / "two.zarr"],
         "threshold": tmp_path / "threshold.json",
         "regions": tmp_path / "regions.parquet",
@@ -112,11 +125,14 @@ def test_clusters_have_their_names(inputs: dict[str, Any], tmp_path: Path, job: 
     names = tmp_path / "names.csv"
     names.write_text("collection,detector,medoid,name\npile,fca,c.png,crack\n")
     export_collection(**inputs, format="coco", output=tmp_path / "coco", names=names, job=job)
-    content = json.loads((tmp_path / "coco/annotations.json").read_text())
+    content = json.loads((tmp_path / "coco/annotations/instances_default.json").read_text())
     called = {category["id"]: category["name"] for category in content["categories"]}
     assert list(called.values()) == ["cluster 0", "crack", "unsorted"]
     found = {(each["cluster"], called[each["category_id"]]) for each in content["annotations"]}
     assert found == {(0, "cluster 0"), (1, "crack"), (None, "unsorted")}
+    # The images themselves are not there any more.
+    assert not list((tmp_path / "coco/images/default").iterdir())
+    assert "c.png: its picture is left out (no such file)" in job.log.getvalue()  # type: ignore[attr-defined]
     assert len(content["annotations"]) == len(pandas.read_parquet(inputs["regions"]))
 
     export_collection(**inputs, format="hdf5", output=tmp_path / "hdf5", names=names, job=job)
@@ -146,8 +162,8 @@ def test_regions_that_a_person_left_out_are_not_exported(inputs: dict[str, Any],
         f"pile,fca,a.png,{box},normal,\npile,fca,c.png,,,,,not of interest,\n"
     )
     export_collection(**inputs, verdicts=said, format="coco", output=tmp_path / "coco", job=job)
-    content = json.loads((tmp_path / "coco/annotations.json").read_text())
-    names = {image["id"]: image["file_name"] for image in content["images"]}
+    content = json.loads((tmp_path / "coco/annotations/instances_default.json").read_text())
+    names = {image["id"]: image["image"] for image in content["images"]}
     found = [(names[each["image_id"]], each["region"]) for each in content["annotations"]]
     expected = regions[regions["image"].ne("c.png") & ~regions.index.isin([first.name])]
     assert sorted(found) == sorted(zip(expected["image"], expected["region"], strict=True))

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from firstsight.reports.overlays import overlay_name
+from firstsight.reports.overlays import Layers
+from firstsight.reports.picture_files import picture_files
 from firstsight.stages.group_page import make_group_page
 from firstsight.stages.job import Job
 from firstsight.storage.table_schemas import SCHEMAS
@@ -53,10 +54,9 @@ def test_the_page_shows_the_images_of_every_kind(tmp_path: Path) -> None:
         whole = [dict.fromkeys(SCHEMAS[name].names) | row for row in own]
         write_table(tmp_path / f"{name}.parquet", name, whole)
     for name in "ab":
-        drawn = tmp_path / name / "s" / overlay_name("1.png")
-        (drawn.parent / "pictures").mkdir(parents=True)
-        Image.new("RGB", (400, 300)).save(drawn)
-        Image.new("RGB", (400, 300)).save((drawn.parent / "pictures" / drawn.name).with_suffix(".webp"))
+        black = Image.new("RGB", (400, 300))
+        with picture_files(tmp_path / name / "s") as files:
+            files.add("1.png", Layers(black, black, Image.new("RGBA", black.size)))
     summary = {"textures": "different", "textures_from": "as the config says", "criterion": "1, for want of structure"}
     (tmp_path / "clusters.json").write_text(json.dumps(summary))
     overlays = {name: str(tmp_path / name) for name in "ab"}

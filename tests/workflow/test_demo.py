@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from PIL import Image
 from firstsight.clustering.thresholds import anomaly_threshold
 from firstsight.collections.demo import DEFECTS
 from firstsight.features.registry import EXTRACTORS
+from firstsight.reports.picture_files import PLACES, read_picture
 from firstsight.storage.store import ShardReader
 from firstsight.storage.stored_maps import stored_maps
 from running import TABLES, read_tables, run
@@ -167,12 +169,12 @@ def test_the_page_has_every_image_with_its_pictures(demo: Path, tables: dict[str
         text = (reports / f"data/images-{place}-0.js").read_text(encoding="ascii")
         columns = json.loads(text.removeprefix("firstsight.images(").removesuffix(");\n"))["columns"]
         names += columns["image"]
-        found = (demo / f"results/{collection}/detectors").glob("blind-*/overlays/*")
+        found = (demo / f"results/{collection}/detectors").glob("blind-*/pictures/*")
         (overlays,) = [path for path in found if path.is_dir()]
-        for file in columns["file"]:
-            pictures = [f"{file}.png", f"lines/{file}.png", f"pictures/{file}.webp", f"thumbnails/{file}.webp"]
-            for picture in pictures:
-                with Image.open(overlays / picture) as image:
+        assert len(list(overlays.iterdir())) <= 26
+        for name in columns["image"]:
+            for layer in PLACES:
+                with Image.open(BytesIO(read_picture(overlays, name, layer))) as image:
                     assert image.size == (256, 256)
     assert sorted(names) == sorted(tables["images"]["image"])
 

@@ -53,20 +53,22 @@ def exported(results: Path) -> Path:
 def test_a_folder_carries_the_fingerprint_of_its_detector(exported: Path, results: Path) -> None:
     assert (results / "pile/detectors" / exported.name / "maps").is_dir()
     formats = {path.name for path in exported.iterdir() if path.is_dir()}
-    assert formats == {"coco", "masks", "tiff", "hdf5", "label_studio"}
+    assert formats == {"coco", "masks", "tiff", "hdf5", "label_studio", "embedding_atlas"}
 
 
 def test_all_formats_agree_with_the_table_of_regions(exported: Path, results: Path) -> None:
     regions = pandas.read_parquet(next((results / "pile/detectors").glob("*/kinds/regions.parquet")))
     maps = {each.image: each for each in stored_maps(sorted((results / "pile/detectors").glob("*/maps/*.zarr.zip")))}
     with contextlib.redirect_stdout(None):
-        coco = COCO(exported / "coco/annotations.json")
+        coco = COCO(exported / "coco/annotations/instances_default.json")
     tasks = json.loads((exported / "label_studio/tasks.json").read_text())
     entries = coco.loadImgs(coco.getImgIds())
-    assert [entry["file_name"] for entry in entries] == [f"tiles/{seed}" for seed in range(N_IMAGES)]
+    assert [entry["image"] for entry in entries] == [f"tiles/{seed}" for seed in range(N_IMAGES)]
     with h5py.File(exported / "hdf5/maps.h5") as file:
         for number, (entry, task) in enumerate(zip(entries, tasks, strict=True)):
-            name, own = entry["file_name"], regions[regions["image"].eq(entry["file_name"])]
+            name, own = entry["image"], regions[regions["image"].eq(entry["image"])]
+            with Image.open(exported / f"coco/images/default/{name}.png") as picture:
+                assert picture.size == (entry["width"], entry["height"])
             mask = np.asarray(Image.open(exported / f"masks/{name}.png")) > 0
             assert mask.shape == (entry["height"], entry["width"]) == (96, 120 + number % 2)
             annotations = coco.loadAnns(coco.getAnnIds(imgIds=[entry["id"]]))
@@ -80,6 +82,9 @@ def test_all_formats_agree_with_the_table_of_regions(exported: Path, results: Pa
             called = {result["value"]["polygonlabels"][0] for result in task["predictions"][0]["result"]}
             assert called == set(own["cluster_name"])
     assert len(regions) >= N_IMAGES
+    drawn_by_likeness = pandas.read_parquet(exported / "embedding_atlas/images.parquet")
+    assert drawn_by_likeness["image"].tolist() == [f"tiles/{seed}" for seed in range(N_IMAGES)]
+    assert drawn_by_likeness["regions"].sum() == len(regions)
 
 
 def test_paths_are_addresses(results: Path) -> None:

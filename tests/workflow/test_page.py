@@ -31,9 +31,10 @@ const done = arguments[0];
 const paths = firstsight.collections.flatMap((collection) => collection.detectors.flatMap((detector) =>
   Array.from(detector.score, (score, row) => [score, firstsight.image(collection.first + row)])
     .filter(([score]) => !Number.isNaN(score))
-    .flatMap(([, image]) => [[[], "png"], [["lines"], "png"], [["pictures"], "webp"], [["thumbnails"], "webp"]]
-      .map(([folder, suffix]) => firstsight.picture(image, detector, folder, suffix)))));
-Promise.allSettled(paths.map((path) => { const image = new Image(); image.src = path; return image.decode(); }))
+    .flatMap(([, image]) => Object.keys(firstsight.places)
+      .map((layer) => firstsight.picture(image, detector, layer)))));
+const decoded = async (path) => { const image = new Image(); image.src = await path; return image.decode(); };
+Promise.allSettled(paths.map(decoded))
   .then((all) => done([all.length, all.filter(({ status }) => status === "fulfilled").length]));
 """
 
@@ -146,4 +147,4 @@ def _verdicts_choose_the_threshold(results: Path, region: pandas.Series) -> None
     assert calm not in called
     page = (results / "reports/index.html").read_text(encoding="utf-8", errors="replace")
     assert told[0].partition(": ")[2].partition(": ")[2] in page
-    assert "long cracks is called" in page
+    assert "The kind long cracks is called" in page

@@ -17,6 +17,8 @@ rule export:
 rule export_collection:
     input:
         maps=each_shard(PATHS.maps),
+        manifests=each_shard(PATHS.manifest),
+        charts=of_kinds(PATHS.charts),
         threshold=PATHS.threshold,
         regions=of_kinds(PATHS.regions),
         clusters=of_kinds(PATHS.clusters),

@@ -8,6 +8,8 @@ from firstsight.stages.rule import as_paths, run_rule
 with run_rule(snakemake, "export") as job:
     export_collection(
         maps=as_paths(snakemake.input.maps),
+        manifests=as_paths(snakemake.input.manifests),
+        charts=Path(snakemake.input.charts),
         threshold=Path(snakemake.input.threshold),
         regions=Path(snakemake.input.regions),
         clusters=Path(snakemake.input.clusters),

@@ -93,10 +93,15 @@ def verdicts_say(
     words = region_verdicts(regions, verdicts).value_counts()
     found, out = int(words.get(DEFECT, 0)), int(sum(words.get(word, 0) for word in LEFT_OUT))
     named = sum(each.verdict == KIND for each in verdicts)
-    parts = [
-        f"Your verdicts: {plural(found, 'region')} a defect, {plural(out, 'region')} left out of kinds and exports, "
-        f"{plural(named, 'kind')} named."
+    whole = sum(each.verdict != KIND and each.box is None for each in verdicts)
+    counts = [
+        (whole, "image", "judged"),
+        (found, "region", "a defect"),
+        (out, "region", "left out of kinds and exports"),
+        (named, "kind", "named"),
     ]
+    told = ", ".join(f"{plural(count, noun)} {what}" for count, noun, what in counts if count)
+    parts = [f"Your verdicts: {told or 'on regions that are no longer found'}."]
     wrong = int(words.get(NORMAL, 0))
     if found + wrong:
         parts.append(f"Of the regions judged {100 * found / (found + wrong):.0f}\u00a0% are defects.")
@@ -113,6 +118,8 @@ def _best_told_apart(
     limit = best_limit(defect, normal, threshold if rate is None else -rate)
     if limit is None:
         return ""
+    if limit == (threshold if rate is None else -rate):
+        return f"No other {'score' if rate is None else 'rate of false alarms'} tells the images judged better apart."
     at = f"a score of {limit:.3g}" if rate is None else f"a rate of false alarms of {-100 * limit:.3g}\u00a0%"
     return f"The images judged are best told apart at {at}."
 

@@ -327,12 +327,20 @@ class CollectionSettings(SharedSettings):
         return self
 
 
+ExportFormat = Literal["coco", "masks", "tiff", "hdf5", "label_studio", "embedding_atlas"]
+
+
 class ExportSettings(SettingsModel):
     """What ``snakemake export`` writes to ``<results>/exports``."""
 
-    formats: Annotated[
-        tuple[Literal["coco", "masks", "tiff", "hdf5", "label_studio"], ...], Field(min_length=1), Strict(False)
-    ] = ("coco", "masks", "tiff", "hdf5", "label_studio")
+    formats: Annotated[tuple[ExportFormat, ...], Field(min_length=1), Strict(False)] = (
+        "coco",
+        "masks",
+        "tiff",
+        "hdf5",
+        "label_studio",
+        "embedding_atlas",
+    )
     """Formats, at least one."""
 
     @field_validator("formats")

@@ -92,9 +92,9 @@ def _kinds(after: Mapping[str, Sequence[str]], before: Mapping[str, Sequence[str
     for now in sorted(came_from):
         names = sorted(came_from[now])
         if len(names) > 1:
-            lines.append(f"{_listed(names)} are one kind now: {now}.")
+            lines.append(f"The kinds {_listed(names)} are one now: {now}.")
         elif names != [now] and not (_BY_NUMBER.fullmatch(now) and _BY_NUMBER.fullmatch(names[0])):
-            lines.append(f"{names[0]} is called {now} now.")
+            lines.append(f"The kind {names[0]} is called {now} now.")
     if len(after) != len(before):
         lines.append(f"{plural(len(after), 'kind')}, before {len(before)}.")
     return lines

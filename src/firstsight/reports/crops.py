@@ -1,6 +1,7 @@
 """Crops for the pages: a region as it is in the picture, and beside it with its map."""
 
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,6 +9,7 @@ from PIL import Image
 
 from firstsight.errors import FirstsightError
 from firstsight.reports.overlays import pieces_of
+from firstsight.reports.picture_files import read_picture
 
 CROP_SIDE = 160
 """Width and height, in pixels, of each half of a crop."""
@@ -38,16 +40,12 @@ def box_of(region: Mapping[Any, Any] | None, size: tuple[int, int]) -> Box | Non
     return Box(*(int(region[key]) for key in ("x", "y", "width", "height")))
 
 
-def picture_beside(overlay: Path) -> Path:
-    """The drawing of an image without its map, which lies beside the overlay."""
-    return overlay.parent / "pictures" / Path(overlay.name).with_suffix(".webp")
-
-
-def crop_region(picture: Path, overlay: Path, size: tuple[int, int], box: Box | None) -> Image.Image:
+def crop_region(folder: Path, image: str, size: tuple[int, int], box: Box | None) -> Image.Image:
     """Cut a region with its surroundings out of a picture and its overlay, and lay the two side by side.
 
     Args:
-        picture, overlay: drawings of one image (`firstsight.reports.overlays.Layers`), of one size.
+        folder: the pictures of the image's shard (`firstsight.reports.picture_files`).
+        image: its id.
         size: width and height of the image itself, in pixels.
         box: of the region; None: the whole image.
 
@@ -59,12 +57,12 @@ def crop_region(picture: Path, overlay: Path, size: tuple[int, int], box: Box | 
         FirstsightError: a drawing that is missing or no picture.
     """
     made = Image.new("RGBA", CROP_SIZE, (0, 0, 0, 0))
-    for number, path in enumerate((picture, overlay)):
+    for number, layer in enumerate(("picture", "overlay")):
         try:
-            with Image.open(path) as drawn:
+            with Image.open(BytesIO(read_picture(folder, image, layer))) as drawn:
                 part = drawn.convert("RGBA").crop(_window(drawn.size, size, box))
         except OSError as error:
-            raise FirstsightError(f"the page needs the picture {path}: {error}") from error
+            raise FirstsightError(f"the page needs the picture of {image!r} in {folder}: {error}") from error
         part.thumbnail((CROP_SIDE, CROP_SIDE))
         if max(part.size) < CROP_SIDE:
             factor = CROP_SIDE / max(part.size)

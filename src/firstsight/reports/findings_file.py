@@ -9,9 +9,9 @@ from typing import Any
 from urllib.parse import unquote
 
 from firstsight.errors import FirstsightError
-from firstsight.reports.overlays import overlay_name
-from firstsight.reports.page_context import address_of, page_context, page_environment, page_style
+from firstsight.reports.page_context import page_context, page_environment, page_style
 from firstsight.reports.page_report import CollectionReport, DetectorReport
+from firstsight.reports.picture_files import read_picture
 from firstsight.reports.prepared_page import PreparedPage
 from firstsight.reports.severity import image_strengths
 from firstsight.storage.replacing import replace_file
@@ -61,22 +61,14 @@ def _pictures(
     ordered = ordered.sort_values(["strength", "score"], ascending=False, kind="stable").head(MOST_PICTURES)
     shown, taken = [], 0
     for image, row in ordered.to_dict("index").items():
-        name = Path(overlay_name(str(image))).with_suffix(".webp")
-        picture = f"{detector.folder}/{shards[image]['shard']}/thumbnails/{name}"
-        taken += _size(folder / picture)
+        picture = read_picture(folder / detector.folder / shards[image]["shard"], str(image), "thumbnail")
+        taken += len(picture)
         if taken > most_bytes:
             break
         label = shards[image]["label"]
         facts = {"image": image, "label": label, "score": row["score"], "regions": row["regions"]}
-        shown.append({**facts, "url": address_of(picture)})
+        shown.append({**facts, "url": _data_address(picture, "image/webp")})
     return shown
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError as error:
-        raise FirstsightError(f"the findings need the picture {path}: {error}") from error
 
 
 def _inliner(folder: Path) -> Callable[[str], str]:
@@ -88,7 +80,10 @@ def _inliner(folder: Path) -> Callable[[str], str]:
             contents = path.read_bytes()
         except OSError as error:
             raise FirstsightError(f"the findings need the picture {path}: {error}") from error
-        kind = mimetypes.types_map.get(path.suffix, "image/webp")
-        return f"data:{kind};base64,{base64.b64encode(contents).decode()}"
+        return _data_address(contents, mimetypes.types_map.get(path.suffix, "image/webp"))
 
     return inline
+
+
+def _data_address(contents: bytes, kind: str) -> str:
+    return f"data:{kind};base64,{base64.b64encode(contents).decode()}"

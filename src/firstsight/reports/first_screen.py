@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from firstsight.reports.crops import CROP_SIZE, Box, box_of, crop_region, picture_beside
-from firstsight.reports.overlays import overlay_name, write_image
+from firstsight.reports.crops import CROP_SIZE, Box, box_of, crop_region
+from firstsight.reports.overlays import write_image
 from firstsight.reports.page_report import ClusterReport, CollectionReport, DetectorReport
 from firstsight.reports.page_text import image_anchor
 from firstsight.reports.severity import image_strengths, is_quiet, severities, worst_regions
@@ -22,11 +22,12 @@ KINDS_PICTURED = 8
 class Crop:
     """One region to show, or a whole image where ``box`` is None.
 
-    ``overlay`` is the path of the image's overlay below the folder of the page, ``size`` the image's width and height.
+    ``folder`` is the path of the pictures of the image's shard below that of the page, ``size`` the image's width and
+    height.
     """
 
     image: str
-    overlay: str
+    folder: str
     size: tuple[int, int]
     box: Box | None
 
@@ -54,8 +55,7 @@ class DetectorCrops:
         pictured = [("worst", index, crop) for index, crop in enumerate(self.worst)]
         pictured += [("kind", index, kind.crop) for index, kind in enumerate(self.kinds) if kind.crop]
         for what, index, crop in pictured:
-            overlay = folder / crop.overlay
-            drawn = crop_region(picture_beside(overlay), overlay, crop.size, crop.box)
+            drawn = crop_region(folder / crop.folder, crop.image, crop.size, crop.box)
             write_image(data / _file(what, place, number, index), drawn)
 
     def addresses(self, place: int, number: int, data: str) -> dict[str, Any]:
@@ -122,7 +122,7 @@ def _crop(
 ) -> Crop:
     row = images[image]
     size = int(row["width"]), int(row["height"])
-    return Crop(image, f"{detector.folder}/{row['shard']}/{overlay_name(image)}", size, box_of(region, size))
+    return Crop(image, f"{detector.folder}/{row['shard']}", size, box_of(region, size))
 
 
 def _file(what: str, place: int, number: int, index: int) -> str:

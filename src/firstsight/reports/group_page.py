@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas
 
-from firstsight.reports.crops import CROP_SIZE, Box, box_of, crop_region, picture_beside
-from firstsight.reports.overlays import overlay_name, write_image
+from firstsight.reports.crops import CROP_SIZE, Box, box_of, crop_region
+from firstsight.reports.overlays import write_image
 from firstsight.reports.page_context import page_environment, page_style
 from firstsight.reports.page_text import METRIC_TITLES, image_anchor
 from firstsight.storage.replacing import replace_folder
@@ -31,14 +31,14 @@ class Shown:
 
     Args:
         collection, image: its names.
-        overlay: the drawing of its map.
+        folder: the pictures of its shard.
         size: its width and height in pixels.
         box: of its strongest region; None: the whole image is shown.
     """
 
     collection: str
     image: str
-    overlay: Path
+    folder: Path
     size: tuple[int, int]
     box: Box | None
 
@@ -118,7 +118,7 @@ def _kind(folder: Path, place: int, number: int, rows: pandas.DataFrame, report:
     shown = []
     for index, image in enumerate(report.gallery.get(number, ())):
         name = f"crop-{place}-{number}-{index}.webp"
-        write_image(folder / name, crop_region(picture_beside(image.overlay), image.overlay, image.size, image.box))
+        write_image(folder / name, crop_region(image.folder, image.image, image.size, image.box))
         address = image_anchor(image.collection, report.detector, image.image)
         shown.append({"url": name, "collection": image.collection, "image": image.image, "address": address})
     cells = rows.sort_values("collection")
@@ -163,6 +163,4 @@ def shown_image(row: dict[str, Any], region: dict[str, Any] | None, overlays: Pa
     """
     size = int(row["width"]), int(row["height"])
     image = str(row["image"])
-    return Shown(
-        str(row["collection"]), image, overlays / str(row["shard"]) / overlay_name(image), size, box_of(region, size)
-    )
+    return Shown(str(row["collection"]), image, overlays / str(row["shard"]), size, box_of(region, size))

@@ -1,5 +1,7 @@
 """What is kept of a finished run, so that the page of the next one can say what has changed."""
 
+import gzip
+import zlib
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -66,15 +68,16 @@ def run_before(run: Run, kept: LastRuns | None) -> Run | None:
 def read_last_runs(path: Path) -> LastRuns | None:
     """What is kept; None of a first run, or where the file says nothing that this version understands."""
     try:
-        return LastRuns.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError):
+        return LastRuns.model_validate_json(gzip.decompress(path.read_bytes()))
+    except (OSError, EOFError, zlib.error, ValidationError):
         return None
 
 
 def keep_run(path: Path, run: Run, before: Run | None) -> None:
-    """Keep a run whose page is finished, and the one that it was compared with."""
-    kept = LastRuns(last=run, before=before)
-    replace_file(path, lambda beside: beside.write_text(kept.model_dump_json(), encoding="utf-8"))
+    """Keep a run whose page is finished, and the one that it was compared with, as compressed JSON."""
+    content = LastRuns(last=run, before=before).model_dump_json().encode()
+    # Without a date: the same runs give the same bytes.
+    replace_file(path, lambda beside: beside.write_bytes(gzip.compress(content, mtime=0)))
 
 
 def _collection(collection: CollectionReport) -> CollectionThen:

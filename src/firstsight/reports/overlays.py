@@ -4,6 +4,7 @@ import hashlib
 import re
 import unicodedata
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import matplotlib
@@ -177,6 +178,13 @@ def write_image(path: Path, image: Image.Image) -> None:
 def replace_image(path: Path, image: Image.Image) -> None:
     """Write a picture as `write_image` does, but complete under its final name."""
     replace_file(path, lambda beside: _save(beside, image, path.suffix))
+
+
+def encoded(image: Image.Image, suffix: str) -> bytes:
+    """A picture as the file that `write_image` makes."""
+    file = BytesIO()
+    image.save(file, format=suffix.removeprefix("."), **_SAVE_OPTIONS[suffix])
+    return file.getvalue()
 
 
 def _save(path: Path, image: Image.Image, suffix: str) -> None:

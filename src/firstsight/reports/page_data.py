@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from firstsight.clustering.verdicts import Verdict
 from firstsight.reports.image_notes import NOTES
-from firstsight.reports.overlays import overlay_name, pieces_of
+from firstsight.reports.overlays import pieces_of
 from firstsight.reports.page_report import CollectionReport, DetectorReport
+from firstsight.reports.picture_files import GROUPS, PLACES, name_in_files
 from firstsight.reports.severity import image_strengths
 
 CHUNK_ROWS = 2_000
@@ -70,6 +71,8 @@ def page_summary(
         "chunkRows": CHUNK_ROWS,
         "front": FRONT_OF_CLUSTER,
         "notes": list(NOTES),
+        "pictureGroups": GROUPS,
+        "pictures": {layer: place._asdict() for layer, place in PLACES.items()},
         "noted": _note_bits({note for each in collections for notes in each.images["notes"] for note in notes}),
         "verdicts": [_verdict(verdict) for verdict in verdicts],
         "collections": [
@@ -126,7 +129,7 @@ def write_images(folder: Path, place: int, collection: CollectionReport, order: 
         part = images.iloc[start : start + CHUNK_ROWS]
         columns = {
             "image": list(part.index),
-            "file": [overlay_name(image).removesuffix(".png") for image in part.index],
+            "file": [name_in_files(image) for image in part.index],
             "shard": [shards[shard] for shard in part["shard"]],
             "label": _column(part["label"]),
             "width": _column(part["width"]),

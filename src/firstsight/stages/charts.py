@@ -34,8 +34,8 @@ def chart_collection(*, descriptors: Sequence[Path], clusters: Path, output: Pat
         descriptors: npz files of all shards.
         clusters: the table `clusters` of the collection and detector.
         output: JSON to make: ``images``, their ``points`` (x, y), the ``method`` that placed them, which others are
-            ``near`` each (places in ``images``, nearest first), and the ``tree`` (`ward_tree`) of those that are in a
-            cluster.
+            ``near`` each (places in ``images``, nearest first) at which ``distances``, and the ``tree`` (`ward_tree`)
+            of those that are in a cluster.
     """
     table = read_table(clusters).set_index("image")
     if len(table) > MOST_SHOWN:
@@ -46,7 +46,10 @@ def chart_collection(*, descriptors: Sequence[Path], clusters: Path, output: Pat
         images, values = _read(descriptors, set(table.index))
     job.n_images = len(images)
     if not images:
-        write_json(output, {"images": [], "points": [], "near": [], "method": "principal components", "tree": None})
+        write_json(
+            output,
+            {"images": [], "points": [], "near": [], "distances": [], "method": "principal components", "tree": None},
+        )
         return
     cluster = table.loc[images, "cluster"].to_numpy(int)
     kept = cluster >= 0
@@ -56,12 +59,13 @@ def chart_collection(*, descriptors: Sequence[Path], clusters: Path, output: Pat
         points, method = lay_on_plane(unit, seed=SEED)
     with job.step("tree"):
         tree = ward_tree(smooth_descriptors(unit[kept], seed=SEED), cluster[kept])
-    near = nearest(unit, MOST_LIKE).tolist()
-    placed = {"images": images, "points": points.round(4).tolist(), "near": near, "method": method}
+    near, distances = nearest(unit, MOST_LIKE)
+    like = {"near": near.tolist(), "distances": distances.round(4).tolist()}
+    placed = {"images": images, "points": points.round(4).tolist(), **like, "method": method}
     write_json(output, {**placed, "tree": tree})
 
 
-def nearest(descriptors: NDArray[np.floating], most: int) -> NDArray[np.int64]:
+def nearest(descriptors: NDArray[np.floating], most: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """For each descriptor, which others are nearest by Euclidean distance.
 
     Args:
@@ -69,11 +73,13 @@ def nearest(descriptors: NDArray[np.floating], most: int) -> NDArray[np.int64]:
         most: how many at most.
 
     Returns:
-        (N, min(most, N - 1)) rows of the descriptors, nearest first, and among equals in their order.
+        (N, min(most, N - 1)) rows of the descriptors, nearest first, and among equals in their order; and their
+        distances.
     """
     distances = cdist(descriptors, descriptors)
     np.fill_diagonal(distances, np.inf)
-    return np.argsort(distances, axis=1, kind="stable")[:, : min(most, len(descriptors) - 1)]
+    near = np.argsort(distances, axis=1, kind="stable")[:, : min(most, len(descriptors) - 1)]
+    return near, np.take_along_axis(distances, near, axis=1)
 
 
 def _read(shards: Sequence[Path], wanted: set[str]) -> tuple[list[str], NDArray[np.float64]]:

@@ -1,11 +1,13 @@
 """Stage export: the anomalies of a collection in the format of another program."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas
+from numpy.typing import NDArray
 
 from firstsight import __version__
 from firstsight.clustering.decision import Decision
@@ -13,9 +15,11 @@ from firstsight.clustering.judged import LEFT_OUT, images_left_out, judge_cluste
 from firstsight.clustering.names import apply_names, bind_names, read_names, rename_clusters
 from firstsight.clustering.regions import find_image_regions
 from firstsight.clustering.verdicts import names_in, read_verdicts
+from firstsight.collections.images import read_row
 from firstsight.collections.masks import read_ignored
 from firstsight.detectors.image_score import image_score
-from firstsight.reports.exports.findings import UNSORTED, Findings, ImageEntry, ImageFindings, RegionFinding
+from firstsight.errors import FirstsightError
+from firstsight.reports.exports.findings import UNSORTED, Findings, ImageEntry, ImageFindings, Plane, RegionFinding
 from firstsight.reports.exports.registry import EXPORTS
 from firstsight.stages.job import Job
 from firstsight.storage.json import read_json
@@ -29,6 +33,8 @@ Cluster = tuple[int | None, str]
 def export_collection(
     *,
     maps: Sequence[Path],
+    manifests: Sequence[Path],
+    charts: Path,
     threshold: Path,
     regions: Path,
     clusters: Path,
@@ -47,6 +53,8 @@ def export_collection(
 
     Args:
         maps: the stores of anomaly maps of all shards.
+        manifests: the rows of the table `images` of all shards.
+        charts: JSON of the stage charts, which places images by likeness.
         threshold: JSON of the collection's threshold.
         regions, clusters: the collection's parts of the tables `regions` and `clusters`.
         collection, detector: their names.
@@ -72,7 +80,9 @@ def export_collection(
     of_region = dict(
         zip(zip(region_rows["image"], region_rows["region"], strict=True), _clusters(region_rows), strict=True)
     )
-    shared = read_json(threshold)
+    shared, placed = read_json(threshold), read_json(charts)
+    rows = pandas.concat(map(read_table, manifests), ignore_index=True).set_index("image", drop=False)
+    paths = dict(zip(rows["image"].astype(str), rows["path"].astype(str), strict=True))
     every = sorted(stored_maps(maps), key=lambda stored: stored.image)
     mapped = [stored for stored in every if stored.status == "ok"]
     if len(mapped) < len(every):
@@ -87,26 +97,32 @@ def export_collection(
         version=__version__,
         # Regions of no cluster last.
         cluster_names=list(dict.fromkeys(name for _, name in sorted(set(of_region.values()), key=_by_number))),
-        images=[_entry(stored, of_image) for stored in mapped],
+        images=[_entry(stored, of_image, paths[stored.image]) for stored in mapped],
+        plane=Plane(placed["images"], placed["points"], placed["near"], placed["distances"]),
     )
 
     def images() -> Iterator[ImageFindings]:
         for stored, entry in zip(job.progress(mapped, len(mapped)), findings.images, strict=True):
             job.n_images += 1
-            yield _read(stored, entry, Decision.from_json(shared), of_region)
+            own = partial(_pixels, rows.loc[stored.image].to_dict(), job)
+            yield _read(stored, entry, Decision.from_json(shared), of_region, own)
 
     with replace_folder(output) as folder, job.step("export"):
         EXPORTS[format](findings, images(), folder)
 
 
-def _entry(stored: StoredMap, of_image: Mapping[str, Cluster]) -> ImageEntry:
+def _entry(stored: StoredMap, of_image: Mapping[str, Cluster], path: str) -> ImageEntry:
     assert stored.geometry is not None
-    place = stored.geometry
-    return ImageEntry(stored.image, place.height, place.width, *of_image.get(stored.image, (None, UNSORTED)))
+    place, cluster = stored.geometry, of_image.get(stored.image, (None, UNSORTED))
+    return ImageEntry(stored.image, place.height, place.width, *cluster, str(Path(path).absolute()))
 
 
 def _read(
-    stored: StoredMap, entry: ImageEntry, decision: Decision, of_region: Mapping[tuple[str, int], Cluster]
+    stored: StoredMap,
+    entry: ImageEntry,
+    decision: Decision,
+    of_region: Mapping[tuple[str, int], Cluster],
+    pixels: Callable[[], NDArray[np.float32] | None],
 ) -> ImageFindings:
     assert stored.geometry is not None
     cells = stored.cells()
@@ -129,7 +145,16 @@ def _read(
     ]
     labels = np.where(np.isin(found.labels, [region.region for region in findings]), found.labels, 0)
     anomaly_map = found.anomaly_map if ignored is None else np.where(ignored, np.float32(np.nan), found.anomaly_map)
-    return ImageFindings(entry, image_score(cells), anomaly_map, labels, findings)
+    return ImageFindings(entry, image_score(cells), anomaly_map, labels, findings, pixels)
+
+
+def _pixels(row: Mapping[Any, Any], job: Job) -> NDArray[np.float32] | None:
+    """The image of a row of the table `images`; None where its file is no longer there."""
+    try:
+        return read_row(row)
+    except FirstsightError as error:
+        job.note(f"{row['image']}: its picture is left out ({error})")
+        return None
 
 
 def _clusters(rows: pandas.DataFrame) -> list[Cluster]:

@@ -8,7 +8,8 @@ from firstsight.clustering.decision import Decision
 from firstsight.clustering.regions import find_image_regions
 from firstsight.collections.images import read_row
 from firstsight.collections.masks import read_ignored, read_row_masks
-from firstsight.reports.overlays import draw_layers, overlay_name, thumbnail, write_image
+from firstsight.reports.overlays import draw_layers
+from firstsight.reports.picture_files import picture_files
 from firstsight.stages.job import Job
 from firstsight.storage.json import read_json
 from firstsight.storage.replacing import replace_folder
@@ -25,13 +26,12 @@ def draw_overlays(*, maps: Path, manifest: Path, truth: Path, threshold: Path, o
         maps: the shard's store of anomaly maps.
         manifest, truth: the shard's rows of the table `images`, and its labels and masks.
         threshold: JSON of the collection's threshold and scale.
-        output: folder to make, one PNG for every image, named by `overlay_name`. Below it, under the same names,
-            ``pictures`` and ``thumbnails`` (WebP) and ``lines`` (PNG): see `Layers`.
+        output: folder to make, of `firstsight.reports.picture_files`: at most 26 files, however many images there are.
     """
     shared = read_json(threshold)
     decision = Decision.from_json(shared)
     images = read_images([manifest], [truth]).set_index("image")
-    with replace_folder(output) as folder:
+    with replace_folder(output) as folder, picture_files(folder) as files:
         entries = stored_maps([maps])
         for stored in job.progress(entries, len(entries)):
             if stored.status != "ok":
@@ -48,9 +48,5 @@ def draw_overlays(*, maps: Path, manifest: Path, truth: Path, threshold: Path, o
                     mask=read_row_masks(row),
                 )
             with job.step("encode"):
-                name = overlay_name(stored.image)
-                write_image(folder / name, layers.overlay)
-                write_image(folder / "lines" / name, layers.lines)
-                write_image((folder / "pictures" / name).with_suffix(".webp"), layers.picture)
-                write_image((folder / "thumbnails" / name).with_suffix(".webp"), thumbnail(layers.overlay))
+                files.add(stored.image, layers)
             job.n_images += 1

@@ -53,7 +53,7 @@ def make_page(
         groups: the folder of the page of groups of collections, where there are any.
         output: the HTML file, its data in the folder ``data`` beside it; all pictures are linked relative to it.
         findings: the HTML file, beside it, that holds what was found with its pictures.
-        last_run: JSON of `firstsight.reports.last_run`, from which the page tells what has changed; written anew when
+        last_run: file of `firstsight.reports.last_run`, from which the page tells what has changed; written anew when
             all else is there.
     """
     said = tuple(read_verdicts(verdicts)) if verdicts else ()

@@ -36,7 +36,6 @@ def zip_page(*, parts: Sequence[Path], results: Path, output: Path, job: Job) ->
 
     with job.step("archive"):
         replace_file(output, write)
-    job.n_images = sum(file.parent.name == "thumbnails" for file in files)
 
 
 def _files_of(part: Path) -> Iterator[Path]:

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from firstsight.clustering.regions import find_regions
-from firstsight.reports.exports.findings import UNSORTED, Findings, ImageEntry, ImageFindings, RegionFinding
+from firstsight.reports.exports.findings import UNSORTED, Findings, ImageEntry, ImageFindings, Plane, RegionFinding
 
 THRESHOLD = 0.5
 
@@ -19,11 +20,16 @@ def found(entry: ImageEntry, anomaly_map: np.ndarray) -> ImageFindings:
         )
         for index, each in enumerate(regions)
     ]
-    return ImageFindings(entry, float(anomaly_map.max()), anomaly_map, labels, findings)
+    random = np.random.default_rng(len(anomaly_map))
+    pixels = random.random((*anomaly_map.shape, 3)).astype(np.float32)
+    pixels[0, 0] = np.nan
+    return ImageFindings(entry, float(anomaly_map.max()), anomaly_map, labels, findings, lambda: pixels)
 
 
 @pytest.fixture(scope="module")
-def images() -> list[ImageFindings]:
+def images(tmp_path_factory: pytest.TempPathFactory) -> list[ImageFindings]:
+    """Two have files of their own, the others lie within a stack."""
+    folder = tmp_path_factory.mktemp("pile")
     random = np.random.default_rng(0)
     rings = np.zeros((40, 61), np.float32)
     rings[5:20, 4:30] = 0.9
@@ -37,11 +43,15 @@ def images() -> list[ImageFindings]:
         "nothing.png": np.full((5, 9), 0.25, np.float32),
         "whole.png": np.full((1, 3), 0.75, np.float32),
     }
+    files = {"a/ring.png": folder / "a ring.png", "b/../odd name é.tif": folder / "odd.tif"}
+    for number, path in enumerate(files.values()):
+        Image.new("L", (61, 40) if number == 0 else (12, 12), 90).save(path)
     entries = [
         ImageEntry(
             *(image, len(anomaly_map), anomaly_map.shape[1]),
             None if index == 1 else index,
             UNSORTED if index == 1 else f"kind {index}",
+            str(files.get(image, f"/data/pile.h5:/{image}[...]")),
         )
         for index, (image, anomaly_map) in enumerate(maps.items())
     ]
@@ -61,10 +71,16 @@ def findings(images: list[ImageFindings]) -> Findings:
         version="0.1.0",
         cluster_names=names,
         images=[image.entry for image in images],
+        plane=Plane(
+            [image.entry.image for image in images[1:]],
+            [[0.5, 1.0], [2.5, -1.0], [0.0, 0.25], [9.0, 9.0]],
+            [[2, 1], [0, 2], [0, 1], [1, 0]],
+            [[0.1, 0.4], [0.4, 0.45], [0.1, 0.45], [0.9, 1.0]],
+        ),
     )
 
 
 @pytest.fixture
 def nothing() -> Findings:
     """A collection of which no image has a map."""
-    return Findings("pile", "fca", "fca", {}, "0123456789", None, "0.1.0", [], [])
+    return Findings("pile", "fca", "fca", {}, "0123456789", None, "0.1.0", [], [], Plane())

@@ -35,7 +35,7 @@ def test_images_are_written_as_they_come(findings: Findings, images: list[ImageF
     def one_by_one() -> Iterator[ImageFindings]:
         for image in images:
             large = np.random.default_rng(0).random((1500, 1500), np.float32)
-            yield ImageFindings(image.entry, image.score, large, np.zeros((1500, 1500), np.int32), [])
+            yield ImageFindings(image.entry, image.score, large, np.zeros((1500, 1500), np.int32), [], image.pixels)
             sizes.append((tmp_path / "maps.h5").stat().st_size)
 
     write_hdf5(findings, one_by_one(), tmp_path)

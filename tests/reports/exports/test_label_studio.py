@@ -102,7 +102,14 @@ def test_polygons_cover_their_regions(tasks: list[dict[str, Any]], images: list[
 def test_a_slanted_edge_has_few_corners(findings: Findings, tmp_path: Path) -> None:
     labels = np.tri(60, dtype=np.int32)
     triangle = RegionFinding(1, 0, 0, 60, 60, int(labels.sum()), 1.0, 0, "crack")
-    image = ImageFindings(findings.images[0], 1.0, labels.astype(np.float32), labels, [triangle])
+    image = ImageFindings(
+        findings.images[0],
+        1.0,
+        labels.astype(np.float32),
+        labels,
+        [triangle],
+        lambda: np.zeros((60, 60, 3), np.float32),
+    )
     write_label_studio(findings, iter([image]), tmp_path)
     points = json.loads((tmp_path / "tasks.json").read_text())[0]["predictions"][0]["result"][0]["value"]["points"]
     assert len(points) <= 5
@@ -119,3 +126,36 @@ def test_the_interface_has_every_label(tasks: list[dict[str, Any]], findings: Fi
 def test_a_collection_without_maps(nothing: Findings, tmp_path: Path) -> None:
     write_label_studio(nothing, iter([]), tmp_path)
     assert json.loads((tmp_path / "tasks.json").read_text()) == []
+
+
+def test_label_studio_takes_tasks_and_labels(tasks: list[dict[str, Any]], tmp_path: Path) -> None:
+    interface = pytest.importorskip("label_studio_sdk.label_interface", reason="needs label-studio-sdk")
+    labelling = interface.LabelInterface((tmp_path / "labels.xml").read_text(encoding="utf-8"))
+    labelling.validate()
+    for task in tasks:
+        assert labelling.validate_task({"data": task["data"]}) is True
+        for prediction in task["predictions"]:
+            assert labelling.validate_prediction(prediction) is True
+
+
+def test_the_converter_of_label_studio_finds_every_region(
+    tasks: list[dict[str, Any]], images: list[ImageFindings], findings: Findings, tmp_path: Path
+) -> None:
+    converter = pytest.importorskip("label_studio_sdk.converter", reason="needs label-studio-sdk")
+    # Predictions that a person accepted are annotations.
+    for number, task in enumerate(tasks):
+        task |= {"id": number, "annotations": [{"id": number, "result": task.pop("predictions")[0]["result"]}]}
+    (tmp_path / "accepted.json").write_text(json.dumps(tasks))
+    made = converter.Converter(
+        (tmp_path / "labels.xml").read_text(encoding="utf-8"), str(tmp_path), download_resources=False
+    )
+    made.convert_to_coco(str(tmp_path / "accepted.json"), str(tmp_path / "coco"), is_dir=False)
+    content = json.loads((tmp_path / "coco/result.json").read_text())
+    names = {category["id"]: category["name"] for category in content["categories"]}
+    assert sorted(names.values()) == sorted(findings.cluster_names)
+    assert len(content["images"]) == len(images)
+    ring = images[0]
+    found = [each for each in content["annotations"] if each["image_id"] == content["images"][0]["id"]]
+    assert [names[each["category_id"]] for each in found] == [region.cluster_name for region in ring.regions]
+    for each, region in zip(found, ring.regions, strict=True):
+        assert each["bbox"] == pytest.approx([region.x, region.y, region.width, region.height], abs=0.01)

@@ -1,13 +1,14 @@
 """What every format receives: the findings of one detector in a collection."""
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from firstsight.reports.overlays import overlay_name
 
@@ -20,6 +21,7 @@ class ImageEntry:
     """One image with a map, before the map is read.
 
     ``cluster`` is None and ``cluster_name`` is `UNSORTED` if the image is in no cluster; lengths are in pixels.
+    ``path`` is that of its file, absolute, or its address within a stack.
     """
 
     image: str
@@ -27,6 +29,24 @@ class ImageEntry:
     width: int
     cluster: int | None
     cluster_name: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Images of a collection by likeness, all or a sample.
+
+    Args:
+        images: their names.
+        points: x and y of each.
+        near: for each, the places in ``images`` of those most like it, nearest first.
+        distances: for each, how far these are.
+    """
+
+    images: Sequence[str] = ()
+    points: Sequence[Sequence[float]] = ()
+    near: Sequence[Sequence[int]] = ()
+    distances: Sequence[Sequence[float]] = ()
 
 
 @dataclass(frozen=True)
@@ -46,6 +66,7 @@ class Findings:
     version: str
     cluster_names: Sequence[str]
     images: Sequence[ImageEntry]
+    plane: Plane
 
     def header(self) -> dict[str, Any]:
         """What a file says about its origin, in values that JSON can hold."""
@@ -84,6 +105,7 @@ class ImageFindings:
     """One image after reading: its score, its map (H, W) in the map's units, and its regions.
 
     ``labels`` (H, W) int32 holds the number of every pixel's region, as in the table `regions`, or 0 if it has none.
+    ``pixels`` reads the image itself: (H, W, 3) in [0, 1], NaN where a pixel is missing; None if its file is gone.
     """
 
     entry: ImageEntry
@@ -91,6 +113,23 @@ class ImageFindings:
     anomaly_map: NDArray[np.float32]
     labels: NDArray[np.int32]
     regions: Sequence[RegionFinding]
+    pixels: Callable[[], NDArray[np.float32] | None]
+
+
+def as_picture(pixels: NDArray[np.float32]) -> Image.Image:
+    """Pixels (H, W, 3) in [0, 1] as a picture of 8 bits; missing ones are grey."""
+    return Image.fromarray((np.nan_to_num(pixels, nan=0.5) * 255 + 0.5).astype(np.uint8))
+
+
+def name_of(image: str) -> str:
+    """The path of a copy of an image's file below a folder: the image's name, if that is safe on every system.
+
+    >>> name_of("crack/019.jpg"), name_of("../019.jpg")
+    ('crack/019.jpg', '019-4d5a2bc2a1d6.jpg')
+    """
+    if all(map(_is_plain, image.split("/"))):
+        return image
+    return overlay_name(image).removesuffix(".png") + PurePosixPath(image).suffix.lower()
 
 
 def file_of(image: str, suffix: str) -> str:

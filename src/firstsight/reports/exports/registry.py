@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from firstsight.reports.exports.coco import write_coco
+from firstsight.reports.exports.embedding_atlas import write_embedding_atlas
 from firstsight.reports.exports.findings import Findings, ImageFindings
 from firstsight.reports.exports.hdf5 import write_hdf5
 from firstsight.reports.exports.label_studio import write_label_studio
@@ -16,5 +17,6 @@ EXPORTS: dict[str, Callable[[Findings, Iterable[ImageFindings], Path], None]] = 
     "tiff": write_tiff,
     "hdf5": write_hdf5,
     "label_studio": write_label_studio,
+    "embedding_atlas": write_embedding_atlas,
 }
 """Each writes into an existing, empty folder and reads every image once, in the order of the findings."""

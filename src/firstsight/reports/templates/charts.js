@@ -164,7 +164,7 @@ firstsight.draw = {
     const image = row === undefined ? null : firstsight.image(collection.first + Number(row));
     hint.hidden = !image?.file;
     if (hint.hidden) return;
-    hint.querySelector("img").src = firstsight.picture(image, detector, ["thumbnails"], "webp");
+    firstsight.show(hint.querySelector("img"), image, detector, "thumbnail");
     hint.querySelector("span").textContent = image.name;
     hint.style.left = `${Math.min(event.clientX + 14, document.documentElement.clientWidth - 180)}px`;
     hint.style.top = `${Math.max(event.clientY - 190, 4)}px`;

@@ -1,7 +1,7 @@
 "use strict";
 
-/* The data of the page. Files are scripts that call firstsight.summary, .images, .regions or .charts, since a page from
-   disk may read no others. An image is known by its id: its row in its collection, plus the rows of collections before. */
+/* The data of the page. Files are scripts that call firstsight.summary, .images, .regions, .charts or .pictures, since a
+   page from disk may read no others. An image is known by its id: its row in its collection, plus the rows of collections before. */
 
 const firstsight = {
   collections: [],
@@ -11,6 +11,8 @@ const firstsight = {
   announced: 0,
   timer: 0,
   files: new Map(),
+  pictureFiles: new Map(),
+  mostPictureFiles: 100,
   listeners: [],
 
   summary(content) {
@@ -19,6 +21,8 @@ const firstsight = {
     this.given = content.verdicts;
     this.notes = content.notes;
     this.noted = content.noted;
+    this.pictureGroups = content.pictureGroups;
+    this.places = content.pictures;
     for (const [place, collection] of content.collections.entries()) {
       const empty = () => new Float64Array(collection.rows).fill(NaN);
       for (const detector of collection.detectors) {
@@ -132,8 +136,58 @@ const firstsight = {
     };
   },
 
-  picture(image, detector, folder, suffix) {
-    return [detector.folder, image.shard, ...folder, `${image.file}.${suffix}`].join("/");
+  /* What a file of pictures holds, by the name of each image there. */
+  pictures(content) {
+    document.currentScript.pictures = content;
+  },
+
+  /* Read a file of pictures; those that were read last are kept. */
+  pictureFile(address) {
+    const known = this.pictureFiles.get(address) ?? new Promise((resolve, reject) => {
+      const script = this.element("script", { src: address });
+      script.onload = () => { script.remove(); resolve(script.pictures); };
+      script.onerror = () => { script.remove(); reject(new Error(`${address} cannot be read`)); };
+      document.head.append(script);
+    });
+    this.pictureFiles.delete(address);
+    this.pictureFiles.set(address, known);
+    if (this.pictureFiles.size > this.mostPictureFiles) this.pictureFiles.delete(this.pictureFiles.keys().next().value);
+    return known;
+  },
+
+  /* The address of a picture of an image: its thumbnail, picture, overlay or lines. The hash at the end of its name says in which file it is. */
+  async picture(image, detector, layer) {
+    const { file, place, type } = this.places[layer];
+    const group = parseInt(image.file.slice(-8), 16) % this.pictureGroups;
+    const held = await this.pictureFile(`${detector.folder}/${image.shard}/${file}-${group}.js`);
+    return `data:image/${type};base64,${held[image.file][place]}`;
+  },
+
+  /* Let an element show a picture as soon as it is read, unless it is to show another one by then. */
+  show(shown, image, detector, layer) {
+    const wanted = {};
+    shown.wanted = wanted;
+    this.picture(image, detector, layer).then(
+      (address) => { if (shown.wanted === wanted) shown.src = address; },
+      (error) => {
+        // No picture is better than that of another image.
+        if (shown.wanted === wanted) shown.removeAttribute("src");
+        this.complain(error);
+      },
+    );
+  },
+
+  /* The same, when the element comes into view. */
+  showInView(shown, image, detector, layer) {
+    shown.later = () => this.show(shown, image, detector, layer);
+    this.inView ??= new IntersectionObserver((entries, observer) => {
+      for (const { target, isIntersecting } of entries) {
+        if (!isIntersecting) continue;
+        observer.unobserve(target);
+        target.later();
+      }
+    }, { rootMargin: "600px" });
+    this.inView.observe(shown);
   },
 
   cluster(detector, number) {

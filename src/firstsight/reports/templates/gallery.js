@@ -276,11 +276,10 @@ firstsight.gallery = {
     const tried = firstsight.trial.differs(detector, row);
     const found = tried ? [regions > 0 ? "below what is tried" : "above what is tried"] : regions > 0 ? [plural(regions, "region"), percent(detector.area[row])] : ["no region"];
     const facts = [`score ${number(detector.score[row])}`, ...found].join(", ");
+    const picture = element("img", { alt: `${image.name} with its anomaly map`, decoding: "async", width: 320, height: 320 });
+    firstsight.showInView(picture, image, detector, tried ? "picture" : "thumbnail");
     const card = element("button", { type: "button", className: "card" },
-      element("img", {
-        src: firstsight.picture(image, detector, [tried ? "pictures" : "thumbnails"], "webp"), alt: `${image.name} with its anomaly map`,
-        loading: "lazy", decoding: "async", width: 320, height: 320,
-      }),
+      picture,
       element("span", { className: "name", dir: "auto" }, image.name),
       element("span", { className: "quiet" }, facts));
     if (image.label !== null) card.append(element("span", { className: "quiet", dir: "auto" }, `label ${image.label}`));

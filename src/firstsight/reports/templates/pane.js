@@ -59,11 +59,11 @@ firstsight.Pane = class {
     this.image = image;
     // At a threshold that is tried, an image that falls below it has neither map nor contours.
     this.calm = firstsight.trial.differs(detector, image.row);
-    this.picture.src = firstsight.picture(image, detector, ["pictures"], "webp");
+    firstsight.show(this.picture, image, detector, "picture");
     delete this.picture.dataset.original;
     this.picture.alt = words;
-    this.map.src = firstsight.picture(image, detector, [], "png");
-    this.lines.src = firstsight.picture(image, detector, ["lines"], "png");
+    firstsight.show(this.map, image, detector, "overlay");
+    firstsight.show(this.lines, image, detector, "lines");
     this.frame.ariaLabel = `${words}; plus and minus zoom, arrows move`;
     this.caption.textContent = named ? detector.name : "";
     const shape = (width, height) => { this.frame.style.aspectRatio = `${width} / ${height}`; };
@@ -100,7 +100,11 @@ firstsight.Pane = class {
     const finer = scale > 1 && image.native && image.pieces === 1 && Math.max(image.width, image.height) > this.constructor.least;
     if (finer && this.picture.dataset.original !== image.original) {
       const file = new Image();
-      file.onload = () => { if (this.image === image) this.picture.src = image.original; };
+      file.onload = () => {
+        if (this.image !== image) return;
+        this.picture.wanted = null;
+        this.picture.src = image.original;
+      };
       file.src = image.original;
       this.picture.dataset.original = image.original;
     }
