@@ -9,6 +9,7 @@ from scipy.ndimage import gaussian_filter
 from firstsight.clustering.decision import Decision, top_threshold
 from firstsight.clustering.normal_images import MapStatistics, fit_normal_images
 from firstsight.clustering.regions import find_image_regions
+from firstsight.clustering.thresholds import otsu_threshold
 from firstsight.errors import FirstsightError
 from firstsight.storage.geometry import Geometry
 
@@ -71,6 +72,20 @@ def test_a_decision_is_read_from_what_the_threshold_stage_writes() -> None:
     assert Decision.from_json({**stored, "unit": "pixel"}).rate is None
     assert Decision.from_json({"threshold": 1.0}) == Decision(1.0)
     assert Decision.from_json({**stored, "threshold": None, "normal": None}).rate is None, "no image has a map"
+    otsu = Decision.from_json({**stored, "rate": None, "unit": None, "scores": "image"})
+    assert (otsu.otsu, otsu.rate) == (True, None)
+    assert not Decision.from_json({**stored, "scores": "collection"}).otsu
+
+
+def test_every_image_may_have_otsus_threshold_of_its_own_scores() -> None:
+    maps = pile()
+    decision = Decision(9.5, otsu=True)
+    for anomaly_map in maps:
+        call = decision.call(anomaly_map)
+        assert call.outline == call.threshold == otsu_threshold(anomaly_map.ravel())
+        assert call.anomalous is None
+    flat = decision.call(np.full((5, 6), 2.0, dtype=np.float32))
+    assert not (flat.levelled > flat.threshold).any()
 
 
 @pytest.mark.parametrize("rate", [0.0, 1.0, -0.1, np.nan])

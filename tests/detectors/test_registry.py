@@ -58,7 +58,7 @@ def test_every_detector_of_images_takes_one_with_missing_pixels(name: str) -> No
     detector = DETECTORS[name]
     image = torch.rand(3, 72, 90, generator=torch.Generator().manual_seed(0))
     image[:, 5:9, 80:] = torch.nan
-    quick = {"w_rec": 1.0, "w_perc": 0.0, "epochs": 1, "steps": 1} if name == "ssdnet" else {}
+    quick = {"w_rec": 1.0, "w_perc": 0.0, "alpha_perc": 0.0, "epochs": 1, "steps": 1} if name == "ssdnet" else {}
     found = detector.detect({IMAGE: image}, {IMAGE: Geometry(72, 90, 72, 90, 1, 0.0)}, detector.settings(**quick))
     assert found.shape == (72, 90)
     assert found.dtype == torch.float32

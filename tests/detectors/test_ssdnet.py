@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from firstsight.detectors import ssdnet_training
-from firstsight.detectors.ssdnet import SsdnetSettings, loss_weights, ssdnet
+from firstsight.detectors.ssdnet import SsdnetSettings, ssdnet
 from firstsight.detectors.ssdnet_network import make_network, smallest_side
 from firstsight.errors import FirstsightError
 from firstsight.settings_model import read_settings
@@ -20,10 +20,11 @@ SMALL = SsdnetSettings(
     crops=2,
     crop_size=24,
     rounds=1,
+    patch_sizes=(8,),
     w_rec=1.0,
     w_perc=0.0,
+    alpha_perc=0.0,
 )
-
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -167,21 +168,34 @@ def test_masked_rebuilding_does_not_see_the_pixel() -> None:
     torch.testing.assert_close(*dealt_together)
 
 
-def test_weights_are_chosen_by_the_texture_and_may_be_given() -> None:
-    known = torch.ones(64, 64, dtype=torch.bool)
-    chosen = SMALL.model_copy(update=dict(w_rec=None, w_perc=None))
-    grain = torch.rand(3, 64, 64, generator=generator())
-    assert loss_weights(stripes(64, 64), known, chosen) == (1.0, 0.0)
-    assert loss_weights(grain, known, chosen) == (0.0, 1.0)
-    assert loss_weights(grain, known, SMALL.model_copy(update=dict(w_rec=0.5, w_perc=0.25))) == (0.5, 0.25)
-
-
-def test_a_periodic_image_needs_no_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_perceptual_needs_no_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise AssertionError("VGG19 was loaded")
 
-    monkeypatch.setattr(ssdnet_training, "load_similarity", refuse)
-    assert torch.isfinite(detect(stripes(48, 48), SMALL.model_copy(update=dict(w_rec=None, w_perc=None)))).all()
+    monkeypatch.setattr(ssdnet_training, "load_perception", refuse)
+    monkeypatch.setattr("firstsight.detectors.ssdnet.load_perception", refuse)
+    assert not SMALL.needs_weights
+    assert torch.isfinite(detect(stripes(48, 48))).all()
+
+
+def test_both_pairs_of_weights_are_trained_unless_one_is_given() -> None:
+    assert SsdnetSettings().loss_weights == ((1.0, 0.0), (0.0, 1.0))
+    assert SsdnetSettings(w_rec=0.5, w_perc=0.25).loss_weights == ((0.5, 0.25),)
+
+
+def test_the_output_may_be_permuted_instead() -> None:
+    image, known = torch.full((3, 24, 24), 0.3), torch.ones(24, 24, dtype=torch.bool)
+    # Of halves of two colours it learns the mixture: where a patch lies in the output says nothing of what it holds.
+    image[:, :, :12] = 0.7
+    settings = SMALL.model_copy(update=dict(steps=60, noise=0.0, permuted="output", permuted_size=8, inference="paper"))
+    contrasts = []
+    for share in (0.0, 1.0):
+        permuted = settings.model_copy(update=dict(permuted_share=share))
+        network = ssdnet_training.train(image, known, (1.0, 0.0), permuted, generator())
+        found = ssdnet_training.rebuild(network, image, permuted, generator())
+        contrasts.append(float(found[:, :, :12].mean() - found[:, :, 12:].mean()))
+    assert contrasts[0] > 0.15
+    assert abs(contrasts[1]) < contrasts[0] / 2
 
 
 def test_missing_weights_are_named(tmp_path: Path) -> None:
@@ -190,7 +204,15 @@ def test_missing_weights_are_named(tmp_path: Path) -> None:
         detect(stripes(24, 24), SMALL.model_copy(update=dict(w_rec=0.0, w_perc=1.0, weights=str(path))))
 
 
-@pytest.mark.parametrize("changes", [{"w_rec": 0.0, "w_perc": 1.0}, {"alpha_perc": 1.0}, {"min_max": True}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"w_rec": None, "w_perc": None, "alpha_perc": None},
+        {"w_rec": 0.0, "w_perc": 1.0},
+        {"alpha_perc": 1.0, "min_max": True},
+        {"w_rec": 0.0, "w_perc": 1.0, "steps": 1, "enlarge": 14, "patch_sizes": (16,), "permuted": "output"},
+    ],
+)
 def test_perception(shared: Path, changes: dict[str, Any]) -> None:
     weights = str(shared / "weights" / "vgg19_oxford_features0_to_16.pth")
     settings = SMALL.model_copy(update=dict(weights=weights, **changes))
@@ -260,6 +282,10 @@ def test_features_are_not_an_image() -> None:
         ({"w_rec": 1.0}, "w_rec: 1.0, with w_perc None: both or none"),
         ({"w_rec": 0.0, "w_perc": 0.0}, "leaves nothing to train"),
         ({"w_rec": float("nan"), "w_perc": 1.0}, "w_rec: nan.*finite"),
+        ({"alpha_perc": 0.0}, "alpha_perc: 0.0 is for one network"),
+        ({"min_max": True}, "min_max: true has no meaning without alpha_perc"),
+        ({"enlarge": 0}, "enlarge: 0"),
+        ({"permuted": "both"}, "permuted"),
         ({"epochs": 0}, "epochs: 0"),
         ({"patch_sizes": []}, "patch_sizes"),
         ({"patch_sizes": [8, 0]}, "patch_sizes"),

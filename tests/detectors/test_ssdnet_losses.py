@@ -24,13 +24,13 @@ def test_squared_error() -> None:
 
 
 @pytest.mark.parametrize("size", [(8, 12), (9, 13), (4, 5)])
-@pytest.mark.parametrize("stride", [1, 2])
-def test_the_inner_product_equals_the_oracle(size: tuple[int, int], stride: int) -> None:
-    cells = tuple(length // stride for length in size)
+@pytest.mark.parametrize("stride", [1, 2, None])
+def test_the_inner_product_equals_the_oracle(size: tuple[int, int], stride: int | None) -> None:
+    cells = tuple(length // stride if stride else 3 * length for length in size)
     features, others = RNG.random((2, 6, *cells)), RNG.random((2, 6, *cells))
-    found = inner_product(tensor(features), tensor(others), stride, size)
+    found = inner_product(tensor(features), tensor(others), size, stride)
     for image in range(2):
-        expected = oracle.inner_product(features[image], others[image], stride, size)
+        expected = oracle.inner_product(features[image], others[image], size, stride)
         np.testing.assert_allclose(found[image].numpy(), expected, rtol=1e-5)
 
 

@@ -1,4 +1,4 @@
-"""Equations 2 and 3 of SSDnet and the autocorrelation of an image, pixel by pixel."""
+"""Equations 2 and 3 of SSDnet, and several terms in one score, pixel by pixel."""
 
 from collections.abc import Sequence
 
@@ -12,15 +12,20 @@ def patches(size: tuple[int, int], patch_size: int) -> list[tuple[int, int]]:
 
 
 def inner_product(
-    features: NDArray[np.float64], output_features: NDArray[np.float64], stride: int, size: tuple[int, int]
+    features: NDArray[np.float64], output_features: NDArray[np.float64], size: tuple[int, int], stride: int | None
 ) -> NDArray[np.float64]:
-    """(C, h, w) twice to (H, W): a pixel has the value of its block, or of the last whole one."""
+    """(C, h, w) twice to (H, W): a pixel has the value of its block, or of the last whole one; or its cells' mean."""
     rows, columns = features.shape[1:]
     result = np.zeros(size)
     for y in range(size[0]):
         for x in range(size[1]):
-            cell = (slice(None), min(y // stride, rows - 1), min(x // stride, columns - 1))
-            result[y, x] = np.mean(features[cell] * output_features[cell])
+            if stride is None:
+                down, right = rows // size[0], columns // size[1]
+                cells = (slice(None), slice(y * down, (y + 1) * down), slice(x * right, (x + 1) * right))
+            else:
+                row, column = min(y // stride, rows - 1), min(x // stride, columns - 1)
+                cells = (slice(None), slice(row, row + 1), slice(column, column + 1))
+            result[y, x] = np.mean(features[cells] * output_features[cells])
     return result
 
 
@@ -48,6 +53,41 @@ def training_loss(
     return max(losses) if aggregate == "max" else min(losses)
 
 
+def mean_of_patches(term: NDArray[np.float64], known: NDArray[np.bool], patch_size: int) -> NDArray[np.float64]:
+    """The mean of the patches that hold a pixel, each the mean of its known pixels; NaN where there is none."""
+    total, count = np.zeros(term.shape), np.zeros(term.shape)
+    for y, x in patches(term.shape, patch_size):
+        part = (slice(y, y + patch_size), slice(x, x + patch_size))
+        if known[part].any():
+            total[part] += term[part][known[part]].mean()
+            count[part] += 1
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def combined_scores(
+    terms: Sequence[NDArray[np.float64]], known: NDArray[np.bool], *, patch_sizes: Sequence[int], aggregate: str
+) -> NDArray[np.float64]:
+    """The length of the vector of softened robust deviations of every pixel."""
+    maps = []
+    for patch_size in patch_sizes:
+        score = np.zeros(terms[0].shape)
+        for term in terms:
+            mean = mean_of_patches(term, known, patch_size)
+            values = np.sort(mean[~np.isnan(mean)])
+            median = values[(len(values) - 1) // 2]
+            distances = np.sort(np.abs(values - median))
+            least = max(1e-6, 1e-3 * abs(median))
+            deviation = 1.4826 * distances[(len(values) - 1) // 2]
+            if deviation <= least:
+                deviation = max(1.2533 * np.mean(distances), least)
+            held = ~np.isnan(mean)
+            score = score + np.where(
+                held, np.logaddexp(0, (np.where(held, mean, median) - median) / deviation) ** 2, np.nan
+            )
+        maps.append(np.sqrt(np.where(np.isnan(score), np.nanmin(score), score)))
+    return np.max(maps, axis=0) if aggregate == "max" else np.min(maps, axis=0)
+
+
 def anomaly_scores(
     error: NDArray[np.float64],
     similarity: NDArray[np.float64],
@@ -63,32 +103,9 @@ def anomaly_scores(
     for patch_size in patch_sizes:
         score = np.zeros(error.shape)
         for term, weight in ((error, 1 - alpha_perc), (similarity, -alpha_perc)):
-            total, count = np.zeros(error.shape), np.zeros(error.shape)
-            for y, x in patches(error.shape, patch_size):
-                part = (slice(y, y + patch_size), slice(x, x + patch_size))
-                if known[part].any():
-                    total[part] += term[part][known[part]].mean()
-                    count[part] += 1
-            mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+            mean = mean_of_patches(term, known, patch_size)
             if min_max:
                 mean = (mean - np.nanmin(mean)) / (np.nanmax(mean) - np.nanmin(mean))
             score = score + weight * mean
         maps.append(np.where(np.isnan(score), np.nanmin(score), score))
     return np.max(maps, axis=0) if aggregate == "max" else np.min(maps, axis=0)
-
-
-def autocorrelation(values: NDArray[np.float64], known: NDArray[np.bool]) -> NDArray[np.float64]:
-    """For every shift of up to a quarter of the sides: the mean product of known pixels with that shift."""
-    height, width = values.shape
-    rows, columns = height // 4, width // 4
-    result = np.zeros((2 * rows + 1, 2 * columns + 1))
-    for down in range(-rows, rows + 1):
-        for right in range(-columns, columns + 1):
-            products = [
-                values[y, x] * values[y + down, x + right]
-                for y in range(height)
-                for x in range(width)
-                if 0 <= y + down < height and 0 <= x + right < width and known[y, x] and known[y + down, x + right]
-            ]
-            result[down + rows, right + columns] = np.mean(products) if products else 0.0
-    return result / result[rows, columns]

@@ -11,7 +11,7 @@ from firstsight.detectors.registry import DETECTORS
 from firstsight.errors import FirstsightError
 from planning import layers_of, plan, with_normal
 
-NO_PERCEPTION = {"w_rec": 1.0, "w_perc": 0.0}
+NO_PERCEPTION = {"w_rec": 1.0, "w_perc": 0.0, "alpha_perc": 0.0}
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 from firstsight.detectors.registry import DETECTORS
 from planning import contaminated, layers_of, plan, with_normal
 
-NO_PERCEPTION = {"w_rec": 1.0, "w_perc": 0.0}
+NO_PERCEPTION = {"w_rec": 1.0, "w_perc": 0.0, "alpha_perc": 0.0}
 
 
 def test_studies_have_features_and_folders_of_their_own(folder: Path) -> None:

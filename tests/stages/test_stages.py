@@ -1,6 +1,7 @@
 """The stages from images to metrics, called as functions on a shard of real files."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+from firstsight.clustering.thresholds import otsu_threshold
 from firstsight.collections.masks import read_ignored
 from firstsight.detectors.borders import level_borders
 from firstsight.detectors.patch_settings import FcaSettings
@@ -49,7 +51,14 @@ def detect(out: Path, maps: str, patch_size: int, job: Job) -> None:
 
 
 def run_stages(
-    pile: Path, out: Path, job: Job, *, crop: float = 0.0, masks: bool = True, ignored: Path | None = None
+    pile: Path,
+    out: Path,
+    job: Job,
+    *,
+    crop: float = 0.0,
+    masks: bool = True,
+    ignored: Path | None = None,
+    threshold: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """All stages of one shard, as the workflow runs them."""
     names = [f"{number}.png" for number in range(6)]
@@ -88,7 +97,11 @@ def run_stages(
     )
     detect(out, "maps.zarr", 7, job)
     find_threshold(
-        shards=[out / "maps.zarr"], output=out / "threshold.json", settings={"method": "deviations"}, seed=0, job=job
+        shards=[out / "maps.zarr"],
+        output=out / "threshold.json",
+        settings=threshold or {"method": "deviations"},
+        seed=0,
+        job=job,
     )
     describe_shard(
         maps=out / "maps.zarr",
@@ -247,6 +260,16 @@ def test_labels_without_masks_give_metrics_of_images_and_clusters(pile: Path, tm
         "image_auroc", "nmi", "ari", "matched_f1", "nmi_oracle", "ari_oracle", "matched_f1_oracle"
     }  # fmt: skip
     assert metrics["value"].between(0, 1).all()
+
+
+def test_every_image_may_be_parted_by_otsus_threshold_of_its_own(pile: Path, tmp_path: Path, job: Job) -> None:
+    found = run_stages(pile, tmp_path, job, threshold={"method": "otsu", "scores": "image"})
+    own = {stored.image: otsu_threshold(stored.cells().ravel()) for stored in stored_maps([tmp_path / "maps.zarr"])[:5]}
+    rows = {row["image"]: row for row in found["scores"]}
+    for image, threshold in own.items():
+        assert rows[image]["threshold"] == pytest.approx(threshold)
+        assert rows[image]["anomalous_area"] > 0
+    assert len(set(own.values())) == len(own)
 
 
 def test_an_image_smaller_than_a_patch_has_a_status(pile: Path, tmp_path: Path, job: Job) -> None:

@@ -59,7 +59,14 @@ def test_each_rule_gives_its_threshold_and_says_so(tmp_path: Path, job: Job) -> 
     assert "of normal images, about 10 % are asked to have a region; of these 5 images, 5 have" in image["says"]
     assert Decision.from_json(pixel).rate is None
     assert Decision.from_json(pixel).normal == decision.normal
-    assert found(method="otsu")["threshold"] == otsu_threshold(cells)
+    assert found(method="otsu", scores="collection")["threshold"] == otsu_threshold(cells)
+    own = found(method="otsu", scores="image")
+    thresholds = [otsu_threshold(stored.cells().ravel()) for stored in maps]
+    assert own["threshold"] == pytest.approx(np.median(thresholds))
+    assert "each image's own scores" in own["says"]
+    calls = [Decision.from_json(own).call(stored.cells()) for stored in maps]
+    assert [call.threshold for call in calls] == thresholds
+    assert all((call.levelled > call.threshold).sum() >= 9 and call.anomalous is None for call in calls)
     assert found(method="fixed", value=3)["threshold"] == 3
     assert "lie above" in found(**{"method": "deviations"})["says"]
 
@@ -129,7 +136,7 @@ def test_without_a_map_there_is_no_threshold(tmp_path: Path, job: Job) -> None:
         job=job,
     )
     assert json.loads((tmp_path / "none.json").read_text()) == {
-        **dict.fromkeys(("threshold", "normal", "scale", "levels", "rate", "unit")),
+        **dict.fromkeys(("threshold", "normal", "scale", "levels", "rate", "unit", "scores")),
         **{"method": "deviations", "says": "no image has a map", "judged_says": "", "n_images": 0},
     }
     assert job.n_images == 0

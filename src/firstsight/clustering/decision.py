@@ -3,7 +3,8 @@
 A threshold of the collection holds for every cell of every image. A rate of false alarms is a share of images instead:
 an image is anomalous if its p-value among the `NormalImages` of the collection is below the rate. Its own threshold is
 the score that makes an image anomalous even where nothing else stands out. An image that is not anomalous has no
-region. A region reaches further down than the threshold where the image's highest score is hardly above it.
+region. A region reaches further down than the threshold where the image's highest score is hardly above it. Otsu's
+threshold of an image's own scores parts every image in two, whether or not there is anything to find.
 """
 
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from firstsight.clustering.normal_images import MapStatistics, NormalImages
+from firstsight.clustering.thresholds import otsu_threshold
 from firstsight.detectors.image_score import TOP_SHARE
 from firstsight.errors import FirstsightError
 
@@ -47,11 +49,13 @@ class Decision:
         threshold: of the collection; with a ``rate``, that of the middle image.
         rate: share of normal images that may be called anomalous, in (0, 1); None: the threshold alone decides.
         normal: what normal images are like; needed with a ``rate``.
+        otsu: whether every image has Otsu's threshold of its own scores; without a ``rate``.
     """
 
     threshold: float
     rate: float | None = None
     normal: NormalImages | None = None
+    otsu: bool = False
 
     def __post_init__(self) -> None:
         if self.rate is not None and not (0 < self.rate < 1 and self.normal):
@@ -66,6 +70,7 @@ class Decision:
             # Without a map nothing is known of normal images, and nothing is to be decided on.
             content["rate"] if normal is not None and content.get("unit") == "image" else None,
             None if normal is None else NormalImages.from_json(normal),
+            content.get("scores") == "image",
         )
 
     def call(self, anomaly_map: NDArray[np.float32]) -> Call:
@@ -74,12 +79,11 @@ class Decision:
         With a rate, an image that is anomalous has cells above its threshold, and no other has. Where it stands out
         only as a whole, these are the cells that make its score.
         """
-        if self.normal is None:
-            return Call(None, self.threshold, self.threshold, anomaly_map, None)
         maps = MapStatistics.of(anomaly_map)
-        p_value = float(self.normal.p_values(maps)[0])
-        if self.rate is None:
-            return Call(p_value, self.threshold, self.threshold, anomaly_map, None)
+        p_value = None if self.normal is None else float(self.normal.p_values(maps)[0])
+        if self.normal is None or self.rate is None or p_value is None:
+            threshold = otsu_threshold(anomaly_map.ravel()) if self.otsu else self.threshold
+            return Call(p_value, threshold, threshold, anomaly_map, None)
         levelled = self.normal.without_frame(anomaly_map)
         threshold = float(self.normal.highest(maps.medians, self.rate / self.normal.questions)[0])
         largest, anomalous = float(levelled.max()), p_value < self.rate

@@ -136,7 +136,9 @@ DETECTORS: dict[str, Detector] = {
     ),
     "glcm": Detector("detectors.glcm:GlcmSettings", "detectors.glcm:detect"),
     "rpca": Detector("detectors.rpca:RpcaSettings", "detectors.rpca:detect"),
-    "ssdnet": Detector("detectors.ssdnet_settings:SsdnetSettings", "detectors.ssdnet:ssdnet", weights_of="vgg19"),
+    "ssdnet": Detector(
+        "detectors.ssdnet_settings:SsdnetSettings", "detectors.ssdnet:ssdnet", version=2, weights_of="vgg19"
+    ),
     "pg_lsr": Detector("detectors.pg_lsr:PgLsrSettings", "detectors.pg_lsr:detect"),
 }
 

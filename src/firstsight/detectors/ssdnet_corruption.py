@@ -81,21 +81,22 @@ def corrupt(
 ) -> Tensor:
     """The input from which the network has to rebuild the images.
 
-    Patches are permuted, Gaussian noise is added, and one part of the blocks is hidden. Missing pixels are hidden too,
-    wherever their patch went.
+    Patches are permuted (unless those of the output are), Gaussian noise is added, and one part of the blocks is
+    hidden. Missing pixels are hidden too, wherever their patch went.
 
     Args:
         images: (B, 3, H, W), in [0, 1].
         known: (B, 1, H, W), bool, False where a pixel is missing.
         filling: (3,), the colour of hidden pixels.
-        settings: mask_size, mask_parts, permuted_size, permuted_share and noise.
+        settings: mask_size, mask_parts, noise, and which patches are permuted.
         generator: on the CPU.
 
     Returns:
         (B, 4, H, W), see `network_inputs`.
     """
     together = torch.cat([images, known.to(images)], dim=1)
-    together = permute_patches(together, settings.permuted_size, settings.permuted_share, generator)
+    if settings.permuted == "input":
+        together = permute_patches(together, settings.permuted_size, settings.permuted_share, generator)
     size = (images.shape[2], images.shape[3])
     parts = [partition_blocks(size, settings.mask_size, settings.mask_parts, generator) for _ in images]
     hidden = torch.stack(parts) == 0

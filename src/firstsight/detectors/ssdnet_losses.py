@@ -19,18 +19,22 @@ def squared_error(images: Tensor, outputs: Tensor) -> Tensor:
     return (images - outputs).square().mean(dim=1)
 
 
-def inner_product(features: Tensor, output_features: Tensor, stride: int, size: tuple[int, int]) -> Tensor:
+def inner_product(features: Tensor, output_features: Tensor, size: tuple[int, int], stride: int | None) -> Tensor:
     """The perceptual similarity of every pixel: the inner product of its features, averaged over the channels.
 
     Args:
-        features, output_features: (B, C, h, w), with a cell for every complete block of stride x stride pixels.
-        stride: pixels.
+        features, output_features: (B, C, h, w).
         size: height and width of the image.
+        stride: pixels, where there is a cell for every complete block of stride x stride pixels; None, where the cells
+            are at least as many as the pixels and share the image out evenly.
 
     Returns:
-        (B, height, width); a pixel has the value of its block, or of the block before an incomplete one.
+        (B, height, width); a pixel has the value of its block, or of the block before an incomplete one; or the mean of
+        its cells.
     """
     products = (features * output_features).mean(dim=1)
+    if stride is None:
+        return functional.adaptive_avg_pool2d(products, size)
     for dimension, length in zip((1, 2), size, strict=True):
         blocks = torch.arange(length, device=products.device) // stride
         products = products.index_select(dimension, blocks.clamp(max=products.shape[dimension] - 1))
@@ -50,6 +54,15 @@ def patch_means(values: Tensor, known: Tensor, patch_size: int) -> tuple[Tensor,
     """
     total = _window_sums(torch.where(known, values, 0), patch_size)
     count = _window_sums(known.to(values), patch_size)
+    return total / count.clamp(min=1), count > 0.5
+
+
+def mean_of_patches(values: Tensor, known: Tensor, patch_size: int) -> tuple[Tensor, Tensor]:
+    """For a map (H, W): the mean of the patches that hold a pixel, and whether there is one with a known pixel."""
+    means, held = patch_means(values[None], known[None], patch_size)
+    beyond = [patch_size - 1] * 4
+    total = _window_sums(functional.pad(means, beyond), patch_size)[0]
+    count = _window_sums(functional.pad(held.to(values), beyond), patch_size)[0]
     return total / count.clamp(min=1), count > 0.5
 
 
@@ -85,7 +98,7 @@ def training_loss(
     for patch_size in patch_sizes:
         means, held = patch_means(values, known, patch_size)
         losses.append(means.sum() / held.sum().clamp(min=1))
-    return _aggregate(torch.stack(losses), aggregate)
+    return aggregated(torch.stack(losses), aggregate)
 
 
 def anomaly_scores(
@@ -122,19 +135,10 @@ def anomaly_scores(
         held = torch.ones_like(known)
         for term, weight in ((error, 1 - alpha_perc), (similarity, -alpha_perc)):
             if term is not None and weight:
-                values, held = _mean_of_patches(term, known, patch_size)
+                values, held = mean_of_patches(term, known, patch_size)
                 score += weight * (_to_unit_range(values, held) if min_max else values)
         scores.append(torch.where(held, score, score[held].min()))
-    return _aggregate(torch.stack(scores), aggregate)
-
-
-def _mean_of_patches(values: Tensor, known: Tensor, patch_size: int) -> tuple[Tensor, Tensor]:
-    """(H, W) mean of the patches that hold a pixel, and whether there is one."""
-    means, held = patch_means(values[None], known[None], patch_size)
-    beyond = [patch_size - 1] * 4
-    total = _window_sums(functional.pad(means, beyond), patch_size)[0]
-    count = _window_sums(functional.pad(held.to(values), beyond), patch_size)[0]
-    return total / count.clamp(min=1), count > 0.5
+    return aggregated(torch.stack(scores), aggregate)
 
 
 def _window_sums(values: Tensor, size: int) -> Tensor:
@@ -149,5 +153,6 @@ def _to_unit_range(values: Tensor, held: Tensor) -> Tensor:
     return (values - low) / torch.where(high > low, high - low, 1)
 
 
-def _aggregate(values: Tensor, aggregate: Aggregate) -> Tensor:
+def aggregated(values: Tensor, aggregate: Aggregate) -> Tensor:
+    """Lambda of both equations, over the first dimension."""
     return values.amax(dim=0) if aggregate == "max" else values.amin(dim=0)

@@ -1,45 +1,18 @@
 """How SSDnet learns an image from the image itself, and rebuilds it."""
 
 import math
-from collections.abc import Callable
-from functools import lru_cache
 
 import torch
 from torch import Tensor
 
-from firstsight.detectors.ssdnet_corruption import corrupt, network_inputs, partition_blocks
-from firstsight.detectors.ssdnet_losses import inner_product, squared_error, training_loss
+from firstsight.detectors.ssdnet_corruption import corrupt, network_inputs, partition_blocks, permute_patches
+from firstsight.detectors.ssdnet_losses import squared_error, training_loss
 from firstsight.detectors.ssdnet_network import EncoderDecoder, make_network
+from firstsight.detectors.ssdnet_perception import load_perception, perceptual_similarity
 from firstsight.detectors.ssdnet_settings import SsdnetSettings
-from firstsight.features import load_extractor
 
-PERCEPTUAL_LAYER = "features.8"
-PERCEPTUAL_STRIDE = 2
 # Steps over which the learning rate rises.
 WARM_UP = 10
-
-Similarity = Callable[[Tensor, Tensor], Tensor]
-
-
-@lru_cache(maxsize=4)
-def load_similarity(weights: str | None, device: torch.device) -> Similarity:
-    """A function of images (B, 3, H, W) and outputs of that shape: their perceptual similarity (`inner_product`).
-
-    It loads VGG19 up to its eighth position (128 channels, a cell for 2 x 2 pixels; section 4.2), once in a process for
-    each file of weights and device. Gradients reach the outputs; the weights of VGG19 are fixed.
-
-    Raises:
-        FirstsightError: the weights cannot be obtained or read, or do not fit.
-    """
-    network = load_extractor("vgg19", weights=weights, layers=(PERCEPTUAL_LAYER,), device=device).network
-
-    def similarity(images: Tensor, outputs: Tensor) -> Tensor:
-        with torch.no_grad():
-            features = network(images)[PERCEPTUAL_LAYER]
-        size = (images.shape[2], images.shape[3])
-        return inner_product(features, network(outputs)[PERCEPTUAL_LAYER], PERCEPTUAL_STRIDE, size)
-
-    return similarity
 
 
 def train(
@@ -54,13 +27,14 @@ def train(
         image: (3, H, W), finite.
         known: (H, W), bool, False where a pixel is missing; such pixels are hidden, and count in no loss.
         weights: (w_rec, w_perc).
-        settings: epochs, steps and crops, the network, and how its input is corrupted.
+        settings: epochs, steps and crops, the network, how its input is corrupted, and what VGG19 sees. Where patches
+            are enlarged for VGG19, a random one of every crop counts.
         generator: on the CPU; of everything random.
     """
     w_rec, w_perc = weights
     epochs = settings.epochs or (1 if w_perc else 10)
     stop = settings.stopping_loss if settings.stopping_loss is not None else (-math.inf if w_perc else 1e-4)
-    similarity = load_similarity(settings.weights, image.device) if w_perc else None
+    perception = load_perception(settings.weights, image.device) if w_perc else None
     network = make_network(settings.channels, settings.skip_channels, 4, generator, image.device)
     optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
     total = epochs * settings.steps
@@ -75,9 +49,15 @@ def train(
             crops = random_crops(together, settings.crops, settings.crop_size, generator)
             targets, held = crops[:, :3], crops[:, 3:] > 0
             outputs = network(corrupt(targets, held, filling, settings, generator))
+            if settings.permuted == "output":
+                # As if the output had been permuted the other way round.
+                crops = permute_patches(crops, settings.permuted_size, settings.permuted_share, generator)
+            if perception and settings.enlarge > 1:
+                crops, outputs = _random_patches(crops, outputs, max(settings.patch_sizes), generator)
+            targets, held = crops[:, :3], crops[:, 3:] > 0
             loss = training_loss(
                 squared_error(targets, outputs) if w_rec else None,
-                similarity(targets, outputs) if similarity else None,
+                perceptual_similarity(perception, targets, [outputs], settings.enlarge) if perception else None,
                 held[:, 0],
                 w_rec=w_rec,
                 w_perc=w_perc,
@@ -150,3 +130,12 @@ def random_crops(image: Tensor, count: int, size: int, generator: torch.Generato
 def mean_color(image: Tensor, known: Tensor) -> Tensor:
     """(3,): the mean colour of the known pixels, with which hidden pixels are filled."""
     return image[:, known].mean(dim=1)
+
+
+def _random_patches(
+    crops: Tensor, outputs: Tensor, patch_size: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """A patch from a random place of every crop (B, 4, H, W), and of the output (B, 3, H, W) for it."""
+    together = torch.cat([crops, outputs], dim=1)
+    patches = torch.cat([random_crops(each, 1, patch_size, generator) for each in together])
+    return patches[:, :4], patches[:, 4:]

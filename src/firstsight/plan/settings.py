@@ -128,10 +128,12 @@ class FalseAlarmRate(SettingsModel):
 
 
 class Otsu(SettingsModel):
-    """Otsu's threshold of all scores."""
+    """Otsu's threshold of all scores, or of each image's own."""
 
     method: Literal["otsu"] = "otsu"
     """How the score above which a pixel is anomalous is found."""
+    scores: Literal["collection", "image"] = "collection"
+    """Whose scores are parted in two: those of all images together, or each image's own."""
 
 
 class Fixed(SettingsModel):

@@ -84,7 +84,7 @@ def page_summary(
                 "detectors": [
                     {
                         "name": detector.name,
-                        "limit": detector.threshold,
+                        "limit": None if detector.otsu else detector.threshold,
                         "rate": detector.rate,
                         "folder": addresses["folder"],
                         "colourBar": addresses["colour_bar"],

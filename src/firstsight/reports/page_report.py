@@ -34,6 +34,7 @@ class DetectorReport:
         threshold_says: one line on how the threshold was determined.
         verdicts_say: what a person's verdicts say of it, or nothing.
         rate: share of normal images that may be called anomalous, where that decides on images.
+        otsu: whether every image has Otsu's threshold of its own scores, so that there is no other to try.
         false_alarms: a sentence on how many normal images are called anomalous, or nothing.
         scale: the values at the two ends of the overlays' colours.
         folder: the folder of its overlays by shard, relative to the page's folder, with forward slashes, not
@@ -66,6 +67,7 @@ class DetectorReport:
     clusters_chosen: str
     charts: Mapping[str, Any]
     rate: float | None = None
+    otsu: bool = False
     false_alarms: str = ""
     verdicts_say: str = ""
 

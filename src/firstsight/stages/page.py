@@ -8,6 +8,7 @@ from typing import Any
 import pandas
 
 from firstsight import __version__
+from firstsight.clustering.decision import Decision
 from firstsight.clustering.judged import verdicts_say
 from firstsight.clustering.verdicts import Verdict, read_verdicts
 from firstsight.reports.findings_file import write_findings
@@ -134,11 +135,11 @@ def _detector(
     threshold = read_json(Path(detector["threshold"]))
     if threshold["threshold"] is None:
         return None
+    decision = Decision.from_json(threshold)
     own = {table: tables[table][tables[table]["detector"].eq(name)] for table in ("regions", "clusters", "metrics")}
     chosen = read_json(Path(detector["clusters"]))
     results = _image_results(tables["images"], own["regions"], own["clusters"], name)
     said = [verdict for verdict in verdicts if verdict.detector == name]
-    rate = threshold["rate"] if threshold.get("unit") == "image" else None
     return DetectorReport(
         name=name,
         settings=_settings(detector),
@@ -154,24 +155,25 @@ def _detector(
         n_clusters=chosen["n_clusters"],
         clusters_chosen=chosen["criterion"],
         charts=read_json(Path(detector["charts"])),
-        rate=rate,
-        false_alarms=_false_alarms(threshold),
+        rate=decision.rate,
+        otsu=decision.otsu,
+        false_alarms=_false_alarms(decision),
         verdicts_say=verdicts_say(
             own["regions"],
             results,
             said,
             threshold=threshold["threshold"],
-            rate=rate,
+            rate=decision.rate,
             chosen=threshold.get("judged_says", ""),
         ),
     )
 
 
-def _false_alarms(threshold: Mapping[str, Any]) -> str:
-    """How many normal images are called anomalous at a threshold, where it was chosen for that."""
-    if threshold.get("unit") != "image":
+def _false_alarms(decision: Decision) -> str:
+    """How many normal images are called anomalous, where the decision was made for that."""
+    if decision.rate is None:
         return ""
-    return f"Up to {100 * threshold['rate']:g}\u00a0% of normal images are called anomalous, too."
+    return f"Up to {100 * decision.rate:g}\u00a0% of normal images are called anomalous, too."
 
 
 def _settings(detector: Mapping[str, Any]) -> str:

@@ -39,7 +39,7 @@ def find_threshold(
     """Find what all maps of a collection share, without labels: threshold, colour scale, weighting.
 
     Writes JSON: ``threshold`` (a cell with a higher score is anomalous; where every image has its own, the middle one),
-    ``method``, ``rate`` and ``unit`` (from the settings, but for a rate that verdicts choose), ``normal``
+    ``method``, ``rate``, ``unit`` and ``scores`` (from the settings, but for a rate that verdicts choose), ``normal``
     (`NormalImages`), ``says`` (in words: how the threshold was found, and what lies above it), ``judged_says`` (what
     verdicts did to it, or nothing), ``scale`` (low and high end of the colours: median of the cells and largest score),
     ``levels`` (`score_levels`, for the weights of descriptors), ``n_images`` (how many have a map). Threshold, normal,
@@ -52,7 +52,8 @@ def find_threshold(
         seed: of the sample.
         judged: the fields of `JudgedImages`, where they choose the rate or the threshold.
     """
-    chosen = {"method": settings["method"], "rate": settings.get("rate"), "unit": settings.get("unit")}
+    chosen: dict[str, Any] = {key: settings.get(key) for key in ("method", "rate", "unit", "scores")}
+    own_otsu = chosen["scores"] == "image"
     with job.step("sample"):
         mapped = images_with_maps(shards)
         names = [image for key_of_image in mapped for image in key_of_image]
@@ -61,7 +62,7 @@ def find_threshold(
         job.n_images = n_maps = ends[-1] if ends else 0
         limit = SAMPLED_CELLS // max(1, n_maps)
         tasks = [
-            delayed(_shard_scores)(path.absolute(), own, limit, seed + end - len(own))
+            delayed(_shard_scores)(path.absolute(), own, limit, seed + end - len(own), own_otsu=own_otsu)
             for path, own, end in zip(shards, keys, ends, strict=True)
         ]
         parts = [part for part in compute(*tasks) if part]  # type: ignore[no-untyped-call]
@@ -75,7 +76,11 @@ def find_threshold(
         normal = fit_normal_images(scores.maps)
         said = JudgedImages(**{word: tuple(images) for word, images in judged.items()}) if judged else None
         judged_says = ""
-        if chosen["unit"] == "image":
+        if own_otsu:
+            threshold = float(np.median(scores.otsu))
+            says = "Otsu's threshold of each image's own scores, which parts every image in two"
+            judged_says = "verdicts change no threshold of an image's own scores" if said else ""
+        elif chosen["unit"] == "image":
             if said:
                 p_values = dict(zip(names, normal.p_values(scores.maps).tolist(), strict=True))
                 chosen["rate"], judged_says = judged_rate(said, p_values, settings["rate"])
@@ -128,24 +133,31 @@ class _Scores(NamedTuple):
     Attributes:
         cells: (n,) scores of random cells, equally many from every map.
         maps: the statistics of every map.
+        otsu: (N,) Otsu's threshold of every map; (0,) where nobody asks.
     """
 
     cells: NDArray[np.float32]
     maps: MapStatistics
+    otsu: NDArray[np.float64]
 
     @classmethod
     def joined(cls, parts: Sequence["_Scores"]) -> Self:
-        return cls(np.concatenate([part.cells for part in parts]), MapStatistics.joined(part.maps for part in parts))
+        return cls(
+            np.concatenate([part.cells for part in parts]),
+            MapStatistics.joined(part.maps for part in parts),
+            np.concatenate([part.otsu for part in parts]),
+        )
 
 
-def _shard_scores(shard: Path, keys: Sequence[str], limit: int, seed: int) -> _Scores | None:
+def _shard_scores(shard: Path, keys: Sequence[str], limit: int, seed: int, *, own_otsu: bool) -> _Scores | None:
     """Scores of the maps of a shard, at most ``limit`` cells of each, drawn with a seed of its own; None of no map."""
     reader = ShardReader(shard)
     parts = []
     for index, key in enumerate(keys):
         cells = reader.read(key, "map")
         sample = _sample(cells.ravel(), limit, seed + index)
-        parts.append(_Scores(sample, MapStatistics.of(cells)))
+        otsu = np.array([otsu_threshold(cells.ravel())] if own_otsu else [])
+        parts.append(_Scores(sample, MapStatistics.of(cells), otsu))
     return _Scores.joined(parts) if parts else None
 
 

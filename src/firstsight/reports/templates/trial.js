@@ -61,7 +61,7 @@ firstsight.trial = {
     const { element, number, plural } = firstsight;
     const ofRate = detector.rate !== null;
     const highest = detector.peak.reduce((most, peak) => Math.max(most, peak || -Infinity), -Infinity);
-    if (!ofRate && !(highest > detector.limit)) return null;
+    if (!ofRate && (detector.limit === null || !(highest > detector.limit))) return null;
     const span = ofRate ? [Math.log10(0.001), Math.log10(0.5)] : [detector.limit, highest];
     const [handle, says, line, copy, back] = [
       element("input", { type: "range", min: 0, max: 100, step: 1 }), element("output"),
