@@ -43,7 +43,8 @@ PAPER_SETTINGS: dict[str, dict[str, Any]] = {
     "spectral_residual": {"border": "paper"},
     "glcm": {"image_size": 256},
     "pg_lsr": {"image_size": 256},
-    # The weights of the losses are those for periodic textures; the paper sets them for each data set.
+    # The weights of the losses are those for periodic textures; the paper sets them for each data set. Whether parts of
+    # the image stay hidden once the network has learned, it does not say: here they do, as when it learned.
     "ssdnet": {
         "image_size": 256,
         "w_rec": 1.0,
@@ -53,7 +54,8 @@ PAPER_SETTINGS: dict[str, dict[str, Any]] = {
         "stopping_loss": 1e-4,
         "patch_sizes": [16],
         "min_max": True,
-        "inference": "paper",
+        "permuted": "output",
+        "inference": "masked",
         "noise": 0.01,
     },
 }
@@ -154,7 +156,8 @@ PRESETS: dict[str, Preset] = {
             "spectral_residual": _of("spectral_residual"),
         },
         _same("ssdnet", "pg_lsr", "glcm", "spectral_residual"),
-        "SSDnet scores knots by the perceptual term, as in the paper: chosen by kind, so not blind",
+        "SSDnet scores knots by the perceptual term, as in the paper: chosen by kind, so not blind. Patches are not "
+        "enlarged for VGG19",
         {"knots": {"ssdnet": {"alpha_perc": 1.0}}},
     ),
     "ssdnet_grid": Preset(
