@@ -3,7 +3,7 @@ import pytest
 from numpy.typing import NDArray
 
 from firstsight.clustering.decision import Decision
-from firstsight.clustering.regions import covered_cells, find_image_regions, find_regions, highest_limit
+from firstsight.clustering.regions import cells_around, covered_cells, find_image_regions, find_regions, highest_limit
 from firstsight.errors import FirstsightError
 from firstsight.storage.geometry import Geometry
 from oracles.regions import slow_regions
@@ -114,20 +114,33 @@ def test_a_pixel_covers_the_cell_with_the_nearest_centre(place: Geometry, shape:
     labels, regions = find_regions(np.random.default_rng(3).random((31, 47)), 0.8)
     found = covered_cells(labels, place, shape)
     assert len(found) == len(regions) > 10
-    for number, (cells, pixels) in enumerate(found, start=1):
-        counts: dict[int, int] = {}
+    for number, cells in enumerate(found, start=1):
+        covered: set[int] = set()
         for y, x in zip(*np.nonzero(labels == number), strict=True):
             row = ((y + 0.5) * place.input_height / 31 - 0.5 - place.offset) / place.stride
             column = ((x + 0.5) * place.input_width / 47 - 0.5 - place.offset) / place.stride
             nearest = int(np.clip(round(row), 0, shape[0] - 1)) * shape[1] + int(
                 np.clip(round(column), 0, shape[1] - 1)
             )
-            counts[nearest] = counts.get(nearest, 0) + 1
-        assert dict(zip(cells.tolist(), pixels.tolist(), strict=True)) == counts
+            covered.add(nearest)
+        assert cells.tolist() == sorted(covered)
+    centres = np.indices(shape).reshape(2, -1).T
+    distances = np.stack(
+        [np.linalg.norm(centres[:, None] - centres[cells], axis=2).min(axis=1) for cells in found], axis=1
+    )
+    around = cells_around(labels, place, shape)
+    for number, cells in enumerate(around):
+        nearest_of_all = distances.min(axis=1)
+        assert (distances[cells, number] == nearest_of_all[cells]).all()
+        alone = (distances == nearest_of_all[:, None]).sum(axis=1) == 1
+        assert set(np.flatnonzero(alone & (distances[:, number] == nearest_of_all))) <= set(cells.tolist())
+        assert set(found[number].tolist()) <= set(cells.tolist())
+    assert set(np.concatenate(around).tolist()) == set(range(shape[0] * shape[1])), "each cell is somewhere"
 
 
 def test_no_regions_cover_no_cells() -> None:
-    assert covered_cells(np.zeros((5, 6), np.int32), Geometry(5, 6, 5, 6, 2, 0.5), (2, 3)) == []
+    nothing = np.zeros((5, 6), np.int32), Geometry(5, 6, 5, 6, 2, 0.5), (2, 3)
+    assert covered_cells(*nothing) == cells_around(*nothing) == []
 
 
 def test_ignored_pixels_are_in_no_region() -> None:

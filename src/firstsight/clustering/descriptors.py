@@ -120,7 +120,7 @@ def describe(
     A cell has the weight exp(score / temperature).
 
     Args:
-        features: (C, n) of `blur_features`: all cells of an image, or all but those of other regions.
+        features: (C, n) of `blur_features`: all cells of an image, or those around a region.
         scores: (n,) `rarity` of these cells, finite.
         temperatures: (W,) in units of the scores. At 0, the cells with the highest score weigh the same and the others
             nothing, so cells of equal scores all weigh the same.

@@ -168,9 +168,7 @@ def _counted_pixels(pixels: NDArray[np.float32], ignored: NDArray[np.bool_] | No
     return pixels if ignored is None else np.where(ignored, np.finfo(np.float32).min, pixels)
 
 
-def covered_cells(
-    labels: NDArray[np.int32], geometry: Geometry, shape: tuple[int, int]
-) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+def covered_cells(labels: NDArray[np.int32], geometry: Geometry, shape: tuple[int, int]) -> list[NDArray[np.int64]]:
     """The cells of a feature map that each region covers; a pixel belongs to the cell with the nearest centre.
 
     Args:
@@ -179,20 +177,35 @@ def covered_cells(
         shape: (h, w) of the feature map.
 
     Returns:
-        For each region, in order: the cells (m,), at least one, as indices into the flattened feature map, and the
-        number of the region's pixels in each cell (m,).
+        For each region, in order: the cells (m,), at least one, as indices into the flattened feature map.
     """
     rows = _nearest_cells(labels.shape[0], geometry.input_height, geometry, shape[0])
     columns = _nearest_cells(labels.shape[1], geometry.input_width, geometry, shape[1])
     y, x = np.nonzero(labels)
     cells = shape[0] * shape[1]
-    pairs, pixels = np.unique(
-        labels[y, x].astype(np.int64) * cells + rows[y] * shape[1] + columns[x], return_counts=True
-    )
+    pairs = np.unique(labels[y, x].astype(np.int64) * cells + rows[y] * shape[1] + columns[x])
     region, cell = np.divmod(pairs, cells)
-    ends = np.flatnonzero(np.diff(region)) + 1
-    parts = zip(np.split(cell, ends), np.split(pixels.astype(np.int64), ends), strict=True)
-    return list(parts) if len(region) else []
+    return np.split(cell, np.flatnonzero(np.diff(region)) + 1) if len(region) else []
+
+
+def cells_around(labels: NDArray[np.int32], geometry: Geometry, shape: tuple[int, int]) -> list[NDArray[np.int64]]:
+    """The cells of a feature map that are nearer to each region than to any other: what is around one scores high, too.
+
+    The arguments are those of `covered_cells`.
+
+    Returns:
+        For each region, in order: the cells (m,), at least one, as ascending indices into the flattened feature map. A
+        cell that several regions cover belongs to each of them; one as near to several belongs to any of these.
+    """
+    covered = covered_cells(labels, geometry, shape)
+    if not covered:
+        return []
+    owner = np.zeros(shape, np.int64)
+    for number, cells in enumerate(covered, start=1):
+        owner.ravel()[cells] = number
+    nearest = ndimage.distance_transform_edt(owner == 0, return_distances=False, return_indices=True)
+    owner = owner[tuple(nearest)]
+    return [np.union1d(np.flatnonzero(owner == number), cells) for number, cells in enumerate(covered, start=1)]
 
 
 def _nearest_cells(size: int, input_size: int, geometry: Geometry, cells: int) -> NDArray[np.int64]:

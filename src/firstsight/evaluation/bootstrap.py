@@ -16,6 +16,8 @@ from firstsight.evaluation.resampled_statistics import (
 )
 
 RESAMPLES = 1_000
+RESAMPLES_OF_PIXELS = 500
+"""Fewer, since the counts of all of them (8 MB) are held for several parts of a collection at a time."""
 CONFIDENCE = 0.95
 
 RESAMPLED = {
@@ -59,7 +61,7 @@ def localization_intervals(
     statistics: LocalizationStatistics,
     *,
     crop: float = 0.0,
-    resamples: int = RESAMPLES,
+    resamples: int = RESAMPLES_OF_PIXELS,
     seed: int = 0,
 ) -> dict[str, tuple[float, float]]:
     """The 95 % intervals of the metrics of pixels over images, by name (`RESAMPLED`), as in `image_auroc_interval`.

@@ -29,10 +29,11 @@ from firstsight.evaluation.localization_statistics import (
     merge_pairwise,
 )
 
-BINS = 1_000
-"""A bin holds about a thousandth of the anomalous pixels and of the regions at most. Scores that count as equal move an
-AUROC by half the pairs of pixels within one bin: by a thousandth at most, and by far less where normal pixels lie lower
-than anomalous ones. Average precision and PRO change by as much as their curves do within a bin, times its width."""
+BINS = 500
+"""A bin holds about one in 500 of the anomalous pixels and of the regions at most. Scores that count as equal move an
+AUROC by half the pairs of pixels within one bin: by 0.002 at most, and by far less where normal pixels lie lower than
+anomalous ones. Average precision and PRO change by as much as their curves do within a bin, times its width (less
+than 0.001 on real collections)."""
 
 _UNITS = 2.0**30
 _IMAGES_AT_A_TIME = 64

@@ -16,7 +16,7 @@ from firstsight.clustering.descriptors import (
     rarity,
     unit_cells,
 )
-from firstsight.clustering.regions import covered_cells, find_image_regions
+from firstsight.clustering.regions import cells_around, find_image_regions
 from firstsight.collections.masks import read_ignored
 from firstsight.detectors.image_score import image_score
 from firstsight.errors import DamagedError
@@ -127,7 +127,7 @@ class _Descriptors:
         rare: NDArray[np.float64],
         labels: NDArray[np.int32],
     ) -> None:
-        """Describe an image, and each of its regions as the image would be if there were no other region.
+        """Describe an image, and each of its regions by the cells that are nearer to it than to any other region.
 
         Args:
             image: its name.
@@ -138,15 +138,9 @@ class _Descriptors:
         values, scores = blurred.reshape(len(blurred), -1), rare.ravel()
         self._images.append(image)
         self._rows.append(describe(values, scores, TEMPERATURES))
-        covered = [cells for cells, _ in covered_cells(labels, place, rare.shape)]
-        calm = np.ones(len(scores), dtype=bool)
-        for cells in covered:
-            calm[cells] = False
-        for number, cells in enumerate(covered, start=1):
-            seen = calm.copy()
-            seen[cells] = True
+        for number, cells in enumerate(cells_around(labels, place, rare.shape), start=1):
             self._regions.append((image, number))
-            self._region_rows.append(describe(values[:, seen], scores[seen], TEMPERATURES))
+            self._region_rows.append(describe(values[:, cells], scores[cells], TEMPERATURES))
 
     def write(self, path: Path) -> None:
         """Write the npz file that `describe_shard` makes."""
