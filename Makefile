@@ -58,7 +58,7 @@ papers: install
 	$(BIN)/firstsight papers --data $(DATA) --weights $(WEIGHTS) --cores $(CORES)
 	cp results/papers/tables/papers.md docs/papers.md
 
-# config.yaml, the schema and the table of settings, from the models in src/firstsight/plan/settings.py and in the detectors.
+# config.yaml, the schema and the table of settings, from the models in src/firstsight/plan and in the detectors.
 settings: install
 	$(BIN)/python docs/make_settings.py
 

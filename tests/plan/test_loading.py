@@ -8,7 +8,8 @@ import pytest
 
 from firstsight.errors import ConfigError, FirstsightError
 from firstsight.plan.loading import detector_settings, load_settings, merge_config
-from firstsight.plan.settings import Config, DetectorEntry, FalseAlarmRate, Fixed, Otsu
+from firstsight.plan.settings import Config, DetectorEntry
+from firstsight.plan.threshold_settings import FalseAlarmRate, Fixed, Otsu
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULTS = ROOT / "config.yaml"

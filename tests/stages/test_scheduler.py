@@ -21,7 +21,7 @@ from distributed import get_client
 from firstsight.clustering.thresholds import otsu_threshold
 from firstsight.detectors.blind.cells import CellSource
 from firstsight.errors import DamagedError, FirstsightError
-from firstsight.plan.settings import DaskSettings
+from firstsight.plan.run_settings import DaskSettings
 from firstsight.stages import threshold as stage
 from firstsight.stages.job import Job
 from firstsight.stages.scheduler import dask_client

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
-from firstsight.plan.settings import CollectionSettings, Config, SharedSettings, ThresholdSettings
+from firstsight.plan.settings import CollectionSettings, Config, SharedSettings
+from firstsight.plan.threshold_settings import ThresholdSettings
 from firstsight.settings_model import SettingsModel
 
 WIDTH = 120

@@ -10,7 +10,7 @@ from firstsight.plan.settings import Config, DetectorEntry
 TABLE_HEAD = """\
 # All settings
 
-Made from the models in `src/firstsight/plan/settings.py` and in the files of the detectors, by `make settings`.
+Made from the models in `src/firstsight/plan` and in the files of the detectors, by `make settings`.
 [configuration.md](configuration.md) explains how they work together, [methods.md](methods.md) the methods.
 
 """

@@ -20,7 +20,7 @@ import dask.config
 
 import firstsight
 from firstsight.errors import FirstsightError
-from firstsight.plan.settings import DaskSettings
+from firstsight.plan.run_settings import DaskSettings
 from firstsight.stages.job import Job
 
 SECONDS_TO_CONNECT = 10
