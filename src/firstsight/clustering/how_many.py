@@ -77,12 +77,14 @@ def estimate_number(
     chosen = np.arange(count)
     if count > LARGEST_TESTED_SAMPLE:
         chosen = np.sort(generator.choice(count, LARGEST_TESTED_SAMPLE, replace=False))
+    tested = centred[chosen]
+    directions = np.linalg.svd(tested, full_matrices=False)[2]
     if may_be_one:
-        structured, evidence = _structure(centred[chosen], generator)
+        structured, evidence = _structure(tested, directions, generator)
         if not structured:
             return 1, f"1, for want of structure ({evidence})"
 
-    points = centred[chosen] @ np.linalg.svd(centred[chosen], full_matrices=False)[2][:LEADING].T
+    points = tested @ directions[:LEADING].T
     far = cdist(points, points)
     best, number, found = -np.inf, 1, 0.0
     n_seen = 1
@@ -99,9 +101,10 @@ def estimate_number(
     return number, f"{number}, by a mean silhouette of {found:.2f}"
 
 
-def _structure(tested: NDArray[np.float64], generator: np.random.Generator) -> tuple[bool, str]:
+def _structure(
+    tested: NDArray[np.float64], directions: NDArray[np.float64], generator: np.random.Generator
+) -> tuple[bool, str]:
     """Whether points (n, D) fall apart more than evenly spread ones do, and what speaks for it, in words."""
-    directions = np.linalg.svd(tested, full_matrices=False)[2]
     evidence = ""
     for dimensions in (2, 3):
         points = tested @ directions[:dimensions].T

@@ -1,7 +1,7 @@
 """Settings that hold for a whole run and for no single collection: what it exports, where its tasks run, what a person
 said of an earlier one, and what its collections stand for in the papers' tables."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, Strict, field_validator, model_validator
 
@@ -43,14 +43,7 @@ class PaperCollection(SettingsModel):
 class ExportSettings(SettingsModel):
     """What ``snakemake export`` writes to ``<results>/exports``."""
 
-    formats: Annotated[tuple[ExportFormat, ...], Field(min_length=1), Strict(False)] = (
-        "coco",
-        "masks",
-        "tiff",
-        "hdf5",
-        "label_studio",
-        "embedding_atlas",
-    )
+    formats: Annotated[tuple[ExportFormat, ...], Field(min_length=1), Strict(False)] = get_args(ExportFormat)
     """Formats, at least one."""
 
     @field_validator("formats")

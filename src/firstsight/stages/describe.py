@@ -19,7 +19,6 @@ from firstsight.clustering.descriptors import (
 from firstsight.clustering.regions import cells_around, find_image_regions
 from firstsight.collections.masks import read_ignored
 from firstsight.detectors.image_score import image_score
-from firstsight.errors import DamagedError
 from firstsight.stages.job import Job
 from firstsight.storage.archives import write_arrays
 from firstsight.storage.geometry import Geometry, map_to_cells
@@ -62,8 +61,6 @@ def describe_shard(
         head: file that `fit_head` wrote; descriptors are then made from its features instead of the extractor's.
     """
     common = read_json(threshold)
-    if "levels" not in common:
-        raise DamagedError(f"{threshold}: of another version of firstsight", threshold)
     decision = Decision.from_json(common)
     reader, mapped = ShardReader(features), _features_of(head)
     region_rows: list[dict[str, Any]] = []

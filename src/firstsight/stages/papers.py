@@ -11,7 +11,7 @@ from firstsight.errors import FirstsightError
 from firstsight.plan.papers import Measured, PaperRow
 from firstsight.reports.papers import papers_page
 from firstsight.stages.job import Job
-from firstsight.stages.study import seconds_in_step, write_parquet
+from firstsight.stages.study import images_of_rule, seconds_in_step, write_parquet
 from firstsight.storage.json import read_json
 from firstsight.storage.replacing import replace_file
 from firstsight.storage.tables import read_table
@@ -99,7 +99,7 @@ def _costs(measured: Sequence[Measured]) -> tuple[float, dict[str, float]]:
     """Seconds an image in the detector, and of the network."""
     records = [read_json(path) for each in measured for path in each.row.records]
     detector, trunk = (
-        seconds_in_step(step, records, rule) / max(1, sum(r["n_images"] for r in records if r["rule"] == rule))
+        seconds_in_step(step, records, rule) / images_of_rule(records, rule)
         for step, rule in (("detect", "detect"), ("extract", "features"))
     )
     return detector, {"trunk_seconds": trunk, "times_trunk": detector / trunk if trunk else np.nan}

@@ -26,29 +26,31 @@ def _seconds(records: Records, *rules: str) -> float:
 
 
 def seconds_in_step(step: str, records: Records, rule: str) -> float:
+    """The seconds that the jobs of a rule spent in a step."""
     # Not the seconds of the job: starting it, reading and writing do not depend on the detector.
     return sum(json.loads(record["seconds_by_step"]).get(step, 0.0) for record in records if record["rule"] == rule)
 
 
-def _n_images(records: Records, rule: str) -> int:
+def images_of_rule(records: Records, rule: str) -> int:
+    """How many images the jobs of a rule went through, 1 at least."""
     return max(1, sum(record["n_images"] for record in records if record["rule"] == rule))
 
 
 def _milliseconds(records: Records) -> float:
-    extract = 1000 * seconds_in_step("extract", records, "features") / _n_images(records, "features")
-    return extract + 1000 * seconds_in_step("detect", records, "detect") / _n_images(records, "detect")
+    extract = 1000 * seconds_in_step("extract", records, "features") / images_of_rule(records, "features")
+    return extract + 1000 * seconds_in_step("detect", records, "detect") / images_of_rule(records, "detect")
 
 
 def _seconds_per_image(records: Records) -> float:
     learning = sum(record["seconds"] for record in records if record["rule"] not in {"features", "detect"})
-    return (learning + seconds_in_step("detect", records, "detect")) / _n_images(records, "detect")
+    return (learning + seconds_in_step("detect", records, "detect")) / images_of_rule(records, "detect")
 
 
 TIMES: dict[str, Callable[[Records], float]] = {
     "seconds": _seconds,
     "milliseconds": _milliseconds,
     "seconds_per_image": _seconds_per_image,
-    "feature_seconds_per_image": lambda records: _seconds(records, "features") / _n_images(records, "detect"),
+    "feature_seconds_per_image": lambda records: _seconds(records, "features") / images_of_rule(records, "detect"),
 }
 """Times, from the records of jobs: the seconds of all of them; the milliseconds that the features and the map of an
 image take once everything is learned; the seconds an image in the detector (its share of learning included) and in the
