@@ -55,6 +55,16 @@ def test_without_the_ridge_the_errors_are_those_of_equation_15(monkeypatch: pyte
     np.testing.assert_allclose(regression_errors(features, GrnrSettings()).numpy(), expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("shape", [(60, 7, 9), (60, 9, 3), (40, 1, 8), (40, 2, 2)])
+@pytest.mark.parametrize("size", [3, 5])
+def test_cells_that_are_means_of_windows_equal_the_oracle(shape: tuple[int, int, int], size: int) -> None:
+    features = relu_features(*shape)
+    means = oracle.window_means(features, size)
+    expected = oracle.regression_errors(means, neighbour_radius=1, global_cells=7, eta=5.0, ridge=module.RIDGE)
+    found = regression_errors(features, GrnrSettings(patch_size=size, global_cells=7))
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-3, atol=1e-6 * features.square().sum(0).mean().item())
+
+
 @pytest.mark.parametrize("shape", [(12, 7, 9), (1, 1, 1), (2, 1, 8), (5, 13, 3)])
 @pytest.mark.parametrize("count", [1, 10, 200])
 def test_typical_cells_are_those_of_equation_3(shape: tuple[int, int, int], count: int) -> None:
@@ -220,6 +230,7 @@ def test_a_gpu_gives_the_map_of_the_cpu() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
+        ({"patch_size": 2}, "patch_size: 2"),
         ({"neighbour_radius": 0}, "neighbour_radius: 0"),
         ({"neighbour_step": 0}, "neighbour_step: 0"),
         ({"global_cells": 0}, "global_cells: 0"),

@@ -129,6 +129,15 @@ class TestReferences:
             )
             close(found, oracle.nearest(maps, count))
 
+    def test_knn_in_groups_of_references_gives_the_same(
+        self, name: str, kind: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        features = features_like(kind, *self.shape)
+        chosen = {"patch_size": self.patch_size, "reference": "knn", "reference_count": 4}
+        expected = getattr(patch_statistics, name)(features, **chosen)
+        monkeypatch.setattr(patch_statistics, "MAP_VALUES", 3 * self.shape[1] * self.shape[2])
+        close(getattr(patch_statistics, name)(features, **chosen), expected.numpy())
+
     def test_random_is_the_mean_of_the_maps_of_some_windows(self, name: str, kind: str) -> None:
         features = features_like(kind, *self.shape)
         windows = oracle.whole_windows(features, self.patch_size)

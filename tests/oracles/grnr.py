@@ -7,6 +7,16 @@ from numpy.typing import NDArray
 from oracles.patch_statistics import gaussian
 
 
+def window_means(features: torch.Tensor, size: int) -> torch.Tensor:
+    """The mean of every cell's window of size x size cells, of those that lie on the map: (C, H, W)."""
+    values, reach = np.asarray(features, np.float64), size // 2
+    means = np.zeros_like(values)
+    for row, column in np.ndindex(values.shape[1:]):
+        window = values[:, max(row - reach, 0) : row + reach + 1, max(column - reach, 0) : column + reach + 1]
+        means[:, row, column] = window.mean(axis=(1, 2))
+    return torch.from_numpy(means)
+
+
 def typical_cells(features: NDArray[np.float64] | torch.Tensor, count: int) -> NDArray[np.float64]:
     """Equation 3 with all N x N distances: (K, C), ties in raster order."""
     cells = np.asarray(features, np.float64).reshape(len(features), -1).T

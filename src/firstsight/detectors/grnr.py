@@ -21,7 +21,7 @@ from torch.nn import functional
 from firstsight.detectors.layers import finest_layer, read_at
 from firstsight.detectors.windows import check_features, smooth
 from firstsight.features.texture_scale import WINDOW
-from firstsight.settings_model import Count, Layers, NotNegative, SettingsModel
+from firstsight.settings_model import Count, Layers, NotNegative, OddSize, SettingsModel
 from firstsight.storage.geometry import Geometry
 
 RIDGE = 1e-5
@@ -39,10 +39,13 @@ LARGEST = 1e38
 
 
 class GrnrSettings(SettingsModel):
-    """Global-regularized neighbourhood regression; the defaults are the paper's, but for the step."""
+    """Global-regularized neighbourhood regression; the defaults are the paper's, but for patch_size and the step."""
 
     layers: Layers | None = None
     """Feature layers; null: the extractor's own choice. The paper reads layer2 and layer3 of a Wide-ResNet50-2."""
+    patch_size: OddSize = 1
+    """Side, in cells, of the windows whose mean features stand for their centre; 1: each cell for itself. The paper's
+    patch-level embeddings: 3, as in PatchCore."""
     neighbour_radius: Count = 1
     """m of Equation 1: the (2 m + 1)^2 - 1 cells round a cell explain it."""
     neighbour_step: Count | None = None
@@ -114,6 +117,9 @@ def automatic_step(place: Geometry) -> int:
 def regression_errors(features: Tensor, settings: GrnrSettings, step: int = 1) -> Tensor:
     """Squared distance of every cell from its reconstruction (Equations 15, 18 and 19).
 
+    With a ``patch_size`` above 1 a cell is the mean over its window, as far as this lies on the map. Neighbours then
+    share features with the cell, and a broken texture is told from the typical cells, rather than by its own detail.
+
     With a step the cells fall into step^2 grids, and neighbours are neighbours within these; the typical cells are
     those of all. So the time does not grow with the step.
 
@@ -131,7 +137,7 @@ def regression_errors(features: Tensor, settings: GrnrSettings, step: int = 1) -
     checked = check_features(features, 1)
     # So that squaring below neither overflows nor underflows, however large or small the features are.
     scale = max(checked.amax().item(), -checked.amin().item()) or 1.0
-    checked = checked / scale
+    checked = _window_means(checked / scale, settings.patch_size)
     typical = typical_cells(checked, settings.global_cells)
     share = 1 - 1 / (1 + typical.shape[1] * settings.eta)
     errors = torch.empty(checked.shape[1:], dtype=torch.float64, device=checked.device)
@@ -140,6 +146,10 @@ def regression_errors(features: Tensor, settings: GrnrSettings, step: int = 1) -
             grid = checked[:, top::step, left::step]
             errors[top::step, left::step] = _grid_errors(grid, typical.mean(1), share, settings.neighbour_radius)
     return errors * scale**2
+
+
+def _window_means(features: Tensor, size: int) -> Tensor:
+    return functional.avg_pool2d(features, size, stride=1, padding=size // 2, count_include_pad=False)
 
 
 def typical_cells(features: Tensor, count: int) -> Tensor:

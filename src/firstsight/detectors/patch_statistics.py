@@ -13,10 +13,12 @@ is the mean over them and not the sum of Equation 1, so that it does not grow wi
 - "random": `reference_count` windows drawn with `seed` from those that lie inside the map;
 - "all": every window that lies inside the map;
 - "knn": each of those windows serves as the only reference of a map, and every cell takes the mean of its
-  `reference_count` smallest scores. That makes a map for every window, so it is for small feature maps only.
+  `reference_count` smallest scores. That makes a map for every window, so it is for small feature maps only: 40 x 40
+  cells take a second, 128 x 128 many minutes.
 """
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 
 import numpy as np
@@ -35,11 +37,15 @@ from firstsight.detectors.reference_windows import (
 from firstsight.detectors.windows import Features, blur, centre_weights, check_features, spread_weights
 from firstsight.errors import FirstsightError
 from firstsight.kernels.feature_correspondence import feature_correspondence
+from firstsight.kernels.reference_maps import reference_maps
 
 __all__ = ["fca", "histogram", "median_reference", "moments", "sample_weighted_wasserstein"]
 
 # Values of reference windows that are held at a time: 32 MiB, and twice that for their sums.
 REFERENCE_VALUES = 2**23
+
+# Values of the maps of single references that a thread holds at a time: 64 MiB.
+MAP_VALUES = 2**24
 
 
 def fca(
@@ -165,7 +171,8 @@ def _correspondence(
     """The map of the matching errors, weighted as `kernels.feature_correspondence` says, for any kind of reference."""
     height, width = features.shape[1:]
     patch_size = weights[0].shape[1]
-    match = _match_on_gpu(features, weights) if features.is_cuda and find_spec("triton") else _match(features, weights)
+    on_gpu = features.is_cuda and find_spec("triton") is not None
+    match = _match_on_gpu(features, weights) if on_gpu else _match(features, weights)
     if isinstance(reference, torch.Tensor):
         if reference.shape != (len(features), patch_size**2):
             raise FirstsightError(f"the reference is {tuple(reference.shape)}, not {(len(features), patch_size**2)}")
@@ -178,7 +185,11 @@ def _correspondence(
     if reference == "all":
         return _mean_over_references(features, patch_size, window_positions(height, width, patch_size), match)
     if reference == "knn":
-        return _nearest_references(features, patch_size, reference_count, match)
+        positions = window_positions(height, width, patch_size)
+        check_count(reference_count, len(positions))
+        if on_gpu:
+            return _nearest_on_gpu(features, patch_size, positions, reference_count, match)
+        return _nearest(features, weights, positions, reference_count)
     raise FirstsightError(f"reference is {reference!r}, but must be 'median', 'random', 'knn' or 'all'")
 
 
@@ -221,12 +232,33 @@ def _mean_over_references(
     return total
 
 
-def _nearest_references(features: torch.Tensor, patch_size: int, count: int, match: Match) -> torch.Tensor:
-    """At every cell, the mean of the `count` smallest scores among the maps of all references."""
-    height, width = features.shape[1:]
-    positions = window_positions(height, width, patch_size)
-    check_count(count, len(positions))
-    smallest = torch.full((count, height, width), torch.inf, device=features.device)
+def _nearest(features: torch.Tensor, weights: Weights, positions: npt.NDArray[np.int64], count: int) -> torch.Tensor:
+    """At every cell, the mean of the `count` smallest scores among the maps of the references at the positions."""
+    cells = features.cpu()
+    patch_size = weights[0].shape[1]
+    threads = torch.get_num_threads()
+    group = max(1, min(MAP_VALUES // cells[0].numel(), -(-len(positions) // threads)))
+
+    def smallest(start: int) -> npt.NDArray[np.float32]:
+        references = order_statistics(cells, patch_size, positions[start : start + group]).numpy()
+        return _smallest(reference_maps(cells.numpy(), references, *weights), count)
+
+    with ThreadPoolExecutor(threads) as pool:
+        found = list(pool.map(smallest, range(0, len(positions), group)))
+    nearest = _smallest(np.concatenate(found, axis=2), count)
+    return torch.from_numpy(np.sort(nearest, axis=2).mean(axis=2)).to(features.device)
+
+
+def _smallest(maps: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.float32]:
+    """The `count` smallest along the last axis, or all where there are no more."""
+    return np.partition(maps, count - 1, axis=2)[:, :, :count] if count < maps.shape[2] else maps
+
+
+def _nearest_on_gpu(
+    features: torch.Tensor, patch_size: int, positions: npt.NDArray[np.int64], count: int, match: Match
+) -> torch.Tensor:
+    """The same, reference by reference."""
+    smallest = torch.full((count, *features.shape[1:]), torch.inf, device=features.device)
     for position in positions:
         score = match(slice(None), order_statistics(features, patch_size, position[None]))
         worst = smallest.argmax(dim=0, keepdim=True)

@@ -369,7 +369,8 @@ DATA_SETS: dict[str, DataSet] = {
         "RSDDs (rails)",
         'with Gan et al., "A Hierarchical Extractor-Based Visual Rail Surface Inspection System" (2017)',
         _any_of(_rsdds, _rsdds_handed_on),
-        "the paper does not say which of its images it searched",
+        "the paper does not say which of its images it searched; all show a defect, and one whose middle shows none "
+        "counts as normal",
     ),
     "pavement": DataSet(
         "Pavement",

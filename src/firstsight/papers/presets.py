@@ -23,6 +23,7 @@ PAPER_SETTINGS: dict[str, dict[str, Any]] = {
     "aota": {**_PATCHES, "patch_size": 3, "sigma": 100.0, "neighbours": 400},
     "grnr": {
         "layers": ["layer2", "layer3"],
+        "patch_size": 3,
         "neighbour_radius": 1,
         "neighbour_step": 1,
         "global_cells": 40,
