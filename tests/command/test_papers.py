@@ -31,6 +31,7 @@ def test_the_config_holds_wherever_it_is_started(tmp_path: Path, monkeypatch: py
     path, config = config_of_papers(Path("data"), Path("out"), None)
     assert path == tmp_path / "out/firstsight.yaml"
     assert list(config["papers"]) == list(config["collections"])
+    assert config["collections"]["costs_224"]["contaminated"]
     sheet = tmp_path / "out/sheets/magnetic_tile__blind.csv"
     assert config["collections"]["magnetic_tile__blind"]["path"] == str(sheet)
     (image,) = list_images(sheet)
@@ -38,6 +39,24 @@ def test_the_config_holds_wherever_it_is_started(tmp_path: Path, monkeypatch: py
     assert image.masks == (tmp_path / "data/MTD/MT_Crack/Imgs/exp2.png",)
     settings = load_settings(DEFAULT_CONFIG, yaml.safe_load(yaml.safe_dump(config)))
     assert settings.papers["magnetic_tile__blind"].preset == "blind"
+
+
+def test_a_config_that_only_plans_writes_its_sheets_elsewhere(tmp_path: Path) -> None:
+    draw(tmp_path / "data/MTD/MT_Crack/Imgs/exp2.jpg")
+    mask(tmp_path / "data/MTD/MT_Crack/Imgs/exp2.png")
+    passing = tmp_path / "passing"
+    _, config = config_of_papers(tmp_path / "data", tmp_path / "out", None, sheets=passing)
+    assert {Path(entry["path"]).parent for entry in config["collections"].values()} == {passing}
+    assert not (tmp_path / "out").exists()
+    _, real = config_of_papers(tmp_path / "data", tmp_path / "out", None)
+    # What is there already is the same collection, and its results need no new jobs.
+    (passing / "magnetic_tile__blind.csv").unlink()
+    assert config_of_papers(tmp_path / "data", tmp_path / "out", None, sheets=passing).content == real
+    draw(tmp_path / "data/MTD/MT_Crack/Imgs/exp3.jpg")
+    mask(tmp_path / "data/MTD/MT_Crack/Imgs/exp3.png")
+    config_of_papers(tmp_path / "data", tmp_path / "out", None, sheets=passing)
+    assert len(list_images(passing / "magnetic_tile__blind.csv")) == 2
+    assert len(list_images(tmp_path / "out/sheets/magnetic_tile__blind.csv")) == 1
 
 
 @pytest.mark.parametrize(

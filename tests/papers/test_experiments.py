@@ -8,7 +8,7 @@ from firstsight.features.downloads import why_no_answer
 from firstsight.papers.data_sets import find_data_sets
 from firstsight.papers.experiments import Experiment, experiments
 from firstsight.papers.presets import PRESETS
-from paper_samples import hku_dot, mvtec
+from paper_samples import draw, hku_dot, mask, mvtec
 
 
 @pytest.fixture(autouse=True)
@@ -17,6 +17,9 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     # Nobody listens there.
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+
+
+COSTS = ["costs_320", "costs_1024", "costs_224"]
 
 
 def planned(folder: Path, weights: Path | None = None) -> dict[str, Experiment]:
@@ -28,7 +31,8 @@ def test_a_data_set_runs_with_each_preset_and_with_the_defaults(tmp_path: Path) 
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights/vgg19.pth").touch()
     found = planned(tmp_path, tmp_path / "weights")
-    assert list(found) == ["hku_fabric_dot__grnr", "hku_fabric_dot__ssdnet_fabric", "hku_fabric_dot__defaults"]
+    names = ["hku_fabric_dot__grnr", "hku_fabric_dot__ssdnet_fabric", "hku_fabric_dot__defaults"]
+    assert list(found) == names + COSTS
     grnr = found["hku_fabric_dot__grnr"]
     assert grnr.collection["features"] == {"extractor": "efficientnet_lite0", "image_size": 320, "border": "paper"}
     assert grnr.collection["evaluation"] == {"crop": 0.1}
@@ -69,10 +73,22 @@ def test_a_kind_that_has_settings_of_its_own_is_a_collection_of_its_own(tmp_path
     assert found["hku_fabric_dot__grnr"].found.layout == "mvtec"
 
 
-def test_costs_are_measured_once(tmp_path: Path) -> None:
+def test_costs_are_measured_on_some_images_of_the_first_texture(tmp_path: Path) -> None:
     for name in ("texture_1", "texture_2"):
-        mvtec(tmp_path / name, "good", "defective")
+        mvtec(tmp_path / name, "good", "defective", count=2)
     found = planned(tmp_path)
-    first, second = (found[f"woven_fabric_textures_{name}__fca_320"].collection for name in ("texture_1", "texture_2"))
-    assert set(first["detectors"]) == set(PRESETS["fca_320"].detectors)
-    assert set(second["detectors"]) == {"fca", "fca_knn", "aota"}
+    assert set(found["woven_fabric_textures_texture_1__fca_320"].collection["detectors"]) == {"fca", "fca_knn", "aota"}
+    for name, size in zip(COSTS, (320, 1024, 224), strict=True):
+        costs = found[name]
+        assert set(costs.collection["detectors"]) == set(PRESETS[name].detectors)
+        assert costs.collection["features"]["image_size"] == size
+        assert len(costs.found.rows) == 3
+        assert all(row.image.is_relative_to(tmp_path / "texture_1") for row in costs.found.rows)
+        assert costs.paper["preset"] == name
+
+
+def test_costs_of_a_set_with_a_sheet_are_those_of_its_rows(tmp_path: Path) -> None:
+    draw(tmp_path / "MTD/MT_Crack/Imgs/exp2.jpg")
+    mask(tmp_path / "MTD/MT_Crack/Imgs/exp2.png")
+    (row,) = planned(tmp_path)["costs_320"].found.rows
+    assert row.image == tmp_path / "MTD/MT_Crack/Imgs/exp2.jpg"

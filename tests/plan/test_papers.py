@@ -49,27 +49,46 @@ def test_a_figure_has_results_of_every_texture_with_its_preset_and_with_the_defa
     assert [each.figure for each in plan.rows] == list(PUBLISHED)
     grnr = row(plan, "grnr", "Table II", "hku_fabric", "GRNR", "auroc")
     assert grnr.status == "measured"
-    assert [(each.row.collection, each.row.detector, each.crop) for each in grnr.ours] == [
+    assert [(each.collection, each.detector, each.crop) for each in grnr.ours] == [
         ("dot", "grnr", 0.1),
         ("box", "grnr", 0.0),
     ]
-    assert [each.row.collection for each in grnr.defaults] == ["dot_as_it_comes"]
+    assert {each.metrics.name for each in grnr.ours} == {"localization.parquet"}, "no kinds are looked for"
+    assert [each.collection for each in grnr.defaults] == ["dot_as_it_comes"]
     assert grnr.differs == ("the mean over dot, box", "another network", "a part")
-    assert [each.row.collection for each in plan.default_detector] == ["dot_as_it_comes"]
+    assert [each.collection for each in plan.default_detector] == ["dot_as_it_comes"]
     assert row(plan, "grnr", "Table II", "hku_fabric", "April-GAN", "auroc").status == "rival"
     assert not any("other" in str(path) for path in plan.files)
     cost = row(plan, "grnr", "Table V", None, "GRNR", "seconds")
-    assert all(each.row.records for each in cost.ours)
-    assert not grnr.ours[0].row.records, "metrics alone are read"
+    assert (cost.status, cost.files) == ("not run", [])
+
+
+def test_costs_are_those_of_the_collection_that_is_timed(folder: Path) -> None:
+    plan = planned(
+        folder,
+        {name: {"data_set": "hku_fabric", "texture": "dot", "preset": name} for name in ("costs_320", "grnr")},
+        costs_320={"detectors": {"grnr": {}, "fca": {}}},
+        grnr={"detectors": {"grnr": {}}},
+    )
+    cost = row(plan, "grnr", "Table V", None, "GRNR", "seconds")
+    assert cost.status == "measured"
+    assert cost.files == [folder / "results/costs_320/costs.json"]
+    assert cost.files[0] in plan.files
+    assert row(plan, "fca", "Table 5", None, "Moments", "seconds").status == "not run"
+    grnr = row(plan, "grnr", "Table II", "hku_fabric", "GRNR", "auroc")
+    assert [each.collection for each in grnr.ours] == ["grnr"]
 
 
 def test_kinds_of_the_contrastive_head_are_looked_for_where_a_figure_is_about_them(folder: Path) -> None:
     about = {"data_set": "magnetic_tile", "preset": "blind"}
-    plan = planned(folder, {"tiles": about}, tiles={"detectors": {"blind": {}}})
-    (plain,) = row(plan, "blind", "Table 1", "magnetic_tile", "FCA + VAE", "pro").ours
-    (full,) = row(plan, "blind", "Table 1", "magnetic_tile", "full", "pro").ours
-    assert full.row.metrics.parent.name == CONTRASTIVE
-    assert plain.row.metrics.parent.name == PLAIN
+    plan = planned(folder, {"tiles": about}, tiles={"detectors": {"blind": {}}, "evaluation": {"crop": 0.1}})
+    (plain,) = row(plan, "blind", "Table 1", "magnetic_tile", "FCA + VAE", "nmi_oracle").ours
+    (full,) = row(plan, "blind", "Table 1", "magnetic_tile", "full", "nmi_oracle").ours
+    assert full.metrics.parent.name == CONTRASTIVE
+    assert plain.metrics.parent.name == PLAIN
+    assert full.crop == plain.crop == 0, "kinds are of the whole frame"
+    maps = [row(plan, "blind", "Table 1", "magnetic_tile", method, "pro").ours for method in ("full", "FCA + VAE")]
+    assert maps[0] == maps[1]
     only_fca = row(plan, "blind", "Table 1", "magnetic_tile", "only FCA", "pro")
     assert (only_fca.status, only_fca.ours) == ("not run", ())
 

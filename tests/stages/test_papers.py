@@ -9,7 +9,6 @@ import pytest
 from firstsight.errors import FirstsightError
 from firstsight.papers.published import PUBLISHED, Published
 from firstsight.plan.papers import Measured, PaperRow
-from firstsight.plan.study_rows import StudyRow
 from firstsight.stages.job import Job
 from firstsight.stages.papers import write_papers
 from firstsight.storage.tables import write_table
@@ -19,7 +18,7 @@ def figure(method: str, metric: str, table: str) -> Published:
     return next(row for row in PUBLISHED if (row.method, row.metric, row.table) == (method, metric, table))
 
 
-def measured(folder: Path, name: str, crop: float, *records: Path, images: int = 3, **metrics: float) -> Measured:
+def measured(folder: Path, name: str, crop: float, *, images: int = 3, **metrics: float) -> Measured:
     """Results of the detector ``mine``; the same metrics of the whole frame are 0.9."""
     about = {"collection": name, "low": None, "high": None, "n_regions": 2, "settings_fingerprint": "f"}
     about["n_images"] = images
@@ -30,12 +29,7 @@ def measured(folder: Path, name: str, crop: float, *records: Path, images: int =
     ]
     path = folder / f"{name}.parquet"
     write_table(path, "metrics", rows)
-    return Measured(StudyRow(name, {}, "mine", path, None, records), crop)
-
-
-def record(path: Path, rule: str, images: int, **steps: float) -> Path:
-    path.write_text(json.dumps({"rule": rule, "n_images": images, "seconds_by_step": json.dumps(steps)}))
-    return path
+    return Measured(name, "mine", path, crop)
 
 
 def write(folder: Path, rows: list[PaperRow], job: Job, *default: Measured) -> tuple[pandas.DataFrame, str]:
@@ -48,26 +42,27 @@ def test_figures_stand_beside_those_of_the_papers(tmp_path: Path, job: Job) -> N
     dot = measured(tmp_path, "dot__grnr", 0.1, auroc=0.8)
     box = measured(tmp_path, "box__grnr", 0.1, auroc=0.7)
     own = measured(tmp_path, "dot__defaults", 0.0, auroc=0.6)
-    jobs = record(tmp_path / "a", "features", 4, extract=2.0), record(tmp_path / "b", "detect", 4, detect=1.0)
-    timed = measured(tmp_path, "timed", 0.0, *jobs, auroc=0.5)
+    costs = tmp_path / "costs.json"
+    times = {"grnr": {"seconds": 0.25, "network": 0.5}, "grnr_m2": {"seconds": 9.0, "network": 9.0}}
+    costs.write_text(json.dumps({"device": "cpu", "detectors": times}))
     rows = [
         PaperRow(figure("GRNR", "auroc", "Table II"), "missing", differs=("elsewhere",)),
-        PaperRow(figure("GRNR", "seconds", "Table V"), "measured", (timed,)),
+        PaperRow(figure("GRNR", "seconds", "Table V"), "measured", costs=costs),
     ]
     fabric = next(row for row in PUBLISHED if row.data_set == "hku_fabric" and row.method == "GRNR")
     rival = next(row for row in PUBLISHED if row.data_set == "hku_fabric" and row.method == "April-GAN")
-    rows[1:1] = [PaperRow(rival, "rival"), PaperRow(fabric, "measured", (dot, box), (own,), ("a | part",))]
+    rows[1:1] = [PaperRow(rival, "rival"), PaperRow(fabric, "measured", (dot, box), (own,), differs=("a | part",))]
     table, page = write(tmp_path, rows, job, own)
     assert table["status"].tolist() == ["missing", "rival", "measured", "measured"]
     figures = table[["ours", "defaults", "published", "difference"]].to_numpy(float)
     assert figures[2].tolist() == pytest.approx([0.75, 0.6, 0.985, -0.235])
     assert table["differs"].tolist() == ["elsewhere", "", "a | part", ""]
-    costs = table[["ours", "trunk_seconds", "times_trunk"]].to_numpy(float)
-    assert costs[3].tolist() == pytest.approx([0.25, 0.5, 0.5])
+    seconds = table[["ours", "trunk_seconds", "times_trunk"]].to_numpy(float)
+    assert seconds[3].tolist() == pytest.approx([0.25, 0.5, 0.5])
     assert "| HKU patterned fabrics | GRNR | AUROC, pooled | 0.750 | 0.600 | 0.985 | −0.235 |" in page
     assert "| HKU patterned fabrics | April-GAN | AUROC, pooled | – | – | 0.941 | – |" in page
     assert "- HKU patterned fabrics: a | part.\n" in page
-    assert "| grnr, Table V | GRNR | 320 | 0.080 | 0.250 | 0.500 | 0.500 |" in page
+    assert "| grnr, Table V | GRNR | 320 | 0.080 | 0.250 | 0.500 | 0.500 | cpu |" in page
     assert "| KSDD | grnr, Table II | https://www.vicos.si/resources/kolektorsdd/ |" in page
     assert "| dot | – | 0.600 |" in page
 

@@ -21,7 +21,7 @@ from firstsight.plan.settings import FeatureSettings
 from firstsight.stages.cluster import cluster_collection
 from firstsight.stages.describe import describe_shard
 from firstsight.stages.detect import detect_anomalies
-from firstsight.stages.evaluate import evaluate_collection
+from firstsight.stages.evaluate import evaluate_collection, evaluate_maps
 from firstsight.stages.features import extract_features
 from firstsight.stages.job import Job
 from firstsight.stages.manifest import make_manifest
@@ -231,6 +231,26 @@ def test_what_is_missing_is_not_anomalous(method: str, tmp_path: Path, job: Job)
         np.testing.assert_allclose(found, maps[0], atol=1e-6)
         assert np.isfinite(found).all()
         assert found[40:60, 50:80].max() <= np.median(found[~hole]) * 1.1
+
+
+def test_maps_alone_have_the_metrics_that_they_have_with_kinds(pile: Path, tmp_path: Path, job: Job) -> None:
+    both = run_stages(pile, tmp_path, job, crop=0.1)["metrics"]
+    evaluate_maps(
+        maps=[tmp_path / "maps.zarr"],
+        manifests=[tmp_path / "images.parquet"],
+        truths=[tmp_path / "truth.json"],
+        crop=0.1,
+        collection="pile",
+        detector="fca",
+        fingerprint="0123456789",
+        output=tmp_path / "localization.parquet",
+        job=job,
+    )
+    columns = ["metric", "crop", "value", "n_images", "n_regions"]
+    found = read_table(tmp_path / "localization.parquet")
+    assert found["low"].isna().all()
+    expected = both.loc[both["crop"].eq(0.1), columns].reset_index(drop=True)
+    pandas.testing.assert_frame_equal(found[columns], expected)
 
 
 def test_ignored_pixels_are_in_no_region_and_no_metric(pile: Path, tmp_path: Path, job: Job) -> None:

@@ -1,6 +1,7 @@
 # What the studies look at. Nothing here computes.
 from functools import cache
 
+from firstsight.plan.costs import plan_costs
 from firstsight.plan.degraded import originals, plan_degraded
 from firstsight.plan.papers import plan_papers
 from firstsight.plan.study_rows import stores_of_maps
@@ -27,6 +28,11 @@ def planned_papers():
 def of_papers(part):
     """Input or params function: a part of the plan of the papers' tables."""
     return lambda wildcards: getattr(planned_papers(), part)
+
+
+def timed_detectors(wildcards):
+    """Params function: the detectors of the wildcards' collection that are timed."""
+    return plan_costs(PLAN.results, of_collection(wildcards))
 
 
 def compared_maps(wildcards):

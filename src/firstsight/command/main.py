@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
@@ -201,8 +202,11 @@ def papers(data: Path, results: Path, weights: Path | None, **how: Any) -> None:
     from firstsight.command.configs import written_config  # noqa: PLC0415
     from firstsight.command.papers import config_of_papers  # noqa: PLC0415
 
-    with written_config(config_of_papers(data, results, weights), keep=not how["dry_run"]) as path:
-        _run([path], results, "papers", **how)
+    with TemporaryDirectory() as passing:
+        sheets = Path(passing) if how["dry_run"] else None
+        config = config_of_papers(data, results, weights, sheets=sheets)
+        with written_config(config, keep=not how["dry_run"]) as path:
+            _run([path], results, "papers", **how)
     if not how["dry_run"]:
         click.echo(f"{results / 'tables/papers.md'}: the papers' figures beside those of this run")
 

@@ -16,6 +16,9 @@ from firstsight.papers.trunks import Trunk, find_trunk, weights_in
 ALWAYS = "blind"
 """firstsight's default detector, which runs with its own settings on every data set."""
 
+TIMED_IMAGES = 3
+"""So many images tell how long a method takes for one."""
+
 
 class Experiment(NamedTuple):
     """A collection of a config, and what it stands for in the papers' tables.
@@ -33,7 +36,8 @@ class Experiment(NamedTuple):
 
 
 def experiments(found: Sequence[Found], weights: Path | None) -> Iterator[Experiment]:
-    """Every data set with each of the presets that have a figure of it, then with firstsight's own settings.
+    """Every data set with each of the presets that have a figure of it, then with firstsight's own settings; in the end
+    some images of the first at the sizes of which the papers print times.
 
     A preset whose network is not there, nor another in its place, is left out. Methods that learn from normal images
     are left out where a data set has none.
@@ -42,15 +46,12 @@ def experiments(found: Sequence[Found], weights: Path | None) -> Iterator[Experi
         found: the data sets.
         weights: folder of weights (`find_trunk`).
     """
-    priced: set[str] = set()
     for texture in found:
         figures = [figure for figure in PUBLISHED if is_about(figure, texture.data_set, texture.texture)]
         presets = [name for name in PRESETS if any(figure.preset == name for figure in figures)]
         normal = bool(find_normal_images(texture.path, texture.layout)) if texture.layout == "mvtec" else False
         for name in presets:
-            # A cost is measured on the first data set that a preset runs on.
-            costs = [figure for figure in PUBLISHED if figure.data_set is None and name not in priced]
-            wanted = dict.fromkeys(figure.detector for figure in [*figures, *costs] if figure.preset == name)
+            wanted = dict.fromkeys(figure.detector for figure in figures if figure.preset == name)
             entries = {
                 detector: entry
                 for detector, entry in PRESETS[name].detectors.items()
@@ -59,13 +60,31 @@ def experiments(found: Sequence[Found], weights: Path | None) -> Iterator[Experi
             extractor = PRESETS[name].extractor
             trunk = Trunk({}) if extractor is None else find_trunk(extractor, weights)
             if trunk is not None and entries:
-                priced.add(name)
                 chosen = _with_weights(entries, trunk, weights)
                 for kind, part in _by_kind(texture, PRESETS[name]):
                     yield _with_preset(part, name, _changed(chosen, PRESETS[name].by_kind.get(kind, {})), trunk)
         beside = {method for name in presets for method in PRESETS[name].beside.values() if _may_run(method, normal)}
         detectors = {method: _own_weights(method, weights) for method in sorted({ALWAYS, *beside})}
         yield Experiment(f"{texture.name}__{DEFAULTS}", {"detectors": detectors}, _about(texture, DEFAULTS), texture)
+    yield from _costs(found[0], weights)
+
+
+def _costs(texture: Found, weights: Path | None) -> Iterator[Experiment]:
+    """The presets of costs on some images of a texture, whatever they show."""
+    rows = texture.rows or _rows(texture)
+    some = replace(texture, layout="sheet", rows=tuple(rows[:TIMED_IMAGES]), part="")
+    for name in dict.fromkeys(figure.preset for figure in PUBLISHED if figure.data_set is None and figure.preset):
+        extractor = PRESETS[name].extractor
+        trunk = None if extractor is None else find_trunk(extractor, weights)
+        if trunk is not None:
+            experiment = _with_preset(some, name, _with_weights(PRESETS[name].detectors, trunk, weights), trunk)
+            # Methods that learn from normal images take as long whatever they learned from.
+            yield experiment._replace(name=name, collection=experiment.collection | {"contaminated": True})
+
+
+def _rows(texture: Found) -> list[SheetRow]:
+    files = list_collection(texture.path, texture.layout).files
+    return [SheetRow(file.path, next(iter(file.masks), None), file.label or "") for file in files]
 
 
 def is_about(figure: Published, data_set: str, texture: str) -> bool:
@@ -88,9 +107,8 @@ def _by_kind(texture: Found, preset: Preset) -> Iterator[tuple[str, Found]]:
     """A data set in parts, by the kinds that a preset has settings of its own for; the kind of the rest is empty."""
     kinds: dict[str, list[SheetRow]] = {}
     if preset.by_kind:
-        for file in list_collection(texture.path, texture.layout).files:
-            kind = (file.label or "").lower()
-            row = SheetRow(file.path, next(iter(file.masks), None), file.label or "")
+        for row in _rows(texture):
+            kind = row.label.lower()
             kinds.setdefault(kind if kind in preset.by_kind else "", []).append(row)
     if set(kinds) <= {""}:
         yield "", texture
@@ -114,7 +132,7 @@ def _with_preset(texture: Found, name: str, detectors: dict[str, Any], trunk: Tr
     return Experiment(f"{texture.name}__{name}", collection, _about(texture, name, *differs), texture)
 
 
-def _with_weights(entries: dict[str, Any], trunk: Trunk, weights: Path | None) -> dict[str, Any]:
+def _with_weights(entries: Mapping[str, Mapping[str, Any]], trunk: Trunk, weights: Path | None) -> dict[str, Any]:
     """Entries of a preset with the layers and the weights that are there."""
     return {
         detector: dict(entry) | _renamed_layers(entry, trunk) | _own_weights(entry["method"], weights)
@@ -122,7 +140,7 @@ def _with_weights(entries: dict[str, Any], trunk: Trunk, weights: Path | None) -
     }
 
 
-def _renamed_layers(entry: dict[str, Any], trunk: Trunk) -> dict[str, Any]:
+def _renamed_layers(entry: Mapping[str, Any], trunk: Trunk) -> dict[str, Any]:
     """The layers that an entry reads, where the network has other names for them."""
     layers = entry.get("layers", PAPER_SETTINGS[entry["method"]].get("layers"))
     return {"layers": [trunk.layers[layer] for layer in layers]} if layers and trunk.layers else {}

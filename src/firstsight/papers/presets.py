@@ -113,6 +113,22 @@ def _first_experiment(extractor: str, layers: list[str]) -> Preset:
     return Preset(extractor, features, _MIDDLE_OF_320, detectors, {}, "features of stride 4" * (extractor == "laws"))
 
 
+def _patch_statistics(patch_size: int) -> dict[str, dict[str, Any]]:
+    """The methods of FCA's Table 5."""
+    return {
+        "moments": _of("moments", patch_size=patch_size),
+        "histogram": _of("histogram", patch_size=patch_size),
+        "aota": _of("aota"),
+        "fca": _of("fca", patch_size=patch_size),
+        "fca_knn": _of("fca", patch_size=patch_size, reference="knn", reference_count=_KNN_WINDOWS),
+    }
+
+
+def _costs(size: int, detectors: Mapping[str, Mapping[str, Any]]) -> Preset:
+    """What the papers' tables of times are about: images of a size, whatever they show."""
+    return Preset(_WIDE, {"image_size": size, "border": "paper"}, 0.0, detectors, {})
+
+
 PRESETS: dict[str, Preset] = {
     "fca": Preset(_WIDE, {"image_size": None, "border": "paper"}, _MIDDLE_OF_320, {"fca": _of("fca")}, _same("fca")),
     "fca_320": Preset(
@@ -123,8 +139,6 @@ PRESETS: dict[str, Preset] = {
             "fca": _of("fca", patch_size=3),
             "fca_knn": _of("fca", patch_size=3, reference="knn", reference_count=_KNN_WINDOWS),
             "aota": _of("aota"),
-            "moments": _of("moments", patch_size=3),
-            "histogram": _of("histogram", patch_size=3),
         },
         _same("fca", "aota"),
         "the paper does not say how many neighbours k-NN takes: 10 here",
@@ -199,5 +213,15 @@ PRESETS: dict[str, Preset] = {
         {"only_fca": "fca", "blind": "blind"},
         "the schedule of the autoencoder and the temperature of descriptors are firstsight's",
     ),
+    "costs_224": _costs(
+        224,
+        {f"{method}{'_pfam' * pfam}": _of(method, pfam=pfam) for method in ("padim", "cfa") for pfam in (False, True)},
+    ),
+    "costs_320": _costs(
+        320,
+        _patch_statistics(3)
+        | {f"grnr{suffix}": _of("grnr", neighbour_radius=m) for m, suffix in ((1, ""), (2, "_m2"), (3, "_m3"))},
+    ),
+    "costs_1024": _costs(1024, _patch_statistics(9)),
 }
 """The experiments of the papers, by name."""

@@ -5,7 +5,7 @@ numbers (SSDnet, Figures 3 to 8; GRNR, Figures 6 and 7) is not here.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 PAPERS = {
@@ -160,7 +160,6 @@ def _fca() -> Iterator[Published]:
     }
     for data_set, figures in by_set.items():
         yield from _table("fca", "Table 4", data_set, ("pro", "auroc", "f1_max"), figures)
-    # Images of 1024 pixels are run at their own size, by another preset.
     costs: dict[str, tuple[str, float, float]] = {
         "Moments": ("moments", 0.04, 0.05),
         "Histogram": ("histogram", 0.06, 0.08),
@@ -168,10 +167,10 @@ def _fca() -> Iterator[Published]:
         "FCA": ("fca", 0.71, 1.07),
         "FCA, k-NN": ("fca_knn", 3.97, 392.0),
     }
-    for name, (detector, small, large) in costs.items():
-        yield from _cost("fca", "Table 5", Method(name, "fca_320", detector), small, 320)
-        at_full_size = Method(name, "fca", detector) if detector == "fca" else Method(name)
-        yield from _cost("fca", "Table 5", at_full_size, large, 1024)
+    for place, size in enumerate((320, 1024)):
+        for name, (detector, *seconds) in costs.items():
+            method = Method(name, f"costs_{size}", detector)
+            yield from _cost("fca", "Table 5", method, seconds[place], size)
 
 
 def _cost(paper: str, table: str, method: Method, seconds: float, size: int) -> Iterator[Published]:
@@ -213,11 +212,12 @@ def _grnr() -> Iterator[Published]:
         texture = f"pattern {number}"
         yield from _table("grnr", "Table IV", "printing", ("auroc", "f1_max"), {_GRNR: pair}, texture=texture)
     yield from _cost("grnr", "Table V", Method("PatchCore, all normal images"), 0.06, 320)
-    yield from _cost("grnr", "Table V", _GRNR, 0.08, 320)
+    yield from _cost("grnr", "Table V", Method("GRNR", "costs_320", "grnr"), 0.08, 320)
     for radius, auroc, seconds in ((1, 96.2, 0.08), (2, 96.7, 0.17), (3, 96.8, 0.29)):
-        method = Method(f"GRNR, m = {radius}", "grnr", "grnr" if radius == 1 else f"grnr_m{radius}")
+        detector = "grnr" if radius == 1 else f"grnr_m{radius}"
+        method = Method(f"GRNR, m = {radius}", "grnr", detector)
         yield from _table("grnr", "Table VI", "mvtec_ad_textures", ("auroc",), {method: (auroc,)})
-        yield from _cost("grnr", "Table VI", method, seconds, 320)
+        yield from _cost("grnr", "Table VI", replace(method, preset="costs_320"), seconds, 320)
 
 
 def _ssdnet() -> Iterator[Published]:
@@ -300,8 +300,8 @@ def _sbm_pfam() -> Iterator[Published]:
     seconds = {"PaDiM": (0.503, 0.507), "CFA": (0.129, 0.131)}
     for name, (without, with_modules) in seconds.items():
         detector = SBM_PFAM_METHODS[name]
-        yield from _cost("sbm_pfam", "Table 2", Method(name, "normal_images", detector), without, 224)
-        theirs = Method(f"{name} + theirs", "normal_images", f"{detector}_pfam")
+        yield from _cost("sbm_pfam", "Table 2", Method(name, "costs_224", detector), without, 224)
+        theirs = Method(f"{name} + theirs", "costs_224", f"{detector}_pfam")
         yield from _cost("sbm_pfam", "Table 2", theirs, with_modules, 224)
 
 

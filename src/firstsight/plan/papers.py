@@ -1,7 +1,6 @@
 """The papers' tables: which results of a run stand beside which figure."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from firstsight.papers.data_sets import DATA_SETS
@@ -9,16 +8,22 @@ from firstsight.papers.experiments import ALWAYS, is_about
 from firstsight.papers.presets import DEFAULTS, PRESETS
 from firstsight.papers.published import PUBLISHED, Published
 from firstsight.papers.trunks import INSTEAD, NAMES
-from firstsight.plan.paths import CONTRASTIVE, PLAIN
+from firstsight.plan.paths import CONTRASTIVE, PLAIN, paths_below
 from firstsight.plan.run import Plan
-from firstsight.plan.study_rows import StudyRow, study_row
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A detector's results on a collection, and the share of the frame that is cut off before they are measured."""
+    """A detector's results on a collection.
 
-    row: StudyRow
+    collection, detector: names.
+    metrics: Parquet table with the columns detector, metric, value, n_images and crop.
+    crop: share of the frame that is cut off before maps are measured.
+    """
+
+    collection: str
+    detector: str
+    metrics: Path
     crop: float
 
 
@@ -31,6 +36,7 @@ class PaperRow:
         firstsight does not have.
     ours, defaults: results with the paper's preset and with firstsight's own settings, one for each texture of the data
         set that is there.
+    costs: of a cost, the JSON that `firstsight.stages.costs.measure_costs` makes.
     differs: what is otherwise than in the paper, or why there are no results.
     """
 
@@ -38,7 +44,13 @@ class PaperRow:
     status: str
     ours: tuple[Measured, ...] = ()
     defaults: tuple[Measured, ...] = ()
+    costs: Path | None = None
     differs: tuple[str, ...] = ()
+
+    @property
+    def files(self) -> list[Path]:
+        """All files that the row is read from."""
+        return [*(each.metrics for each in (*self.ours, *self.defaults)), *([self.costs] if self.costs else [])]
 
 
 @dataclass(frozen=True)
@@ -58,9 +70,9 @@ class PapersPlan:
 def plan_papers(plan: Plan) -> PapersPlan:
     """Find the results that stand beside each figure, in the collections that ``papers`` names."""
     rows = [_row(plan, figure) for figure in PUBLISHED]
-    default = list(_without_records(_all_measured(plan, _named(plan, DEFAULTS), ALWAYS)))
-    measured = [*default, *(each for row in rows for each in (*row.ours, *row.defaults))]
-    return PapersPlan(rows, default, list(dict.fromkeys(path for each in measured for path in each.row.files)))
+    default = _all_measured(plan, _named(plan, DEFAULTS), ALWAYS)
+    files = [*(each.metrics for each in default), *(path for row in rows for path in row.files)]
+    return PapersPlan(rows, default, list(dict.fromkeys(files)))
 
 
 def _row(plan: Plan, figure: Published) -> PaperRow:
@@ -70,20 +82,24 @@ def _row(plan: Plan, figure: Published) -> PaperRow:
     if figure.preset is None or figure.detector is None:
         return PaperRow(figure, "rival")
     named = _named(plan, figure.preset, there)
-    ours = _all_measured(plan, named, figure.detector, contrastive=figure.contrastive)
+    if figure.data_set is None:
+        timed = [name for name in named if figure.detector in plan.collections[name].detectors]
+        if timed:
+            costs = Path(paths_below(plan.results).costs.format(collection=timed[0]))
+            return PaperRow(figure, "measured", costs=costs, differs=plan.config.papers[timed[0]].differs)
+    kinds = _kinds(figure)
+    ours = _all_measured(plan, named, figure.detector, kinds)
     if not ours:
         return PaperRow(figure, "not run", differs=tuple(_why_not_run(plan, figure, named)))
-    if figure.data_set is None:
-        # Only the time of jobs counts, and only with the preset.
-        return PaperRow(figure, "measured", tuple(ours))
     beside = PRESETS[figure.preset].beside.get(figure.detector)
-    contrastive = figure.contrastive and beside == ALWAYS
-    default = _all_measured(plan, _named(plan, DEFAULTS, there), beside, contrastive=contrastive) if beside else []
+    # firstsight's own settings of other methods have no contrastive head.
+    kinds = kinds if beside == ALWAYS or kinds is None else PLAIN
+    default = _all_measured(plan, _named(plan, DEFAULTS, there), beside, kinds) if beside else []
     papers = plan.config.papers
     textures = dict.fromkeys(papers[name].texture for name in named if papers[name].texture)
     mean = [f"the mean over {', '.join(textures)}"] if textures and figure.texture is None else []
     differs = dict.fromkeys([*mean, *(line for name in named for line in papers[name].differs)])
-    return PaperRow(figure, "measured", tuple(_without_records(ours)), tuple(_without_records(default)), tuple(differs))
+    return PaperRow(figure, "measured", tuple(ours), tuple(default), differs=tuple(differs))
 
 
 def _is_of(plan: Plan, name: str, figure: Published) -> bool:
@@ -97,21 +113,29 @@ def _named(plan: Plan, preset: str, names: list[str] | None = None) -> list[str]
     return [name for name in (papers if names is None else names) if papers[name].preset == preset]
 
 
-def _all_measured(plan: Plan, names: list[str], detector: str, *, contrastive: bool = False) -> list[Measured]:
+def _kinds(figure: Published) -> str | None:
+    """The folder of the kinds that a figure is about; None: it is about the maps alone, whatever kinds there are."""
+    if not figure.metric.endswith("_oracle"):
+        return None
+    return CONTRASTIVE if figure.contrastive else PLAIN
+
+
+def _all_measured(plan: Plan, names: list[str], detector: str, kinds: str | None = None) -> list[Measured]:
     """The results of a detector on those of the collections where it is planned."""
-    kinds = CONTRASTIVE if contrastive else PLAIN
-    planned = [plan.collections[name] for name in names if detector in plan.collections[name].detectors]
+    paths = paths_below(plan.results)
+    pattern = paths.metrics if kinds else paths.localization
     return [
         Measured(
-            study_row(plan.results, collection, collection.detectors[detector], kinds),
-            collection.settings.evaluation.crop,
+            name,
+            detector,
+            Path(pattern.format(collection=name, detector=collection.detectors[detector].folder, kinds=kinds)),
+            # Kinds are always those of the whole frame.
+            0.0 if kinds else collection.settings.evaluation.crop,
         )
-        for collection in planned
+        for name in names
+        for collection in [plan.collections[name]]
+        if detector in collection.detectors
     ]
-
-
-def _without_records(measured: list[Measured]) -> Iterator[Measured]:
-    return (replace(each, row=replace(each.row, records=(), clusters=None)) for each in measured)
 
 
 def _why_not_run(plan: Plan, figure: Published, named: list[str]) -> list[str]:

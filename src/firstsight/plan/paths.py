@@ -120,6 +120,14 @@ class Paths:
     group_page_record: str = "reports/groups.run.json"
     group_page_log: str = f"{_LOGS}/group_page.log"
 
+    # The papers' tables: metrics of maps without kinds, and what detectors cost.
+    localization: str = f"{_DETECTOR}/localization.parquet"
+    localization_record: str = f"{_DETECTOR}/localization.run.json"
+    localization_log: str = f"{_LOGS_OF_DETECTOR}/localization.log"
+    costs: str = f"{_COLLECTION}/costs.json"
+    costs_record: str = f"{_COLLECTION}/costs.run.json"
+    costs_log: str = f"{_LOGS_OF_COLLECTION}/costs.log"
+
     # Studies: the comparison of all detectors on a collection, and degraded copies.
     comparison: str = f"{_COLLECTION}/comparison/localization.parquet"
     disagreement: str = f"{_COLLECTION}/comparison/disagreement.parquet"

@@ -141,7 +141,7 @@ def detect_anomalies(
 
     def detect(image: str, content: Content) -> Tensor:
         more = (learned, image) if model else ()
-        compute = partial(_detect, detector, content, chosen, *more)
+        compute = partial(compute_map, detector, content, chosen, *more)
         anomaly_map = first_that_fits(
             [(f"on {device}", partial(compute, device=device)) for device in (job.device, "cpu")],
             lambda line: job.note(f"{image}: {line}"),
@@ -183,6 +183,15 @@ def detect_anomalies(
                     writer.add(entry.key, entry.token, arrays, attributes)
 
 
-def _detect(detector: Detector, content: Content, chosen: Any, *more: Any, device: str) -> Tensor:
+def compute_map(detector: Detector, content: Content, chosen: Any, *more: Any, device: str) -> Tensor:
+    """The anomaly map (h, w) of one image, on the CPU.
+
+    Args:
+        detector: the method.
+        content: of the image.
+        chosen: the method's settings.
+        more: of a method that learns, what it learned and the image's name.
+        device: where it computes.
+    """
     inputs = {layer: tensor.to(device) for layer, tensor in content.tensors.items()}
     return detector.detect(inputs, content.places, chosen, *more).float().cpu()

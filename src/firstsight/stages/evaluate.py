@@ -88,7 +88,7 @@ def evaluate_collection(
         output: Parquet table `metrics` to make.
     """
     images = read_images(manifests, truths).set_index("image")
-    stores = {image: shard for shard, mapped in zip(maps, images_with_maps(maps), strict=True) for image in mapped}
+    stores = _stores_by_image(maps)
     rows: list[dict[str, Any]] = []
     with job.step("localization"):
         for share in sorted({0.0, crop}):
@@ -96,6 +96,40 @@ def evaluate_collection(
     with job.step("clustering"):
         rows += _clustering_rows(images, read_table(clusters), descriptors, scores)
     job.n_images = len(stores)
+    _write(output, rows, collection, detector, fingerprint)
+
+
+def evaluate_maps(
+    *,
+    maps: Sequence[Path],
+    manifests: Sequence[Path],
+    truths: Sequence[Path],
+    crop: float,
+    collection: str,
+    detector: str,
+    fingerprint: str,
+    output: Path,
+    job: Job,
+) -> None:
+    """Compute the localization metrics that the collection's masks allow, without their intervals over images.
+
+    Args:
+        maps, manifests, truths, crop, collection, detector, fingerprint, output: as for `evaluate_collection`, but the
+            whole frame is left out where ``crop`` is not 0.
+    """
+    stores = _stores_by_image(maps)
+    with job.step("localization"):
+        images = read_images(manifests, truths).set_index("image")
+        rows = localization_rows(stores, images, crop, intervals=False)
+    job.n_images = len(stores)
+    _write(output, rows, collection, detector, fingerprint)
+
+
+def _stores_by_image(maps: Sequence[Path]) -> dict[str, Path]:
+    return {image: shard for shard, mapped in zip(maps, images_with_maps(maps), strict=True) for image in mapped}
+
+
+def _write(output: Path, rows: Sequence[dict[str, Any]], collection: str, detector: str, fingerprint: str) -> None:
     names = {"collection": collection, "detector": detector, "settings_fingerprint": fingerprint}
     unknown = {"low": None, "high": None}
     write_table(output, "metrics", [{**names, **unknown, **row} for row in rows if np.isfinite(row["value"])])

@@ -11,13 +11,16 @@ from firstsight.errors import FirstsightError
 from firstsight.plan.papers import Measured, PaperRow
 from firstsight.reports.papers import papers_page
 from firstsight.stages.job import Job
-from firstsight.stages.study import images_of_rule, seconds_in_step, write_parquet
+from firstsight.stages.study import write_parquet
 from firstsight.storage.json import read_json
 from firstsight.storage.replacing import replace_file
 from firstsight.storage.tables import read_table
 
 DEFAULT_METRICS = ("pro", "auroc", "average_precision", "f1_max", "auroc_by_image", "average_precision_by_image")
 """What is shown of firstsight's default detector."""
+
+NO_COSTS: dict[str, Any] = {"seconds": np.nan, "network": np.nan, "device": None}
+"""Seconds an image in the detector and of the network, and where both ran, where nothing was timed."""
 
 
 def write_papers(
@@ -27,8 +30,8 @@ def write_papers(
 
     The table has a row for every figure: paper, table, data_set, texture, method, metric, size (of the image, for
     costs), status (`firstsight.plan.papers.PaperRow`), published, preset (its name), ours (with the preset), defaults
-    (with firstsight's own settings), difference (ours less published), trunk_seconds and times_trunk (of costs: the
-    seconds an image of the network in the same run, and how many times that the detector takes), differs.
+    (with firstsight's own settings), difference (ours less published), trunk_seconds, times_trunk and device (of costs:
+    the seconds an image of the network, how many times that the detector takes, and where both ran), differs.
     A figure of a data set with several textures is the mean over those that are there; a mean over images is over all
     of theirs.
 
@@ -53,11 +56,8 @@ def write_papers(
 
 def _line(row: PaperRow) -> dict[str, Any]:
     figure = row.figure
-    costs = {"trunk_seconds": np.nan, "times_trunk": np.nan}
-    if figure.metric == "seconds":
-        ours, costs = _costs(row.ours) if row.ours else (np.nan, costs)
-    else:
-        ours = _mean(row.ours, figure.metric)
+    costs = _costs(row.costs, str(figure.detector)) if row.costs else NO_COSTS
+    ours = costs["seconds"] if row.costs else _mean(row.ours, figure.metric)
     return {
         "paper": figure.paper,
         "table": figure.table,
@@ -72,17 +72,17 @@ def _line(row: PaperRow) -> dict[str, Any]:
         "ours": ours,
         "defaults": _mean(row.defaults, figure.metric),
         "difference": ours - figure.value,
-        **costs,
+        "trunk_seconds": costs["network"],
+        "times_trunk": costs["seconds"] / costs["network"],
+        "device": costs["device"],
         "differs": "; ".join(row.differs),
     }
 
 
 def _rows(measured: Measured, metric: str) -> list[dict[str, Any]]:
     """The row of a metric in the table of a detector; none where it is not defined."""
-    found = read_table(measured.row.metrics)
-    # Clusters are always of the whole frame.
-    crop = 0.0 if metric.endswith("_oracle") else measured.crop
-    own = found["detector"].eq(measured.row.detector) & found["metric"].eq(metric) & found["crop"].eq(crop)
+    found = read_table(measured.metrics)
+    own = found["detector"].eq(measured.detector) & found["metric"].eq(metric) & found["crop"].eq(measured.crop)
     columns = ["value", "n_images"]
     return [dict(zip(columns, row, strict=True)) for row in found.loc[own, columns].to_numpy().tolist()]
 
@@ -95,15 +95,10 @@ def _mean(measured: Sequence[Measured], metric: str) -> float:
     return float(np.average([row["value"] for row in rows], weights=weights)) if complete else np.nan
 
 
-def _costs(measured: Sequence[Measured]) -> tuple[float, dict[str, float]]:
-    """Seconds an image in the detector, and of the network."""
-    records = [read_json(path) for each in measured for path in each.row.records]
-    detector, trunk = (
-        seconds_in_step(step, records, rule) / images_of_rule(records, rule)
-        for step, rule in (("detect", "detect"), ("extract", "features"))
-    )
-    return detector, {"trunk_seconds": trunk, "times_trunk": detector / trunk if trunk else np.nan}
+def _costs(path: Path, detector: str) -> dict[str, Any]:
+    measured = read_json(path)
+    return {**measured["detectors"][detector], "device": measured["device"]}
 
 
 def _default_line(measured: Measured) -> dict[str, Any]:
-    return {"collection": measured.row.collection} | {metric: _mean([measured], metric) for metric in DEFAULT_METRICS}
+    return {"collection": measured.collection} | {metric: _mean([measured], metric) for metric in DEFAULT_METRICS}
