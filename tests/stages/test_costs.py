@@ -4,6 +4,7 @@ import io
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import torch
 from PIL import Image
 
 from firstsight.detectors.registry import DETECTORS
+from firstsight.errors import FirstsightError
 from firstsight.plan.costs import TimedDetector
 from firstsight.plan.settings import FeatureSettings
 from firstsight.stages import costs as stage
@@ -20,6 +22,24 @@ from firstsight.stages.fit import fit_detector
 from firstsight.stages.job import Job
 from firstsight.stages.manifest import make_manifest
 from scales import write_scale
+
+LAYERS = ("energy",)
+
+
+def new_job() -> Job:
+    return Job("costs", "pile", "s", "", io.StringIO())
+
+
+def shard_of(folder: Path, files: list[dict[str, str | None]]) -> tuple[Path, Path, dict[str, Any]]:
+    """Its images' rows, their features, and the settings of these."""
+    manifest, features, job = folder / "images.parquet", folder / "features.zarr", new_job()
+    make_manifest(files=files, collection="pile", shard="s", output=manifest, members=folder / "m.json", job=job)
+    laws = FeatureSettings(extractor="laws", weights=None, image_size=48, dtype="float32", device="cpu")
+    settings, scale = laws.model_dump(), write_scale(folder)
+    extract_features(
+        manifest=manifest, scale=scale, output=features, settings=settings, layers=LAYERS, threads=1, job=job
+    )
+    return manifest, features, settings
 
 
 def work(seconds: float) -> None:
@@ -58,23 +78,14 @@ def test_a_first_run_that_takes_long_counts_alone(monkeypatch: pytest.MonkeyPatc
 
 
 def test_detectors_and_the_network_before_them_are_timed(tmp_path: Path) -> None:
-    files = []
+    files: list[dict[str, str | None]] = []
     for number in range(3):
         path = tmp_path / f"{number}.png"
         Image.fromarray(np.random.default_rng(number).integers(0, 255, (60, 70)).astype(np.uint8)).save(path)
         files.append({"image": path.name, "path": str(path), "missing": None, "problem": None})
     (tmp_path / "1.png").write_text("no image")
-    manifest = tmp_path / "images.parquet"
-    job = Job("costs", "pile", "s", "", io.StringIO())
-    make_manifest(files=files, collection="pile", shard="s", output=manifest, members=tmp_path / "m.json", job=job)
-    settings = FeatureSettings(
-        extractor="laws", weights=None, image_size=48, dtype="float32", device="cpu"
-    ).model_dump()
-    features, layers = tmp_path / "features.zarr", ("energy",)
-    scale = write_scale(tmp_path)
-    extract_features(
-        manifest=manifest, scale=scale, output=features, settings=settings, layers=layers, threads=1, job=job
-    )
+    manifest, features, settings = shard_of(tmp_path, files)
+    job = new_job()
     chosen = DETECTORS["padim"].settings(**{"positions": "shared"}).model_dump()
     model = tmp_path / "model.pt"
     fit_detector(
@@ -84,15 +95,15 @@ def test_detectors_and_the_network_before_them_are_timed(tmp_path: Path) -> None
         checkpoints=tmp_path / "fitting",
         method="padim",
         settings=chosen,
-        layers=layers,
+        layers=LAYERS,
         device="cpu",
         threads=1,
         job=job,
     )
     fca = DETECTORS["fca"].settings().model_dump()
     timed = [
-        TimedDetector("mine", "fca", fca, layers, features, None),
-        TimedDetector("padim", "padim", chosen, layers, features, model),
+        TimedDetector("mine", "fca", fca, LAYERS, features, None),
+        TimedDetector("padim", "padim", chosen, LAYERS, features, model),
     ]
     output = tmp_path / "costs.json"
     measure_costs(manifest=manifest, detectors=timed, settings=settings, output=output, threads=1, job=job)
@@ -101,3 +112,14 @@ def test_detectors_and_the_network_before_them_are_timed(tmp_path: Path) -> None
     assert set(found["detectors"]) == {"mine", "padim"}
     assert all(0 < seconds < 10 for costs in found["detectors"].values() for seconds in costs.values())
     assert job.n_images == 2, "one is no image"
+
+
+def test_a_shard_without_images_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "0.png").write_text("no image")
+    row = {"image": "0.png", "path": str(tmp_path / "0.png"), "missing": None, "problem": None}
+    manifest, features, settings = shard_of(tmp_path, [row])
+    fca = TimedDetector("fca", "fca", DETECTORS["fca"].settings().model_dump(), LAYERS, features, None)
+    output = tmp_path / "costs.json"
+    with pytest.raises(FirstsightError, match="none of the images that are timed could be used"):
+        measure_costs(manifest=manifest, detectors=[fca], settings=settings, output=output, threads=1, job=new_job())
+    assert not output.exists()

@@ -43,7 +43,8 @@ coupled-hypersphere-based feature adaptation (CFA), a shape-biased module (SBM),
 COSTS = """\
 Seconds an image in the detector alone, how many times that is of the seconds that the network takes for an image up to
 the layers that the detector reads, and where both ran (cpu: one core). Images are resized to a square of so many
-pixels; the median of three counts, after a first run that warms up. The papers' seconds are of a GPU, with the network.
+pixels; the median of three counts, after a first run that warms up (what takes more than 20 seconds runs once). The
+papers' seconds are of a GPU, with the network.
 """
 
 Row = Mapping[str, Any]

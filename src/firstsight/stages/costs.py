@@ -11,6 +11,7 @@ import torch
 from firstsight.collections.images import read_row
 from firstsight.detectors.layers import finest_layer
 from firstsight.detectors.registry import DETECTORS
+from firstsight.errors import FirstsightError
 from firstsight.features import load_extractor
 from firstsight.features.filling import fill_missing
 from firstsight.plan.costs import TimedDetector
@@ -46,6 +47,9 @@ def measure_costs(
         output: JSON to make: ``device``, and in ``detectors`` by name the ``seconds`` that an image takes in the
             detector and in the ``network``, each the median over images (`seconds_of`).
         threads: CPU threads to use.
+
+    Raises:
+        FirstsightError: no image can be used; the extractor cannot be loaded; a file is damaged.
     """
     torch.set_num_threads(threads)
     device = choose_device(settings["device"], job)
@@ -57,6 +61,8 @@ def measure_costs(
     for timed in job.progress(detectors, len(detectors), unit="detectors"):
         shard = ShardFeatures(timed.features, timed.layers)
         entries = [entry for entry in shard.entries() if entry.status == "ok"]
+        if not entries:
+            raise FirstsightError("none of the images that are timed could be used")
         contents = [shard.read(entry) for entry in entries]
         job.n_images = len(contents)
         with job.step("extract"):
