@@ -70,7 +70,7 @@ class DataSet:
     title: its usual name.
     where: where it may be had.
     recognise: what a folder holds of it, given the set's key and the folder.
-    note: what firstsight does otherwise on this set whatever the preset.
+    note: what firstsight does otherwise on this set whatever the preset, or what its figures hang on.
     """
 
     title: str
@@ -214,13 +214,10 @@ def _aitex(data_set: str, folder: Path) -> Iterator[Found]:
             yield Found(data_set, "", folder, found.layout, found.rows, whole)
 
 
-_ONE_FABRIC = "one fabric of seven, cut by others; best F1 falls with the size of the defects that a fabric has"
-
-
 def _aitex_handed_on(data_set: str, folder: Path) -> Iterator[Found]:
     kinds = _mvtec_kinds(folder) - {"good"}
     if kinds and kinds <= set(AITEX_CODES):
-        yield Found(data_set, folder.name, folder, part=_ONE_FABRIC)
+        yield Found(data_set, folder.name, folder, part="one fabric of seven, cut by others")
 
 
 def _ksdd(data_set: str, folder: Path) -> Iterator[Found]:
@@ -342,6 +339,7 @@ DATA_SETS: dict[str, DataSet] = {
         "AITEX",
         "https://www.aitex.es/afid",
         _any_of(_aitex, _aitex_handed_on),
+        "best F1 falls with the size of the defects, and many of these fabrics' take less than .1 % of the image",
     ),
     "magnetic_tile": DataSet(
         "MTD (magnetic tile defects)",
