@@ -114,6 +114,8 @@ def test_what_was_not_run_says_why(folder: Path) -> None:
     )
     assert row(plan, "fca", "Table 1", "mvtec_ad_textures", "FCA, steerable", "pro").differs == ("not in the config",)
     assert row(plan, "ssdnet", "Table 1", "hku_fabric", "PG-LSR", "auroc_by_image").differs == ("not in the config",)
+    padim = row(plan, "sbm_pfam", "Table 1", "mvtec_ad_textures", "PaDiM", "auroc")
+    assert (padim.status, padim.differs) == ("not run", ("it learns from normal images, and there are none",))
     missing = row(plan, "fca", "Table 4", "aitex", "FCA, 320 pixels", "pro")
     assert (missing.status, missing.differs) == ("missing", ("https://www.aitex.es/afid",))
     grid = row(plan, "ssdnet", "Table 1", "mvtec_ad_textures", "SSDnet", "auroc_by_image")

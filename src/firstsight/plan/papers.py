@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from firstsight.detectors.registry import find_detector
 from firstsight.papers.data_sets import DATA_SETS
 from firstsight.papers.experiments import ALWAYS, is_about
 from firstsight.papers.presets import DEFAULTS, PRESETS
@@ -140,7 +141,10 @@ def _all_measured(plan: Plan, names: list[str], detector: str, kinds: str | None
 
 def _why_not_run(plan: Plan, figure: Published, named: list[str]) -> list[str]:
     set_aside = [plan.collections[name].own.set_aside.get(str(figure.detector)) for name in named]
-    extractor = PRESETS[str(figure.preset)].extractor
+    preset = PRESETS[str(figure.preset)]
+    extractor = preset.extractor
+    if find_detector(preset.detectors[str(figure.detector)]["method"]).normal and not named:
+        return ["it learns from normal images, and there are none"]
     if not named and extractor is not None and INSTEAD.get(extractor) == ():
         return [f"the weights of {NAMES[extractor]} are missing, and nothing stands in for it"]
     return [line for line in dict.fromkeys(set_aside) if line] or ["not in the config"]
