@@ -144,7 +144,7 @@ def _why_not_run(plan: Plan, figure: Published, named: list[str]) -> list[str]:
     preset = PRESETS[str(figure.preset)]
     extractor = preset.extractor
     if find_detector(preset.detectors[str(figure.detector)]["method"]).normal and not named:
-        return ["it learns from normal images, and there are none"]
+        return ["normal images to learn from are missing"]
     if not named and extractor is not None and INSTEAD.get(extractor) == ():
         return [f"the weights of {NAMES[extractor]} are missing, and nothing stands in for it"]
     return [line for line in dict.fromkeys(set_aside) if line] or ["not in the config"]
