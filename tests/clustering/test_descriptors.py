@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -8,7 +9,9 @@ from firstsight.clustering.descriptors import (
     TEMPERATURES,
     blur_features,
     describe,
+    describing_layers,
     fit_normalisation,
+    join_layers,
     join_weightings,
     normalise_descriptors,
     rarity,
@@ -18,6 +21,7 @@ from firstsight.clustering.descriptors import (
     unit_cells,
 )
 from firstsight.errors import FirstsightError
+from firstsight.storage.geometry import Geometry
 from oracles.descriptors import slow_blur, slow_describe, slow_normalise, slow_root
 
 
@@ -78,9 +82,9 @@ def test_units_of_the_maps_do_not_matter(change: Callable[[np.ndarray], np.ndarr
     rng = np.random.default_rng(3)
     features = rng.random((3, 64))
     maps = rng.gamma(3, 1, (5, 64))
-    first = describe(features, rarity(maps[0], score_levels(maps.ravel())), TEMPERATURES)
+    first = describe(features, rarity(maps[0], score_levels(maps.ravel())), TEMPERATURES[0])
     changed = change(maps)
-    again = describe(features, rarity(changed[0], score_levels(changed.ravel())), TEMPERATURES)
+    again = describe(features, rarity(changed[0], score_levels(changed.ravel())), TEMPERATURES[0])
     np.testing.assert_allclose(again, first, rtol=1e-12)
 
 
@@ -104,9 +108,38 @@ def test_few_cells_do_not_decide_alone() -> None:
     maps = rng.normal(0, 1, (20, 2500))
     maps[0, 7] = 1e9
     rare = rarity(maps, score_levels(maps.ravel()))
-    for temperature, least in zip(TEMPERATURES, (500, 5), strict=True):
+    for temperature, least in zip(TEMPERATURES[0], (500, 5), strict=True):
         weights = np.exp(rare / temperature)
         assert (weights.sum(axis=1) ** 2 / (weights**2).sum(axis=1)).min() > least
+
+
+@pytest.mark.parametrize(
+    ("strides", "chosen"),
+    [
+        ([4, 8, 16], ["b", "c"]),
+        ([16, 8, 4], ["b", "a"]),
+        ([4, 16], ["b"]),
+        ([32], ["a"]),
+        ([8, 8, 32], ["b", "c"]),
+        ([2, 4], ["b"]),
+    ],
+)
+def test_descriptors_are_of_the_layers_nearest_to_two_strides(strides: list[int], chosen: list[str]) -> None:
+    places = {name: asdict(Geometry(96, 96, 96, 96, stride, 0)) for name, stride in zip("abc", strides, strict=False)}
+    found = describing_layers(places, list(places))
+    assert [name for name, _ in found] == chosen
+    assert all(asdict(place) == places[name] for name, place in found)
+
+
+def test_a_layer_of_fewer_channels_counts_as_much_as_another() -> None:
+    rng = np.random.default_rng(8)
+    fine, coarse = rng.random((9, 2, 3)), rng.random((9, 1, 5))
+    joined = np.array([join_layers([left, right]) for left, right in zip(fine, coarse, strict=True)])
+    assert joined.shape == (9, 3, 5)
+    parts = (fine[:, :1], fine[:, 1:], coarse)
+    alone = np.concatenate([normalise_descriptors(part) for part in parts], axis=1) / 3**0.5
+    found = normalise_descriptors(joined)
+    np.testing.assert_allclose(found[:, (found != 0).any(axis=0)], alone, rtol=1e-12)
 
 
 @pytest.mark.parametrize("shape", [(2, 1, 3), (5, 2, 1), (20, 3, 40)])

@@ -68,7 +68,7 @@ def test_the_ablation_has_every_method_without_and_with_the_head(folder: Path) -
         f"{place}/decision.run.json",
         f"{place}/contrastive_kinds/clusters.run.json",
         f"{place}/contrastive_kinds/head.run.json",
-        *(f"{place}/contrastive_kinds/descriptors/{shard}.run.json" for shard in shards),
+        *(f"{place}/contrastive_kinds/described/{shard}.run.json" for shard in shards),
     ]
     assert below(folder, own[-2].records)[-3] == f"{place}/kinds/clusters.run.json"
 

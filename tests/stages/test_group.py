@@ -32,7 +32,10 @@ def write_collection(folder: Path, name: str, kinds: str, *, texture: float = 0.
         images = [f"{kind.replace('.', 'good')}{start + index:02d}.png" for index, kind in enumerate(shard)]
         shift = np.array([KINDS.get(kind, 0 * KINDS["a"]) for kind in shard])
         means = normal + 0.05 * rng.normal(size=(len(shard), CHANNELS))
-        values = means[:, None] + shift[:, None] + 0.06 * rng.normal(size=(len(shard), 2, CHANNELS))
+        finer = means[:, None] + shift[:, None] + 0.06 * rng.normal(size=(len(shard), 2, CHANNELS))
+        # Another layer, of more channels, repeats some of the first.
+        coarser = finer[:, 1:, np.arange(CHANNELS + 3) % CHANNELS]
+        values = np.concatenate([np.pad(finer, ((0, 0), (0, 0), (0, 3))), coarser], axis=1)
         anomalous = [index for index, kind in enumerate(shard) if kind != "."]
         rows = [
             {

@@ -98,7 +98,7 @@ def test_a_damaged_file_is_taken_away(tmp_path: Path) -> None:
 
 
 def test_a_record_has_the_fingerprint_of_its_path(tmp_path: Path) -> None:
-    record = tmp_path / "c/detectors/fca_small-0123456789/kinds/descriptors/abcdefabcd.run.json"
+    record = tmp_path / "c/detectors/fca_small-0123456789/kinds/described/abcdefabcd.run.json"
     with run_job(tmp_path / "a.log", record, rule="describe"):
         pass
     assert json.loads(record.read_text())["fingerprint"] == "0123456789"

@@ -34,6 +34,7 @@ CELLS = 12
 CHANNELS = 20
 COARSE = Geometry(CELLS * 16, CELLS * 16, CELLS * 16, CELLS * 16, 16, 7.5)
 FINE = Geometry(CELLS * 16, CELLS * 16, CELLS * 16, CELLS * 16, 8, 3.5)
+FINEST = replace(FINE, stride=4)
 DIRECTIONS = {kind: np.random.default_rng(number).normal(0, 3, CHANNELS) for number, kind in enumerate("abz")}
 PLACES = {"a": (2, 2), "b": (8, 8), "z": (5, 5)}
 
@@ -61,12 +62,20 @@ def draw(
 class Folder:
     """A collection on disk, from its stores of features and maps on; one shard for every six images."""
 
-    def __init__(self, path: Path, kinds: dict[str, str], *, alien: tuple[str, ...] = (), seed: int = 0) -> None:
+    def __init__(
+        self,
+        path: Path,
+        kinds: dict[str, str],
+        *,
+        alien: tuple[str, ...] = (),
+        seed: int = 0,
+        fine: Geometry = FINEST,
+    ) -> None:
         self.path, self.images = path, sorted(kinds)
         self.shards = [self.images[start : start + 6] for start in range(0, len(kinds), 6)]
         self.job = Job("rule", path.name, "", "fca", io.StringIO())
         path.mkdir()
-        geometry = {"fine": asdict(replace(FINE, stride=4)), "coarse": asdict(COARSE)}
+        geometry = {"fine": asdict(fine), "coarse": asdict(COARSE)}
         for number, shard in enumerate(self.shards):
             with (
                 ShardWriter(path / f"{number}.features.zarr", dtype="float32") as features,
@@ -179,17 +188,24 @@ def kind_of(clusters: pandas.DataFrame, kind: str) -> int:
     return int(numbers[0])
 
 
-def test_descriptors_are_of_the_layer_nearest_to_eight_pixels(pile: Folder) -> None:
+@pytest.mark.parametrize("fine", [FINE, FINEST], ids=["strides 8 and 16", "strides 4 and 16"])
+def test_descriptors_are_of_the_layers_nearest_to_eight_and_sixteen_pixels(tmp_path: Path, fine: Geometry) -> None:
+    pile = Folder(tmp_path / "pile", {"a/0.png": "a", "good/0.png": "", "good/1.png": ""}, fine=fine)
+    pile.describe()
     levels = json.loads((pile.path / "threshold.json").read_text())["levels"]
     images, values = read_descriptors(pile.each("npz"))
     assert images == pile.images
-    assert values.shape == (len(images), 2, CHANNELS)
     features, maps = (ShardReader(pile.path / f"0.{name}.zarr") for name in ("features", "maps"))
-    blurred = blur_features(unit_cells(features.read("3", "coarse")), 16).reshape(CHANNELS, -1)
-    cells = map_to_cells(maps.read("3", "map"), FINE, COARSE, (CELLS, CELLS))
-    image = features.attributes("3")["image"]
-    expected = describe(blurred, rarity(cells, levels).ravel(), TEMPERATURES)
-    np.testing.assert_allclose(values[images.index(image)], expected, rtol=1e-5)
+    own = values[images.index(features.attributes("0")["image"])]
+    layers = [("fine", FINE), ("coarse", COARSE)] if fine == FINE else [("coarse", COARSE)]
+    expected = []
+    for (layer, place), temperatures in zip(layers, TEMPERATURES, strict=False):
+        unit = unit_cells(features.read("0", layer))
+        blurred = blur_features(unit, place.stride)
+        cells = map_to_cells(maps.read("0", "map"), FINE, place, unit.shape[1:])
+        rows = describe(blurred.reshape(len(unit), -1), rarity(cells, levels).ravel(), temperatures)
+        expected += [np.append(row, np.zeros(CHANNELS - len(unit))) for row in rows]
+    np.testing.assert_allclose(own, expected, rtol=1e-5)
 
 
 def test_the_kinds_are_found_the_good_are_normal_and_the_stranger_is_an_outlier(pile: Folder) -> None:

@@ -191,7 +191,7 @@ def train_head(
         descriptors: (N, D), in units in which distances compare, see `normalise_descriptors`: near images share cells.
         settings: of the network and its training.
         temperature: for ``cells="weighted"``: of the weights by which cells are drawn, in units of the maps; for maps
-            of `rarity`, the last of `TEMPERATURES`.
+            of `rarity`, the last of the first layer in `TEMPERATURES`.
         threshold: for ``cells="threshold"``: in units of the maps, see `anomaly_threshold`.
         device: to train on.
         note: takes a line of text for each epoch.

@@ -9,7 +9,7 @@ from firstsight.clustering.kinds import FAR, Kinds
 from firstsight.errors import DamagedError, FirstsightError
 from firstsight.storage.archives import refuse_damaged, write_arrays
 
-FORMAT = 3
+FORMAT = 4
 
 
 def save_kinds(path: Path, kinds: Kinds) -> None:

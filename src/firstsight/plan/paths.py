@@ -85,10 +85,10 @@ class Paths:
     # Kinds of anomaly, and the head for the contrastive ones.
     regions_of_shard: str = f"{_KINDS}/regions/{{shard}}.parquet"
     scores: str = f"{_KINDS}/scores/{{shard}}.json"
-    descriptors: str = f"{_KINDS}/descriptors/{{shard}}.npz"
-    descriptors_record: str = f"{_KINDS}/descriptors/{{shard}}.run.json"
+    descriptors: str = f"{_KINDS}/described/{{shard}}.npz"
+    descriptors_record: str = f"{_KINDS}/described/{{shard}}.run.json"
     descriptors_log: str = f"{_LOGS_OF_KINDS}/describe/{{shard}}.log"
-    plain_descriptors: str = f"{_DETECTOR}/{PLAIN}/descriptors/{{shard}}.npz"
+    plain_descriptors: str = f"{_DETECTOR}/{PLAIN}/described/{{shard}}.npz"
     head: str = f"{_HEAD}/head.pt"
     head_record: str = f"{_HEAD}/head.run.json"
     head_log: str = f"{_LOGS_OF_DETECTOR}/{CONTRASTIVE}/head.log"

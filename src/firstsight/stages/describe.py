@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,8 @@ from firstsight.clustering.descriptors import (
     TEMPERATURES,
     blur_features,
     describe,
-    describing_layer,
+    describing_layers,
+    join_layers,
     rarity,
     unit_cells,
 )
@@ -50,15 +51,16 @@ def describe_shard(
         maps: the shard's store of anomaly maps.
         features: the shard's store of features.
         threshold: JSON that `find_threshold` wrote, for this collection or for the known one that it is compared with.
-        layers: feature layers that the detector reads. Descriptors are made from one of them, see `describing_layer`.
+        layers: feature layers that the detector reads. Descriptors are made from one or two of them, see
+            `describing_layers`.
         collection, detector: names for the tables.
         regions: Parquet table `regions` to make, without clusters.
         scores: JSON to make: the collection, the rate of the decision, and for every image a row with image, status,
             score (`image_score`), p_value, anomalous_area (pixels in regions) and threshold.
         descriptors: npz to make, float32, not normalised: ``image`` (N,) text and ``descriptor`` (N, W, C) of images
-            with a map, a row for each of the W weightings; ``region_image``, ``region_number`` and
+            with a map, a row for each of W weightings of layers; ``region_image``, ``region_number`` and
             ``region_descriptor`` (R,), (R,) and (R, W, C) of their regions.
-        head: file that `fit_head` wrote; descriptors are then made from its features instead of the extractor's.
+        head: file that `fit_head` wrote; the first of these layers then has its features instead of the extractor's.
     """
     common = read_json(threshold)
     decision = Decision.from_json(common)
@@ -83,11 +85,14 @@ def describe_shard(
                 attributes = reader.attributes(stored.key)
                 # A detector that reads the image itself may have a map where the extractor has no features.
                 if attributes["status"] == "ok":
-                    layer, place = describing_layer(attributes["geometry"], layers)
-                    blurred = blur_features(mapped(reader.read(stored.key, layer)), place.stride)
-                    on_grid = map_to_cells(cells, stored.geometry, place, blurred.shape[1:])
-                    rare = rarity(on_grid, common["levels"])
-                    shard_descriptors.add(stored.image, blurred, place=place, rare=rare, labels=found.labels)
+                    of_image = []
+                    chosen = describing_layers(attributes["geometry"], layers)
+                    for number, ((layer, place), temperatures) in enumerate(zip(chosen, TEMPERATURES, strict=False)):
+                        features_of = unit_cells if number else mapped
+                        blurred = blur_features(features_of(reader.read(stored.key, layer)), place.stride)
+                        on_grid = map_to_cells(cells, stored.geometry, place, blurred.shape[1:])
+                        of_image.append(_Layer(blurred, rarity(on_grid, common["levels"]), place, temperatures))
+                    shard_descriptors.add(stored.image, of_image, found.labels)
                 else:
                     job.note(f"{stored.image}: has no descriptor ({attributes['status']})")
         score_rows.append(row)
@@ -106,6 +111,25 @@ def _features_of(head: Path | None) -> Callable[[NDArray[np.float32]], NDArray[n
     return read_head(head)
 
 
+class _Layer(NamedTuple):
+    """A layer of an image.
+
+    blurred, rare: (C, h, w) features, and (h, w) the `rarity` of the scores there.
+    place: how they lie on the image.
+    temperatures: of the w weightings.
+    """
+
+    blurred: NDArray[np.float64]
+    rare: NDArray[np.float64]
+    place: Geometry
+    temperatures: tuple[float, ...]
+
+    def descriptor(self, cells: NDArray[np.int64] | slice) -> NDArray[np.float64]:
+        """(w, C) of some cells, given as indices into the flattened feature map."""
+        features, rare = self.blurred.reshape(len(self.blurred), -1), self.rare.ravel()
+        return describe(features[:, cells], rare[cells], self.temperatures)
+
+
 class _Descriptors:
     """The descriptors of a shard's images and of their regions."""
 
@@ -115,29 +139,21 @@ class _Descriptors:
         self._regions: list[tuple[str, int]] = []
         self._region_rows: list[NDArray[np.float64]] = []
 
-    def add(
-        self,
-        image: str,
-        blurred: NDArray[np.float64],
-        *,
-        place: Geometry,
-        rare: NDArray[np.float64],
-        labels: NDArray[np.int32],
-    ) -> None:
+    def add(self, image: str, layers: Sequence[_Layer], labels: NDArray[np.int32]) -> None:
         """Describe an image, and each of its regions by the cells that are nearer to it than to any other region.
 
         Args:
             image: its name.
-            blurred, place: (C, h, w) features, and how they lie on the image.
-            rare: (h, w) `rarity` of their scores.
+            layers: of the image.
             labels: (H, W) numbers of the regions, on the pixels of the image.
         """
-        values, scores = blurred.reshape(len(blurred), -1), rare.ravel()
         self._images.append(image)
-        self._rows.append(describe(values, scores, TEMPERATURES))
-        for number, cells in enumerate(cells_around(labels, place, rare.shape), start=1):
+        self._rows.append(join_layers([layer.descriptor(slice(None)) for layer in layers]))
+        around = [cells_around(labels, layer.place, layer.rare.shape) for layer in layers]
+        for number, cells in enumerate(zip(*around, strict=True), start=1):
             self._regions.append((image, number))
-            self._region_rows.append(describe(values[:, cells], scores[cells], TEMPERATURES))
+            rows = [layer.descriptor(own) for layer, own in zip(layers, cells, strict=True)]
+            self._region_rows.append(join_layers(rows))
 
     def write(self, path: Path) -> None:
         """Write the npz file that `describe_shard` makes."""
@@ -152,4 +168,4 @@ class _Descriptors:
 
 
 def _stacked(rows: Sequence[NDArray[np.float64]]) -> NDArray[np.float32]:
-    return np.array(rows, np.float32) if rows else np.zeros((0, len(TEMPERATURES), 0), np.float32)
+    return np.array(rows, np.float32) if rows else np.zeros((0, 0, 0), np.float32)

@@ -9,6 +9,7 @@ import pandas
 from numpy.typing import NDArray
 
 from firstsight.clustering.across import against_normal
+from firstsight.clustering.descriptors import TEMPERATURES
 from firstsight.clustering.normal_cells import NormalCells, whitening
 from firstsight.plan.groups import GroupPart
 from firstsight.storage.archives import read_arrays
@@ -75,7 +76,9 @@ def described(part: GroupPart, scores: pandas.DataFrame, differ: bool) -> Iterat
         if normal_file is not None and matrix is not None:
             names, normal = read_arrays(normal_file, "image", "normal")
             place = {str(name): row for row, name in enumerate(names)}
-            descriptors = against_normal(descriptors, normal[[place[image] for _, image, _ in keys]], matrix)
+            # Normal cells are of the first layer alone, whose weightings come first.
+            of_layer = descriptors[:, : len(TEMPERATURES[0]), : normal.shape[1]]
+            descriptors = against_normal(of_layer, normal[[place[image] for _, image, _ in keys]], matrix)
         yield Described(keys, descriptors)
 
 

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from firstsight.clustering.contrastive import ContrastiveSettings, train_head
-from firstsight.clustering.descriptors import TEMPERATURES, describing_layer, normalise_descriptors, rarity
+from firstsight.clustering.descriptors import TEMPERATURES, describing_layers, normalise_descriptors, rarity
 from firstsight.stages.cluster import read_descriptors
 from firstsight.stages.devices import choose_device, first_that_fits
 from firstsight.stages.job import Job
@@ -31,8 +31,8 @@ class StoredCells:
     levels: tuple[float, ...]
 
     def read(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Features (C, h, w) of the layer that descriptors are made of, and the rarity of their scores (h, w)."""
-        layer, place = describing_layer(self.features.attributes(self.stored.key)["geometry"], self.layers)
+        """Features (C, h, w) of the first layer that descriptors are made of, and the rarity of their scores (h, w)."""
+        layer, place = describing_layers(self.features.attributes(self.stored.key)["geometry"], self.layers)[0]
         values = self.features.read(self.stored.key, layer)
         assert self.stored.geometry is not None
         cells = map_to_cells(self.stored.cells(), self.stored.geometry, place, values.shape[1:])
@@ -57,7 +57,7 @@ def fit_head(
         maps, features: stores of all shards, in the same order.
         threshold: JSON that `find_threshold` wrote; cells above its threshold are anomalous.
         descriptors: npz files of all shards, of the features as they are; by these, images are alike or not.
-        layers: feature layers that the detector reads; the head maps that of the descriptors.
+        layers: feature layers that the detector reads; the head maps the first of those that descriptors are made of.
         output: file to make, which `read_head` reads; it holds no head if too few images have anomalous cells.
         device: auto, cpu or cuda.
         threads: CPU threads to use.
@@ -82,7 +82,7 @@ def fit_head(
             [by_image[name] for name in names],
             normalise_descriptors(values),
             ContrastiveSettings(),
-            temperature=TEMPERATURES[-1],
+            temperature=TEMPERATURES[0][-1],
             threshold=float(rarity(np.array(common["threshold"]), levels)),
             note=job.note,
         )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from firstsight.clustering.descriptors import blur_features, describing_layer, unit_cells
+from firstsight.clustering.descriptors import blur_features, describing_layers, unit_cells
 from firstsight.clustering.normal_cells import normal_cells
 from firstsight.stages.job import Job
 from firstsight.storage.archives import write_arrays
@@ -23,7 +23,7 @@ def describe_normal_cells(
     Args:
         maps, features: the shard's stores.
         scores: JSON of `describe_shard`, which has the threshold of each image.
-        layers: feature layers that the detector reads; the cells are of the one that descriptors are made of.
+        layers: feature layers that the detector reads; the cells are of the first that descriptors are made of.
         output: npz to make: ``image`` (N,) text and ``normal`` (N, C) float32, the mean of the normal cells of each
             image that has a descriptor; ``count`` () and ``scatter`` (C, C) float32 of all their normal cells
             (`firstsight.clustering.normal_cells.NormalCells`).
@@ -38,7 +38,7 @@ def describe_normal_cells(
         if stored.status != "ok" or attributes["status"] != "ok":
             continue
         assert stored.geometry is not None
-        layer, place = describing_layer(attributes["geometry"], layers)
+        layer, place = describing_layers(attributes["geometry"], layers)[0]
         blurred = blur_features(unit_cells(reader.read(stored.key, layer)), place.stride)
         cells = map_to_cells(stored.cells(), stored.geometry, place, blurred.shape[1:])
         mean, found = normal_cells(blurred.reshape(len(blurred), -1), cells.ravel(), thresholds[stored.image])
