@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from firstsight.clustering.descriptors import normalise_descriptors
+from firstsight.clustering.normalisation import normalise_descriptors
 from firstsight.clustering.supported_kinds import (
     Evidence,
     Sorted,

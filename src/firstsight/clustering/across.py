@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
-from firstsight.clustering.descriptors import Normalisation, normalise_descriptors
 from firstsight.clustering.kinds import FAR, Kinds
+from firstsight.clustering.normalisation import Normalisation, normalise_descriptors
 from firstsight.clustering.supported_kinds import LEVEL, group_p_values
 
 LARGEST_SAME = 0.5

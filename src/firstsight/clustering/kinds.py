@@ -13,17 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
-from firstsight.clustering.descriptors import (
-    Normalisation,
-    fit_normalisation,
-    join_weightings,
-    random_sample,
-    root_descriptors,
-    smooth_descriptors,
-)
+from firstsight.clustering.descriptors import random_sample, smooth_descriptors
+from firstsight.clustering.isolation import conformal_p_values, isolated_descriptors, isolation_of
 from firstsight.clustering.merges import squared_distances
+from firstsight.clustering.normalisation import Normalisation, fit_normalisation, join_weightings, root_descriptors
 from firstsight.clustering.supported_kinds import SMALLEST_KIND, Evidence, sort_by_evidence, with_evidence
-from firstsight.clustering.thresholds import robust_deviation
 from firstsight.clustering.ward import LARGEST_LINKAGE, Clustering, cluster_descriptors, measure_clusters
 from firstsight.errors import FirstsightError
 
@@ -34,17 +28,8 @@ NORMAL = "normal"
 OTHER = "other"
 UNKNOWN = "unknown"
 
-ISOLATION_DEVIATIONS = 3.5
-"""Iglewicz and Hoaglin's bound, 1993."""
-
-LEAST_ISOLATION = 0.5
-LEAST_REACH = 0.25
-"""Both in units of the usual distance between two images."""
-
 UNKNOWN_RATE = 0.05
 """Share of new images of known kinds that may be called unknown."""
-
-LARGEST_OUTLYING_SHARE = 0.2
 
 ROWS_AT_A_TIME = 1_000
 
@@ -177,8 +162,8 @@ def fit_kinds(
         normalisation=normalisation,
         centres=grouped.centres,
         known=known,
-        isolation=_isolation(_flat(known)),
-        isolation_of_directions=_isolation(join_weightings(known.astype(np.float64))),
+        isolation=isolation_of(_flat(known)),
+        isolation_of_directions=isolation_of(join_weightings(known.astype(np.float64))),
         images=tuple(images),
         cluster=cluster,
         distance=distance,
@@ -241,50 +226,6 @@ def assign_kinds(
     return cluster, distance
 
 
-def conformal_p_values(distances: NDArray[np.float64], known: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The share of the known distances, and of the own one, that are at least as large: (n,) in (0, 1].
-
-    Args:
-        distances: (n,) of new descriptors to their nearest known one.
-        known: (M,) of known descriptors to the nearest other one.
-    """
-    smaller = np.searchsorted(np.sort(known), distances)
-    share: NDArray[np.float64] = (len(known) - smaller + 1) / (len(known) + 1)
-    return share
-
-
-def isolated_descriptors(descriptors: NDArray[np.floating], *, seed: int = 0) -> NDArray[np.bool_]:
-    """Which images are like no other, such as one of another texture.
-
-    The distance from their rooted descriptor to the nearest other one exceeds median + 3.5 robust deviations of all
-    such distances, and half the usual distance between two images of the collection. Where more than a fifth of the
-    images are that far away, only the farthest fifth is isolated. They are set aside before linkage, where a lone image
-    far away does not stay alone but takes the nearest group with it.
-
-    Args:
-        descriptors: (N, W, C), finite, not normalised.
-        seed: of the random sample of 4,000 descriptors with which all are compared where there are more.
-
-    Returns:
-        (N,)
-    """
-    count = len(descriptors)
-    most = int(LARGEST_OUTLYING_SHARE * count)
-    if most == 0:
-        return np.zeros(count, dtype=bool)
-    rooted = _flat(root_descriptors(descriptors, fit_normalisation(descriptors)))
-    sample = random_sample(count, seed)
-    nearest = _nearest_others(rooted, rooted[sample], sample)
-    bound = float(np.median(nearest)) + ISOLATION_DEVIATIONS * robust_deviation(nearest)
-    # A loose member of a tight group is no outlier where groups stand far apart; and distances between equal
-    # descriptors are mere rounding.
-    far = nearest > max(bound, LEAST_ISOLATION * _usual_distance(rooted), 1e-6 * float(np.abs(rooted).max()))
-    farthest = np.argsort(-nearest, kind="stable")[:most]
-    isolated = np.zeros(count, dtype=bool)
-    isolated[farthest] = far[farthest]
-    return isolated
-
-
 def normal_cluster(cluster: NDArray[np.int32], evidence: Evidence) -> int | None:
     """The cluster of normal images: fewer than half of its members are anomalous.
 
@@ -311,29 +252,3 @@ def _remembered(rooted: NDArray[np.float64], seed: int) -> NDArray[np.float32]:
     """(M, W, C) float32: a sample of the descriptors without repetitions."""
     sample = rooted[random_sample(len(rooted), seed)].astype(np.float32)
     return np.unique(sample, axis=0)
-
-
-def _isolation(known: NDArray[np.float64]) -> NDArray[np.float64]:
-    if len(known) < 2:
-        return np.full(len(known), np.inf)
-    nearest = _nearest_others(known, known, np.arange(len(known)))
-    return np.maximum(nearest, LEAST_REACH * _usual_distance(known))
-
-
-def _usual_distance(descriptors: NDArray[np.float64]) -> float:
-    """The usual distance between two descriptors, judged by their distances from the mean."""
-    return float(np.sqrt(2) * np.median(np.linalg.norm(descriptors - descriptors.mean(axis=0), axis=1)))
-
-
-def _nearest_others(
-    descriptors: NDArray[np.float64], others: NDArray[np.float64], position: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """(n,) distances to the nearest of the others; others[i] is descriptors[position[i]], which is no other."""
-    nearest = np.empty(len(descriptors))
-    for start in range(0, len(descriptors), ROWS_AT_A_TIME):
-        stop = min(start + ROWS_AT_A_TIME, len(descriptors))
-        squared = squared_distances(descriptors[start:stop], others)
-        selves = np.flatnonzero((position >= start) & (position < stop))
-        squared[position[selves] - start, selves] = np.inf
-        nearest[start:stop] = np.sqrt(squared.min(axis=1))
-    return nearest

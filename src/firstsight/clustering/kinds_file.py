@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from firstsight.clustering.descriptors import Normalisation
 from firstsight.clustering.kinds import FAR, Kinds
+from firstsight.clustering.normalisation import Normalisation
 from firstsight.errors import DamagedError, FirstsightError
 from firstsight.storage.archives import refuse_damaged, write_arrays
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-from firstsight.clustering.descriptors import normalise_descriptors
+from firstsight.clustering.normalisation import normalise_descriptors
 from firstsight.clustering.one_cloud import one_cloud_p_value
 from firstsight.clustering.stability import LEAST_STABLE, stability
 from firstsight.clustering.ward import Clustering

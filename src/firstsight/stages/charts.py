@@ -8,12 +8,8 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
 from firstsight.clustering.charts import lay_on_plane, ward_tree
-from firstsight.clustering.descriptors import (
-    fit_normalisation,
-    join_weightings,
-    root_descriptors,
-    smooth_descriptors,
-)
+from firstsight.clustering.descriptors import smooth_descriptors
+from firstsight.clustering.normalisation import fit_normalisation, join_weightings, root_descriptors
 from firstsight.stages.job import Job
 from firstsight.storage.archives import read_arrays
 from firstsight.storage.json import write_json

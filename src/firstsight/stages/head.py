@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from firstsight.clustering.contrastive import ContrastiveSettings, train_head
-from firstsight.clustering.descriptors import TEMPERATURES, describing_layers, normalise_descriptors, rarity
+from firstsight.clustering.descriptors import TEMPERATURES, describing_layers, rarity
+from firstsight.clustering.normalisation import normalise_descriptors
 from firstsight.stages.cluster import read_descriptors
 from firstsight.stages.devices import choose_device, first_that_fits
 from firstsight.stages.job import Job
