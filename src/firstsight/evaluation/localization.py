@@ -27,11 +27,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from firstsight.detectors.image_score import image_score
 from firstsight.errors import FirstsightError
+from firstsight.evaluation.checked_images import Arrays, checked_images
 from firstsight.evaluation.localization_statistics import (
-    Arrays,
     LocalizationStatistics,
     Part,
-    checked_images,
     localization_statistics,
     measured_by_image,
 )

@@ -8,10 +8,10 @@ into parts and in whichever order they are processed.
     second pass   normal_pixels(masks, maps, distinct scores) -> (2, M + 1)     their sum
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from dask.base import compute
@@ -21,18 +21,11 @@ from scipy import ndimage
 
 from firstsight.detectors.image_score import image_score
 from firstsight.errors import FirstsightError
+from firstsight.evaluation.checked_images import Arrays, checked_images, counted
 
 Measured = TypeVar("Measured")
 
 EIGHT_CONNECTED = np.ones((3, 3), dtype=bool)
-
-
-class Arrays(Protocol):
-    """A sequence of (H, W) arrays, possibly read on access."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int, /) -> Any: ...
 
 
 class Part(NamedTuple):
@@ -304,52 +297,3 @@ def _starts(values: NDArray[Any]) -> NDArray[np.bool_]:
     first = np.ones(values.size, dtype=bool)
     np.not_equal(values[1:], values[:-1], out=first[1:])
     return first
-
-
-def checked_images(
-    masks: Arrays, maps: Arrays, crop: float = 0.0, first: int = 0
-) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.floating]]]:
-    """Read, check and crop one image after the other: bool mask and float map, both (H, W).
-
-    A map that is a masked array leaves its masked pixels out: the map that is given is one, too, and its mask has none.
-
-    Arguments and errors as in `localization_statistics`; ``first`` is the index of the first image in error messages.
-    """
-    if len(masks) != len(maps) or len(maps) == 0:
-        raise FirstsightError(f"there must be a mask for every map and at least one, got {len(masks)} and {len(maps)}")
-    if not 0 <= crop < 0.5:
-        raise FirstsightError(f"crop must be in [0, 0.5), got {crop}")
-    for index in range(len(maps)):
-        mask, values = np.asarray(masks[index]), np.asanyarray(maps[index])
-        if mask.shape != values.shape or mask.ndim != 2 or mask.size == 0:
-            raise FirstsightError(
-                f"image {first + index}: mask and map must be (H, W) of one size, got {mask.shape} and {values.shape}"
-            )
-        if mask.dtype not in (np.bool_, np.uint8):
-            raise FirstsightError(f"image {first + index}: a mask must be bool or uint8, got {mask.dtype}")
-        if values.dtype.kind not in "fiub":
-            raise FirstsightError(f"image {first + index}: a map must hold real numbers, got {values.dtype}")
-        finite = np.isfinite(np.ma.getdata(values))
-        if not finite.all():
-            y, x = np.argwhere(~finite)[0]
-            raise FirstsightError(
-                f"image {first + index}: the map must be finite, got {values[y, x]} at row {y}, column {x}"
-                f" ({finite.size - np.count_nonzero(finite)} such values)"
-            )
-        height, width = (min(round(crop * side), (side - 1) // 2) for side in mask.shape)
-        inside = np.s_[height : mask.shape[0] - height, width : mask.shape[1] - width]
-        precision = np.float32 if values.dtype in (np.float16, np.float32) else np.float64
-        anomalous = _anomalous_pixels(mask[inside])
-        if isinstance(values, np.ma.MaskedArray):
-            anomalous &= ~np.ma.getmaskarray(values)[inside]
-        yield anomalous, values[inside].astype(precision, copy=False)
-
-
-def counted(values: NDArray[np.floating]) -> NDArray[np.bool_] | np.bool_:
-    """Which pixels of a map are not left out."""
-    return ~np.ma.getmaskarray(values) if isinstance(values, np.ma.MaskedArray) else np.True_
-
-
-def _anomalous_pixels(mask: NDArray[np.bool_] | NDArray[np.uint8]) -> NDArray[np.bool_]:
-    above = 0 if mask.dtype == np.bool_ or mask.max() <= 1 else 127
-    return mask > above

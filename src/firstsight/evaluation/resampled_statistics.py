@@ -19,15 +19,8 @@ from dask.delayed import delayed
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from firstsight.evaluation.localization_statistics import (
-    EIGHT_CONNECTED,
-    Arrays,
-    LocalizationStatistics,
-    Part,
-    checked_images,
-    counted,
-    merge_pairwise,
-)
+from firstsight.evaluation.checked_images import Arrays, checked_images, counted
+from firstsight.evaluation.localization_statistics import EIGHT_CONNECTED, LocalizationStatistics, Part, merge_pairwise
 
 BINS = 500
 """A bin holds about one in 500 of the anomalous pixels and of the regions at most. Scores that count as equal move an
