@@ -1,6 +1,5 @@
 """The plan of one collection: its images, its shards, and what is computed from them."""
 
-import json
 import math
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -19,7 +18,7 @@ from firstsight.collections.listing import list_collection
 from firstsight.collections.pages import with_pages
 from firstsight.collections.readers import ImageFile, with_missing
 from firstsight.collections.references import part_references
-from firstsight.collections.shards import images_per_shard, members_digest, plan_shards
+from firstsight.collections.shards import images_per_shard, plan_shards
 from firstsight.collections.stacks import guess_stack, real_files
 from firstsight.collections.times import last_written
 from firstsight.collections.unread import Unread, count_unread
@@ -28,6 +27,7 @@ from firstsight.features.registry import EXTRACTORS
 from firstsight.features.timm_models import is_timm_name
 from firstsight.features.weights import NO_WEIGHTS, OWN_WEIGHTS
 from firstsight.plan.detectors import DetectorGroup, DetectorPlan, plan_detectors
+from firstsight.plan.finished_shards import finished_shards
 from firstsight.plan.paths import CONTRASTIVE, PLAIN, paths_below
 from firstsight.plan.settings import CollectionSettings
 from firstsight.plan.studies import study_choices
@@ -278,7 +278,7 @@ def plan_collection(
     # The rows of a sheet are images, one each.
     if collection.path is not None and (collection.path.is_dir() or isinstance(collection.pages, int)):
         searched, references = (with_pages(images, collection.pages) for images in (searched, references))
-    finished = _finished_shards(results, name)
+    finished = finished_shards(results, name)
     may_learn = bool(references) or collection.contaminated or collection.assign_to is not None
     own = plan_detectors(name, collection, collection.detectors, may_learn=may_learn, strict=True)
     if not own.detectors:
@@ -339,44 +339,3 @@ def _part_references(
         layout=collection.layout,
         normal_label=collection.normal_labels,
     )
-
-
-def _finished_shards(results: Path, collection: str) -> dict[str, tuple[str, ...]]:
-    """The members of each finished shard; one whose members are no longer known is left out, and so planned again."""
-    paths = paths_below(results)
-    finished = {}
-    for folder in Path(paths.shards.format(collection=collection)).glob("*"):
-        written = Path(paths.members.format(collection=collection, shard=folder.name))
-        if not written.exists():
-            continue
-        members = _read_members(written)
-        if not _is_named_by(folder.name, members):
-            members = _members_of_manifest(Path(paths.manifest.format(collection=collection, shard=folder.name)))
-        if _is_named_by(folder.name, members):
-            finished[folder.name] = members
-    return finished
-
-
-def _is_named_by(shard: str, members: tuple[str, ...]) -> bool:
-    return members_digest(members).startswith(shard)
-
-
-def _read_members(path: Path) -> tuple[str, ...]:
-    """What `firstsight.stages.manifest` wrote; nothing where the file is damaged."""
-    try:
-        return tuple(map(str, json.loads(path.read_text(encoding="utf-8"))))
-    except OSError as error:
-        raise FirstsightError(f"{path} cannot be read: {error.strerror}") from None
-    except (ValueError, TypeError):
-        return ()
-
-
-def _members_of_manifest(manifest: Path) -> tuple[str, ...]:
-    """The members of a shard by its rows of the table `images`; nothing where these cannot be read."""
-    # Importing pandas takes a while, and a file is rarely damaged.
-    from firstsight.storage.tables import read_table  # noqa: PLC0415
-
-    try:
-        return tuple(read_table(manifest)["image"])
-    except FirstsightError:
-        return ()
