@@ -147,7 +147,7 @@ def test_a_group_is_made_from_the_plain_descriptors_of_all_shards(folder: Path) 
     assert [len(part.descriptors) for part in parts] == [3, 1]
     for part in parts:
         assert len(part.files) == 3 * len(part.descriptors)
-        assert all(path.parts[-3:-1] == ("kinds", "descriptors") for path in part.descriptors)
+        assert all(path.parts[-3:-1] == ("kinds", "described") for path in part.descriptors)
     same = parts_of_group(group, planned.collections, paths, detector, "same")
     assert not same[0].normal_cells, "of the same texture they are not needed"
     (page,) = groups_of_page(planned.groups.values(), paths)

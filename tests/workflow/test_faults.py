@@ -159,7 +159,7 @@ def test_damaged_files_of_any_kind_are_made_anew_and_not_trusted(whole: Path) ->
         "shards/*/members.json",
         "detectors/*/decision.json",
     ]
-    patterns += [f"detectors/*/kinds/{name}" for name in ("scores/*.json", "regions/*.parquet", "descriptors/*.npz")]
+    patterns += [f"detectors/*/kinds/{name}" for name in ("scores/*.json", "regions/*.parquet", "described/*.npz")]
     damaged = {}
     for index, pattern in enumerate(patterns):
         path = sorted(pile.glob(pattern))[-(index % 2)]
