@@ -2,11 +2,16 @@
 
 A cell's rank in a window does not depend on the reference. It is counted once for all references, and these lie along
 the innermost axis, so that an error of a cell is computed for many of them by the same instructions.
+
+Numba caches compiled code on disk and does not notice when a function in another file has changed: after a change to
+`window_counts`, touch this file.
 """
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
+
+from firstsight.kernels.window_counts import LANES, count_below
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -30,14 +35,17 @@ def reference_maps(
     channels, height, width = features.shape
     patch_size, spread = row_weights.shape[1:]
     margin, reach = spread // 2, patch_size - 1
-    padded = np.pad(features, ((0, 0), (reach, reach), (reach, reach)), mode="reflect")
+    ranks = [np.unique(channel, return_inverse=True)[1].reshape(height, width) for channel in features]
+    reflected = np.pad(np.array(ranks, np.uint32), ((0, 0), (reach, reach), (reach, reach)), mode="reflect")
+    counted = max(width, LANES)
+    padded = np.pad(reflected, ((0, 0), (0, 0), (0, counted - width)))
     blocks = [slice(start, start + BLOCK) for start in range(0, references.shape[2], BLOCK)]
     prepared = [(part, *_with_sums(references[:, :, part])) for part in blocks]
-    # How many cells of each window are smaller than the cell, and how many are equal to it.
-    counts = np.empty((2, channels, width, patch_size, patch_size), np.int32)
+    # How many cells of each window are smaller than the cell, and how many are not greater.
+    counts = np.empty((2, channels, patch_size, patch_size, counted), np.uint32)
     result = np.zeros((height + 2 * margin, width + 2 * margin, references.shape[2]), np.float32)
     for y in range(height):
-        _count_row(padded[:, y : y + 2 * reach + 1], counts)
+        _count_row(np.ascontiguousarray(padded[:, y : y + 2 * reach + 1]), counts)
         cells = np.ascontiguousarray(features[:, y])
         for part, values, sums in prepared:
             rows = result[y : y + spread, :, part]
@@ -56,34 +64,16 @@ def _with_sums(references: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 @njit(cache=True, nogil=True)
 def _count_row(padded, counts):  # type: ignore[no-untyped-def]
-    """Fill counts (2, C, W, T, T) for a row of cells, the middle one of padded (C, 2T - 1, W + 2T - 2)."""
-    _, channels, width, patch_size, _ = counts.shape
-    size = 2 * patch_size - 1
-    runs = np.empty((2, size, patch_size), np.int32)
+    """Fill counts (2, C, T, T, W) for a row of cells, the middle one of ranks padded (C, 2T - 1, W + 2T - 2)."""
+    _, channels, patch_size, _, width = counts.shape
+    compared = np.empty((2 * patch_size - 1, LANES), np.uint32)
+    runs = np.empty((2 * patch_size - 1, patch_size, LANES), np.uint32)
     for channel in range(channels):
+        limits = padded[channel, patch_size - 1, patch_size - 1 : patch_size - 1 + width].copy()
+        count_below(padded[channel], limits, compared, runs, counts[0, channel])
         for x in range(width):
-            around = padded[channel, :, x : x + size]
-            value = around[patch_size - 1, patch_size - 1]
-            for row in range(size):
-                smaller, equal = 0, 0
-                for column in range(size):
-                    smaller += around[row, column] < value
-                    equal += around[row, column] == value
-                    if column >= patch_size:
-                        smaller -= around[row, column - patch_size] < value
-                        equal -= around[row, column - patch_size] == value
-                    if column >= patch_size - 1:
-                        runs[0, row, column - patch_size + 1] = smaller
-                        runs[1, row, column - patch_size + 1] = equal
-            for which in range(2):
-                for j in range(patch_size):
-                    total = 0
-                    for row in range(size):
-                        total += runs[which, row, j]
-                        if row >= patch_size:
-                            total -= runs[which, row - patch_size, j]
-                        if row >= patch_size - 1:
-                            counts[which, channel, x, row - patch_size + 1, j] = total
+            limits[x] += 1
+        count_below(padded[channel], limits, compared, runs, counts[1, channel])
 
 
 @njit(cache=True, nogil=True)
@@ -104,7 +94,7 @@ def _add_row(cells, counts, values, sums, row_weights, column_weights, result): 
             line[:] = 0
             for j in range(patch_size):
                 if column_weights[x, j].any():
-                    _sum_errors(cells[:, x], counts[:, :, x, i, j], values, sums, least, errors)
+                    _sum_errors(cells[:, x], counts[:, :, i, j, x], values, sums, least, errors)
                     for k in range(spread):
                         for n in range(count):
                             line[k, n] += column_weights[x, j, k] * errors[n]
@@ -120,14 +110,14 @@ def _sum_errors(cell, counts, values, sums, least, errors):  # type: ignore[no-u
     errors[:] = 0
     count = len(errors)
     for channel, value in enumerate(cell):
-        first, equal = counts[0, channel], counts[1, channel]
-        share = np.float32(1) / np.float32(equal)
+        first, last = counts[0, channel], counts[1, channel]
+        share = np.float32(1) / np.float32(last - first)
         # Below all references lies, as a rule, what a ReLU has made zero: errors of many tied cells come from sums.
         if value <= least[channel]:
             for n in range(count):
-                error = sums[channel, first + equal, n] - sums[channel, first, n]
+                error = sums[channel, last, n] - sums[channel, first, n]
                 errors[n] += error * share - value
         else:
-            for rank in range(first, first + equal):
+            for rank in range(first, last):
                 for n in range(count):
                     errors[n] += abs(value - values[channel, rank, n]) * share
