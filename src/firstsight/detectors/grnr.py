@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from firstsight.detectors.layers import finest_layer, read_at
-from firstsight.detectors.windows import check_features, smooth
+from firstsight.detectors.windows import check_features, smooth, window_means
 from firstsight.features.texture_scale import WINDOW
 from firstsight.settings_model import Count, Layers, NotNegative, OddSize, SettingsModel
 from firstsight.storage.geometry import Geometry
@@ -137,7 +137,7 @@ def regression_errors(features: Tensor, settings: GrnrSettings, step: int = 1) -
     checked = check_features(features, 1)
     # So that squaring below neither overflows nor underflows, however large or small the features are.
     scale = max(checked.amax().item(), -checked.amin().item()) or 1.0
-    checked = _window_means(checked / scale, settings.patch_size)
+    checked = window_means(checked / scale, settings.patch_size)
     typical = typical_cells(checked, settings.global_cells)
     share = 1 - 1 / (1 + typical.shape[1] * settings.eta)
     errors = torch.empty(checked.shape[1:], dtype=torch.float64, device=checked.device)
@@ -146,10 +146,6 @@ def regression_errors(features: Tensor, settings: GrnrSettings, step: int = 1) -
             grid = checked[:, top::step, left::step]
             errors[top::step, left::step] = _grid_errors(grid, typical.mean(1), share, settings.neighbour_radius)
     return errors * scale**2
-
-
-def _window_means(features: Tensor, size: int) -> Tensor:
-    return functional.avg_pool2d(features, size, stride=1, padding=size // 2, count_include_pad=False)
 
 
 def typical_cells(features: Tensor, count: int) -> Tensor:

@@ -11,12 +11,11 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d
 
 from firstsight.detectors.layers import finest_layer, join_layers
 from firstsight.detectors.pfam import Pfam, PfamSettings, build_pfam
 from firstsight.detectors.protocol import Model
-from firstsight.detectors.windows import smooth
+from firstsight.detectors.windows import smooth, window_means
 from firstsight.errors import FirstsightError
 from firstsight.settings_model import Layers, NotNegative, Seed, SettingsModel
 from firstsight.storage.geometry import Geometry
@@ -139,10 +138,7 @@ def input_sizes(stored: Sequence[Stored], layer: str) -> set[tuple[int, int]]:
 
 def aware_cells(features: Mapping[str, Tensor], places: Mapping[str, Geometry]) -> Tensor:
     """(C, h, w): all layers joined, where every cell is the mean over its 3 x 3 neighbours that lie on the image."""
-    pooled = {
-        layer: avg_pool2d(values.float(), 3, stride=1, padding=1, count_include_pad=False)
-        for layer, values in features.items()
-    }
+    pooled = {layer: window_means(values.float(), 3) for layer, values in features.items()}
     return join_layers(pooled, places)
 
 

@@ -51,6 +51,11 @@ def blur(maps: torch.Tensor, size: int, sigma: float) -> torch.Tensor:
     return _weighted_means(functional.pad(maps[:, None], [size // 2] * 4, mode="reflect"), size, sigma)[:, 0]
 
 
+def window_means(maps: torch.Tensor, size: int) -> torch.Tensor:
+    """Mean of the size x size window round every cell of maps (N, H, W), as far as it lies on the map; size is odd."""
+    return functional.avg_pool2d(maps, size, stride=1, padding=size // 2, count_include_pad=False)
+
+
 def smooth(values: torch.Tensor, sigma: float, *, reach: int | None = None) -> torch.Tensor:
     """Gaussian-weighted mean of (h, w), mirrored at the border.
 
