@@ -25,7 +25,10 @@ CONFIG: dict[str, Any] = {
 }
 KILLS = 12
 VICTIMS = ("group", "snakemake", "job")
-SECONDS_TO_KILL = (2.0, 14.0)
+SHARES_OF_A_RUN = (0.05, 0.35)
+"""Kills come after such a share of the time that an undisturbed run takes on this machine."""
+EVERY = 2
+"""Of so many kills, one comes after a shard was finished, however slow the machine is."""
 
 
 def jobs_of(process: psutil.Process) -> list[psutil.Process]:
@@ -41,7 +44,7 @@ def is_job(process: psutil.Process, folder: Path = Path("/")) -> bool:
         return False
 
 
-def kill_at_random(folder: Path, seconds: float, victim: str) -> bool:
+def kill_at_random(folder: Path, seconds: float, victim: str, *, after_a_shard: bool) -> bool:
     """Start the run and kill a part of it after some seconds; False where it had ended before.
 
     Args:
@@ -49,7 +52,9 @@ def kill_at_random(folder: Path, seconds: float, victim: str) -> bool:
         seconds: after which the kill comes.
         victim: the whole process group; Snakemake, whose jobs go on alone; or a job, as a machine does that is out of
             memory.
+        after_a_shard: whether the kill waits, too, until there is a finished shard that was not there at the start.
     """
+    before = finished(folder / "results")
     process = subprocess.Popen(
         command(folder, config=CONFIG),
         stdout=subprocess.DEVNULL,
@@ -57,20 +62,21 @@ def kill_at_random(folder: Path, seconds: float, victim: str) -> bool:
         start_new_session=True,
         env=environment(),
     )
-    try:
-        process.wait(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        jobs = jobs_of(psutil.Process(process.pid))
-        if victim == "job" and jobs:
-            jobs[0].kill()
-            assert process.wait() != 0
-        elif victim == "snakemake":
-            process.kill()
-        else:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        return True
-    return False
+    moment = time.monotonic() + seconds
+    while time.monotonic() < moment or (after_a_shard and finished(folder / "results") == before):
+        if process.poll() is not None:
+            return False
+        time.sleep(0.05)
+    jobs = jobs_of(psutil.Process(process.pid))
+    if victim == "job" and jobs:
+        jobs[0].kill()
+        assert process.wait() != 0
+    elif victim == "snakemake":
+        process.kill()
+    else:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    return True
 
 
 def wait_for_jobs_left_alone(folder: Path) -> None:
@@ -91,13 +97,17 @@ def test_killed_at_random_moments(tmp_path: Path) -> None:
     undisturbed, folder = tmp_path / "undisturbed", tmp_path / "killed"
     for place in (undisturbed, folder):
         place.mkdir()
+    started = time.monotonic()
     done = run(undisturbed, "tables", config=CONFIG)
+    whole_run = time.monotonic() - started
     assert done.returncode == 0, done.stderr
     moments = random.Random(20261122)
     kills, kept = 0, 0
     while kills < KILLS:
         before = finished(folder / "results")
-        if not kill_at_random(folder, moments.uniform(*SECONDS_TO_KILL), VICTIMS[kills % len(VICTIMS)]):
+        seconds = whole_run * moments.uniform(*SHARES_OF_A_RUN)
+        after_a_shard = kills % EVERY == 0
+        if not kill_at_random(folder, seconds, VICTIMS[kills % len(VICTIMS)], after_a_shard=after_a_shard):
             # The run came to its end: take the maps and all that follows away, so that there is something to kill.
             for part in ("tiles/detectors", "tables"):
                 shutil.rmtree(folder / "results" / part)
