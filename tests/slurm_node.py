@@ -58,6 +58,7 @@ def why_not() -> str | None:
     for program in ("munged", "slurmctld", "slurmd", "sbatch"):
         if shutil.which(program, path=_search_path()) is None:
             return f"Slurm is not installed ({program}): apt-get install --no-install-recommends slurm-wlm munge"
+    _remove_links_left_behind()
     if any((ETC / name).exists() or (ETC / name).is_symlink() for name in FILES):
         return f"this machine has a Slurm of its own ({ETC})"
     return None
@@ -108,6 +109,14 @@ def _write_files(state: Path, cleanup: ExitStack) -> None:
         cleanup.callback((ETC / name).unlink)
 
 
+def _remove_links_left_behind() -> None:
+    """Remove links of an earlier test that was killed: they lead to a folder of pytest, and its Slurm does not run."""
+    for link in [ETC / name for name in FILES if (ETC / name).is_symlink()]:
+        state = link.readlink().parent
+        if any(part.startswith("pytest-of-") for part in state.parts) and not _marked(state):
+            link.unlink()
+
+
 def _free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
@@ -143,16 +152,24 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
         process.wait()
 
 
-def _kill_marked(state: Path) -> None:
-    """Kill what still runs of this Slurm: whatever bears its mark in its environment, this process aside."""
+def _marked(state: Path) -> list[int]:
+    """The processes of this Slurm: whatever bears its mark in its environment, this process aside."""
     wanted = f"{MARK}={state}".encode()
+    found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             marked = wanted in (entry / "environ").read_bytes().split(b"\0")
         except OSError:
             continue
         if marked and int(entry.name) != os.getpid():
-            try:
-                os.kill(int(entry.name), signal.SIGKILL)
-            except ProcessLookupError:
-                continue
+            found.append(int(entry.name))
+    return found
+
+
+def _kill_marked(state: Path) -> None:
+    """Kill what still runs of this Slurm."""
+    for process in _marked(state):
+        try:
+            os.kill(process, signal.SIGKILL)
+        except ProcessLookupError:
+            continue

@@ -20,7 +20,7 @@ from running import QUICK, command, environment, read_tables, run
 
 CONFIG: dict[str, Any] = {
     "collections": {"tiles": {"layout": "demo", "texture": "brick"}},
-    "images_per_job": 5,
+    "images_per_job": 7,
     **QUICK,
 }
 KILLS = 12

@@ -16,7 +16,7 @@ from slurm_node import queue, slurm_node, why_not
 
 pytestmark = pytest.mark.slow
 
-CONFIG = {"collections": {"tiles": {"layout": "demo", "texture": "brick"}}, "images_per_job": 7, **QUICK}
+CONFIG = {"collections": {"tiles": {"layout": "demo", "texture": "brick"}}, "images_per_job": 11, **QUICK}
 GPU_RULES = {"features", "detect"}
 # No accounting is kept here. A job takes about as long as the first look at it waits; each further wait is 10 s longer.
 QUICKLY = ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "12"]

@@ -48,8 +48,8 @@ class DemoSettings:
     """A key of `PHOTOGRAPHS`."""
     tile_size: int = 256
     """Height and width of a tile in pixels, 64 to 512."""
-    good: int = 5
-    """Tiles without a defect."""
+    good: int = 12
+    """Tiles without a defect: more than there are defective ones, or nobody could say what is normal."""
     per_defect: int = 3
     """Defective tiles for each kind in `DEFECTS`."""
     seed: int = 0
