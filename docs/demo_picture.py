@@ -9,7 +9,7 @@ from PIL import Image
 from firstsight.reports.picture_files import read_picture
 
 COLLECTIONS = ("demo_brick", "demo_grass", "demo_gravel")
-IMAGES = ("test/crack/000.png", "test/patch/000.png", "test/stain/001.png", "test/good/000.png")
+IMAGES = ("test/crack/000.png", "test/patch/000.png", "test/stain/000.png", "test/good/000.png")
 TILE, GAP = 230, 6
 
 
