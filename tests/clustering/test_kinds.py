@@ -13,7 +13,6 @@ from firstsight.clustering.kinds import (
     Kinds,
     assign_kinds,
     fit_kinds,
-    normal_cluster,
 )
 from firstsight.clustering.normalisation import fit_normalisation, normalise_descriptors
 from firstsight.clustering.supported_kinds import Evidence
@@ -155,19 +154,6 @@ def test_of_many_images_a_sample_is_remembered() -> None:
     assert len(kinds.known) == LARGEST_COMPARED
     assert (assign_kinds(kinds, descriptors)[0] >= 0).mean() > 0.99
     assert len(clustering.cluster) == len(descriptors)
-
-
-def test_of_a_given_number_the_calmest_that_is_mostly_normal_is_the_normal_one() -> None:
-    cluster = np.array([0, 0, 0, 1, 1, 1, 2, 2, 3, 3, -1], dtype=np.int32)
-    scores = np.array([5.0, 5, 5, 2, 2, 9, 3, 3, 1, 1, 0])
-    areas = np.array([9, 0, 0, 0, 0, 7, 0, 0, 0, 4, 0])
-
-    def normal(areas: np.ndarray) -> int | None:
-        return normal_cluster(cluster, Evidence(areas > 0, np.ones(11), scores, None))
-
-    assert normal(areas) == 1
-    assert normal(np.where(cluster == 1, 5, areas)) == 2
-    assert normal(areas + 1) is None
 
 
 def test_the_normal_kind_has_its_name() -> None:

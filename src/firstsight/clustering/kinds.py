@@ -6,19 +6,20 @@ kind. Both have the cluster `FAR`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
-from firstsight.clustering.descriptors import random_sample, smooth_descriptors
+from firstsight.clustering.descriptors import random_sample
+from firstsight.clustering.grouping import group_images
 from firstsight.clustering.isolation import conformal_p_values, isolated_descriptors, isolation_of
 from firstsight.clustering.merges import squared_distances
 from firstsight.clustering.normalisation import Normalisation, fit_normalisation, join_weightings, root_descriptors
-from firstsight.clustering.supported_kinds import SMALLEST_KIND, Evidence, sort_by_evidence, with_evidence
-from firstsight.clustering.ward import LARGEST_LINKAGE, Clustering, cluster_descriptors, measure_clusters
+from firstsight.clustering.supported_kinds import Evidence
+from firstsight.clustering.ward import LARGEST_LINKAGE, Clustering, measure_clusters
 from firstsight.errors import FirstsightError
 
 FAR = -1
@@ -96,16 +97,14 @@ def fit_kinds(
     """Sort the images of a collection into kinds.
 
     Isolated images (`isolated_descriptors`) are set aside as outliers. Ward's linkage groups the smoothed descriptors
-    of the others into kinds of 2 images or more, see `cluster_descriptors`; a single image that it splits off is an
-    outlier too.
+    of the others into kinds of 2 images or more, see `group_images`; a single image that it splits off is an outlier
+    too.
 
     Args:
         images: (N,) their names, all different, at least one.
         descriptors: (N, W, C), finite, not normalised.
         clusters: how many kinds, 1 .. N, or "auto". Where fewer kinds can have 2 images, as many as can.
-        evidence: what scores say of the images, which are grouped by it too (`with_evidence`). With "auto", it tells
-            which groups are normal and which are kinds, see `sort_by_evidence`; with a number, which kind is normal
-            (`normal_cluster`).
+        evidence: what scores say of the images, which are grouped by it too.
         normalisation: the units of the descriptors; by default those of all that are not isolated.
         counted: where ``clusters`` came from, unless "given" by a user.
         collection, detector: names to keep.
@@ -126,51 +125,27 @@ def fit_kinds(
     unit = join_weightings(rooted)
     if clusters != "auto" and not isinstance(clusters, bool) and len(kept) < clusters <= len(images):
         clusters = len(kept)
-    compared = unit[kept] if evidence is None else with_evidence(unit[kept], evidence.of(kept))
-    grouped = cluster_descriptors(
-        compared,
-        clusters,
-        linked_by=smooth_descriptors(compared, seed=seed),
-        may_be_one=evidence is None,
-        smallest=SMALLEST_KIND,
-        seed=seed,
-        largest_linkage=largest_linkage,
-    )
-
-    normal, support = None, np.full(grouped.n_clusters, np.nan)
-    if evidence is not None and clusters == "auto":
-        found = sort_by_evidence(descriptors[kept], compared, grouped, evidence.of(kept), seed=seed)
-        grouped = measure_clusters(unit[kept], found.cluster, len(found.support), found.criterion)
-        normal, support = found.normal, found.support
-    elif evidence is not None:
-        grouped = measure_clusters(unit[kept], grouped.cluster, grouped.n_clusters, grouped.criterion)
-        normal = normal_cluster(grouped.cluster, evidence.of(kept))
-
-    cluster = np.full(len(images), FAR, dtype=np.int32)
-    cluster[kept] = grouped.cluster
-    distance = cdist(unit, grouped.centres).min(axis=1)
-    distance[kept] = grouped.distance
-    silhouette = np.full(len(images), np.nan)
-    silhouette[kept] = grouped.silhouette
-    is_medoid = np.zeros(len(images), dtype=bool)
-    is_medoid[kept] = grouped.is_medoid
-    clustering = replace(grouped, cluster=cluster, distance=distance, silhouette=silhouette, is_medoid=is_medoid)
+    found = group_images(descriptors, unit, isolated, clusters, evidence, seed=seed, largest_linkage=largest_linkage)
+    cluster, normal = found.cluster, found.normal
+    # A kind may have no image in the sample.
+    sample = np.union1d(random_sample(len(images), seed), np.unique(cluster, return_index=True)[1])
+    clustering = measure_clusters(unit, cluster, len(found.support), found.criterion, sample)
 
     known = _remembered(rooted[cluster != FAR], seed)
-    medoids = sorted(np.flatnonzero(is_medoid).tolist(), key=lambda index: int(cluster[index]))
+    medoids = sorted(np.flatnonzero(clustering.is_medoid).tolist(), key=lambda index: int(cluster[index]))
     kinds = Kinds(
         normalisation=normalisation,
-        centres=grouped.centres,
+        centres=clustering.centres,
         known=known,
         isolation=isolation_of(_flat(known)),
         isolation_of_directions=isolation_of(join_weightings(known.astype(np.float64))),
         images=tuple(images),
         cluster=cluster,
-        distance=distance,
+        distance=clustering.distance,
         medoids=tuple(images[index] for index in medoids),
-        names=tuple(NORMAL if number == normal else f"cluster {number}" for number in range(grouped.n_clusters)),
+        names=tuple(NORMAL if number == normal else f"cluster {number}" for number in range(clustering.n_clusters)),
         normal=normal,
-        support=support,
+        support=found.support,
         counted=counted or ("estimated" if clusters == "auto" else "given"),
         collection=collection,
         detector=detector,
@@ -224,24 +199,6 @@ def assign_kinds(
         cluster[rows] = np.where(unknown, FAR, from_centres.argmin(axis=1))
         distance[rows] = from_centres.min(axis=1)
     return cluster, distance
-
-
-def normal_cluster(cluster: NDArray[np.int32], evidence: Evidence) -> int | None:
-    """The cluster of normal images: fewer than half of its members are anomalous.
-
-    Of several such clusters, the one with the lowest median score (the first of equals).
-
-    Args:
-        cluster: (N,), `FAR` for images in no cluster.
-        evidence: of the images.
-    """
-    candidates = [
-        (float(np.median(evidence.scores[members])), number)
-        for number in range(int(cluster.max(initial=FAR)) + 1)
-        for members in [cluster == number]
-        if np.mean(evidence.anomalous[members]) < 0.5
-    ]
-    return min(candidates)[1] if candidates else None
 
 
 def _flat(rooted: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -113,7 +113,7 @@ class ClusteringSettings(SettingsModel):
     """How images are sorted into kinds."""
 
     clusters: Literal["auto"] | Count = "auto"
-    """Number of clusters; auto: estimated without labels."""
+    """Number of clusters, `normal` included; auto: estimated without labels."""
     oracle: bool = False
     """Whether there are as many clusters as true labels, for comparison with papers; the tables say so."""
     contrastive: bool = False
