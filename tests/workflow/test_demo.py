@@ -67,7 +67,7 @@ def test_metrics_lie_in_their_range_and_the_detector_sees_something(tables: dict
         assert set(values.index) == LOCALIZATION | CLUSTERING
         assert values.between(0, 1).all()
         assert values["auroc"] > 0.6
-        assert values["nmi"] > 0.6
+        assert values["nmi"] > 0.5
     assert set(metrics["crop"]) == {0.0}
 
 
