@@ -44,7 +44,7 @@ def is_job(process: psutil.Process, folder: Path = Path("/")) -> bool:
         return False
 
 
-def kill_at_random(folder: Path, seconds: float, victim: str, *, after_a_shard: bool) -> bool:
+def kill_at_random(folder: Path, seconds: float, victim: str, before: dict[Path, int] | None) -> bool:
     """Start the run and kill a part of it after some seconds; False where it had ended before.
 
     Args:
@@ -52,9 +52,8 @@ def kill_at_random(folder: Path, seconds: float, victim: str, *, after_a_shard: 
         seconds: after which the kill comes.
         victim: the whole process group; Snakemake, whose jobs go on alone; or a job, as a machine does that is out of
             memory.
-        after_a_shard: whether the kill waits, too, until there is a finished shard that was not there at the start.
+        before: what was `finished` at the start, if the kill is to wait until another shard is, too.
     """
-    before = finished(folder / "results")
     process = subprocess.Popen(
         command(folder, config=CONFIG),
         stdout=subprocess.DEVNULL,
@@ -63,7 +62,7 @@ def kill_at_random(folder: Path, seconds: float, victim: str, *, after_a_shard: 
         env=environment(),
     )
     moment = time.monotonic() + seconds
-    while time.monotonic() < moment or (after_a_shard and finished(folder / "results") == before):
+    while time.monotonic() < moment or finished(folder / "results") == before:
         if process.poll() is not None:
             return False
         time.sleep(0.05)
@@ -106,8 +105,7 @@ def test_killed_at_random_moments(tmp_path: Path) -> None:
     while kills < KILLS:
         before = finished(folder / "results")
         seconds = whole_run * moments.uniform(*SHARES_OF_A_RUN)
-        after_a_shard = kills % EVERY == 0
-        if not kill_at_random(folder, seconds, VICTIMS[kills % len(VICTIMS)], after_a_shard=after_a_shard):
+        if not kill_at_random(folder, seconds, VICTIMS[kills % len(VICTIMS)], None if kills % EVERY else before):
             # The run came to its end: take the maps and all that follows away, so that there is something to kill.
             for part in ("tiles/detectors", "tables"):
                 shutil.rmtree(folder / "results" / part)

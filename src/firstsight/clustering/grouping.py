@@ -60,27 +60,24 @@ def group_images(
         all_images[members] = cluster
         return all_images
 
+    if evidence is not None and clusters != "auto":
+        found = group_images(
+            descriptors, directions, isolated, "auto", evidence, seed=seed, largest_linkage=largest_linkage
+        )
+        others, largest = np.flatnonzero(found.cluster != found.normal), LARGEST_SHARE_OF_OTHERS * len(directions)
+        if found.normal is not None and 0 < SMALLEST_KIND * (clusters - 1) <= len(others) <= largest:
+            parted = group(others, clusters - 1)
+            cluster = among_all(np.where(parted.cluster < 0, -1, parted.cluster + 1), others)
+            cluster[found.cluster == found.normal] = 0
+            support = np.full(parted.n_clusters + 1, np.nan)
+            return Sorted(cluster, 0, support, f"{clusters} given, the normal images one of them")
+
     grouped = group(kept, clusters)
     if evidence is not None and clusters == "auto":
         found = sort_by_evidence(descriptors[kept], compared[kept], grouped, evidence.of(kept), seed=seed)
         return found._replace(cluster=among_all(found.cluster, kept))
     normal = None if evidence is None else normal_cluster(grouped.cluster, evidence.of(kept))
-    support = np.full(grouped.n_clusters, np.nan)
-    by_number = Sorted(among_all(grouped.cluster, kept), normal, support, grouped.criterion)
-    if evidence is None or clusters == "auto":
-        return by_number
-
-    found = group_images(
-        descriptors, directions, isolated, "auto", evidence, seed=seed, largest_linkage=largest_linkage
-    )
-    others, largest = np.flatnonzero(found.cluster != found.normal), LARGEST_SHARE_OF_OTHERS * len(directions)
-    if found.normal is None or not 0 < SMALLEST_KIND * (clusters - 1) <= len(others) <= largest:
-        return by_number
-    parted = group(others, clusters - 1)
-    cluster = among_all(np.where(parted.cluster < 0, -1, parted.cluster + 1), others)
-    cluster[found.cluster == found.normal] = 0
-    support = np.full(parted.n_clusters + 1, np.nan)
-    return Sorted(cluster, 0, support, f"{clusters} given, the normal images one of them")
+    return Sorted(among_all(grouped.cluster, kept), normal, np.full(grouped.n_clusters, np.nan), grouped.criterion)
 
 
 def normal_cluster(cluster: NDArray[np.int32], evidence: Evidence) -> int | None:
